@@ -1,0 +1,59 @@
+"""Modules by the names that configurations use. Finding a module imports its file, not its heavy libraries."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from pydantic import ValidationError
+
+from errors import ConfigError
+from modules.module import Module, Options
+
+MODULES = {
+    "kokoro": "modules.kokoro:Kokoro",
+    "qwen-ct2": "modules.qwen_ct2:QwenTranslator",
+    "whisper-ct2": "modules.whisper_ct2:WhisperCT2",
+}
+NOT_YET = {"espnet-tts", "marian", "whisper"}
+
+
+def module_class(name: str) -> type[Module]:
+    """The class behind a registry name or a ``package.file:Class`` of the user's own.
+
+    Raises:
+        ConfigError: there is no such module, or it does not follow the module contract.
+    """
+    if name in NOT_YET:
+        raise ConfigError(
+            f"module {name!r} is not built yet; use --config pipelines/offline.yaml for a relay that runs"
+        )
+    target = MODULES.get(name, name)
+    file, colon, attribute = target.partition(":")
+    if not colon:
+        raise ConfigError(f"unknown module {name!r}; use one of {', '.join(sorted(MODULES))} or package.file:Class")
+    try:
+        found = getattr(importlib.import_module(file), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"cannot import module {name!r}: {error}; run from the folder that holds it") from error
+    if not (isinstance(found, type) and issubclass(found, Module)):
+        raise ConfigError(f"module {name!r} is not a subclass of modules.module.Module")
+    return found
+
+
+def module_options(name: str, options: dict[str, Any]) -> Options:
+    """The module's options, validated.
+
+    Raises:
+        ConfigError: an option is unknown or has a wrong value; it is named.
+    """
+    kind = module_class(name).options_type
+    try:
+        return kind(**options)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']} (value {problem['input']!r})"
+            for problem in error.errors()
+        )
+        known = ", ".join(kind.model_fields) or "none"
+        raise ConfigError(f"options of module {name!r}: {problems}; its options are: {known}") from error
