@@ -1,0 +1,402 @@
+"""The scheduler under any order of events: every request ends in exactly one outcome, and the books balance."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from workers import wire
+from workers.scheduler import Scheduler, StagePlan
+
+STAGES = ("listen", "translate", "speak")
+AUDIO, TEXT = wire.Meta("audio", 1.0), wire.Meta("text", 10.0)
+
+
+class Recorder:
+    """An outbox that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.client_messages: list[wire.ToClient] = []
+        self.replica_messages: list[tuple[str, wire.ToReplica]] = []
+
+    def to_client(self, client: bytes, message: wire.ToClient, *frames: Any) -> None:
+        self.client_messages.append(message)
+
+    def to_replica(self, replica: str, message: wire.ToReplica, *frames: Any) -> None:
+        self.replica_messages.append((replica, message))
+
+    def outcomes(self) -> dict[str, list[wire.Outcome]]:
+        found: dict[str, list[wire.Outcome]] = defaultdict(list)
+        for message in self.client_messages:
+            if isinstance(message, wire.Outcome):
+                found[message.request].append(message)
+        return found
+
+    def work(self, replica: str) -> list[wire.Work]:
+        return [m for name, m in self.replica_messages if name == replica and isinstance(m, wire.Work)]
+
+    def events(self, request: str) -> list[wire.Event]:
+        return [m for m in self.client_messages if isinstance(m, wire.Event) and m.request == request]
+
+
+def make(outbox: Recorder, **changes: Any) -> Scheduler:
+    plans = [StagePlan(name, **changes) for name in STAGES]
+    return Scheduler(plans, "audio", outbox, max_attempts=2)
+
+
+class Relay:
+    """A scheduler with replicas that are played by the test."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.outbox = Recorder()
+        self.scheduler = make(self.outbox, **changes)
+        self.now = 0.0
+        self.seen: dict[str, int] = {}  # replica → how many Works it has finished
+        self.sent: dict[tuple[str, int], int] = {}  # outputs of a job by a replica
+
+    def submit(self, request: str, **changes: Any) -> None:
+        self.scheduler.submit(b"c", wire.Submit(request, AUDIO, **changes), b"", self.now)
+
+    def join(self, replica: str) -> None:
+        self.seen.setdefault(replica, 0)
+        self.scheduler.ready(replica, replica.split("-")[0], self.now)
+
+    def in_hand(self, replica: str) -> wire.Work | None:
+        works = self.outbox.work(replica)
+        return works[self.seen[replica]] if len(works) > self.seen[replica] else None
+
+    def output(self, replica: str, place: int = 0) -> bool:
+        work = self.in_hand(replica)
+        assert work is not None
+        item = work.jobs[place % len(work.jobs)]
+        index = self.sent.get((replica, item.job), 0)
+        self.sent[replica, item.job] = index + 1
+        meta = AUDIO if replica.startswith("speak") else TEXT
+        return self.scheduler.output(wire.Output(replica, item.job, item.attempt, index, meta), b"", self.now)
+
+    def done(self, replica: str, error: str = "") -> None:
+        work = self.in_hand(replica)
+        assert work is not None
+        self.seen[replica] += 1
+        ended = tuple(
+            wire.JobDone(item.job, item.attempt, self.sent.get((replica, item.job), 0), 0.1, error)
+            for item in work.jobs
+        )
+        self.scheduler.done(wire.Done(replica, 0.1, ended), self.now)
+
+    def work_off(self, replicas: list[str]) -> None:
+        """Lets the replicas finish all there is, one output a job."""
+        while busy := [replica for replica in replicas if self.in_hand(replica)]:
+            for replica in busy:
+                work = self.in_hand(replica)
+                assert work is not None
+                for place, item in enumerate(work.jobs):
+                    if (replica, item.job) not in self.sent:
+                        self.output(replica, place)
+                self.done(replica)
+
+    def outcome(self, request: str) -> wire.Outcome:
+        (outcome,) = self.outbox.outcomes()[request]
+        return outcome
+
+
+@pytest.fixture
+def relay() -> Relay:
+    made = Relay()
+    for stage in STAGES:
+        made.join(f"{stage}-0")
+    return made
+
+
+ALL = [f"{stage}-0" for stage in STAGES]
+
+
+def test_a_request_passes_every_stage_and_ends_ok(relay):
+    relay.submit("a")
+    relay.work_off(ALL)
+    assert relay.outcome("a").outcome == "ok"
+    assert [span.stage for span in relay.outcome("a").spans] == list(STAGES)
+    assert [event.stage for event in relay.outbox.events("a")] == list(STAGES)
+
+
+def test_silence_ends_ok_without_asking_the_later_stages(relay):
+    relay.submit("a")
+    relay.done("listen-0")
+    assert relay.outcome("a").outcome == "ok"
+    assert relay.outbox.work("translate-0") == []
+
+
+def test_a_replica_with_work_in_hand_gets_no_more(relay):
+    relay.submit("a")
+    relay.submit("b")
+    assert len(relay.outbox.work("listen-0")) == 1
+
+
+def test_greedy_batch_takes_what_is_queued_up_to_its_bounds():
+    relay = Relay(max_batch=3, max_batch_cost=2.0)
+    for name in "abcd":
+        relay.submit(name)
+    relay.join("listen-0")
+    assert len(relay.outbox.work("listen-0")[0].jobs) == 2  # each costs 1 s of audio
+
+
+def test_a_batch_that_is_not_full_waits_at_most_its_time():
+    relay = Relay(max_batch=2, max_wait_s=5.0)
+    relay.join("listen-0")
+    relay.submit("a")
+    assert relay.outbox.work("listen-0") == []
+    assert relay.scheduler.next_tick_at() == 5.0
+    relay.now = 5.0
+    relay.scheduler.tick(relay.now)
+    assert len(relay.outbox.work("listen-0")[0].jobs) == 1
+
+
+def test_a_dead_replicas_job_is_first_in_line_and_its_sent_outputs_are_not_sent_twice():
+    relay = Relay()
+    relay.join("listen-0")
+    relay.submit("a")
+    relay.submit("b")
+    relay.output("listen-0")
+    relay.scheduler.gone("listen-0", "killed", relay.now)
+    relay.join("listen-1")
+    work = relay.in_hand("listen-1")
+    assert work is not None
+    assert work.jobs[0].attempt == 2
+    relay.output("listen-1")  # the same output again
+    relay.output("listen-1")
+    assert [event.path for event in relay.outbox.events("a")] == [(0,), (1,)]
+
+
+def test_a_job_that_takes_its_replicas_down_becomes_a_dead_letter():
+    relay = Relay()
+    relay.submit("a")
+    for number in range(2):
+        relay.join(f"listen-{number}")
+        relay.scheduler.gone(f"listen-{number}", "killed by SIGKILL", relay.now)
+    assert relay.outcome("a").outcome == "dead_letter"
+    assert "killed by SIGKILL" in relay.outcome("a").reason
+
+
+def test_outputs_of_a_lost_lease_are_dropped(relay):
+    relay.submit("a")
+    relay.scheduler.gone("listen-0", "silent", relay.now)
+    assert relay.output("listen-0") is False
+    assert relay.outbox.events("a") == []
+
+
+def test_a_full_queue_downstream_holds_back_the_stage_before():
+    relay = Relay(queue_items=1)
+    relay.join("listen-0")
+    relay.submit("a")
+    relay.submit("b")
+    relay.output("listen-0")
+    relay.done("listen-0")
+    assert relay.in_hand("listen-0") is None  # "a" waits for translate, which has no replica
+    relay.join("translate-0")
+    assert relay.in_hand("listen-0") is not None
+
+
+def test_a_full_door_rejects_with_the_wait_to_expect():
+    relay = Relay(queue_items=1)
+    relay.submit("a")
+    relay.submit("b")
+    assert relay.outcome("b").outcome == "rejected"
+    assert relay.outcome("b").retry_after_s > 0
+
+
+def test_the_wait_to_expect_follows_from_the_measured_service_time():
+    relay = Relay(queue_items=2)
+    relay.join("listen-0")
+    relay.submit("a")
+    relay.output("listen-0")
+    relay.done("listen-0")  # which took 0.1 s
+    for name in "bcd":
+        relay.submit(name)
+    assert relay.scheduler.expected_wait_s() == pytest.approx(0.3)  # one in service, two queued
+
+
+def test_interactive_goes_first_and_batch_does_not_starve():
+    relay = Relay()
+    relay.submit("batch", priority="batch")
+    for number in range(9):
+        relay.submit(f"i{number}")
+    relay.join("listen-0")
+    order = []
+    while relay.in_hand("listen-0"):
+        order.append(relay.in_hand("listen-0").jobs[0].job)
+        relay.done("listen-0")
+    batch_job = min(order)
+    assert order.index(batch_job) == 4
+
+
+def test_deadlines_are_checked_at_the_door_in_the_queue_and_at_hand_out():
+    relay = Relay()
+    relay.submit("door", deadline_s=0.0)
+    assert relay.outcome("door").outcome == "expired"
+    relay.submit("queue", deadline_s=1.0)
+    relay.now = 1.0
+    relay.scheduler.tick(relay.now)
+    assert relay.outcome("queue").outcome == "expired"
+    relay.submit("late", deadline_s=1.0)
+    relay.now = 2.0
+    relay.join("listen-0")
+    assert relay.outcome("late").outcome == "expired"
+    assert relay.outbox.work("listen-0") == []
+
+
+def test_cancel_leaves_the_queue_at_once_and_abandons_what_runs(relay):
+    relay.submit("runs")
+    relay.submit("waits")
+    for request in ("runs", "waits"):
+        relay.scheduler.cancel(b"c", request, relay.now)
+        assert relay.outcome(request).outcome == "cancelled"
+    abandoned = [m for _, m in relay.outbox.replica_messages if isinstance(m, wire.Abandon)]
+    assert len(abandoned) == 1
+    assert relay.scheduler.open_requests == 0
+
+
+def test_another_client_cannot_cancel(relay):
+    relay.submit("a")
+    relay.scheduler.cancel(b"other", "a", relay.now)
+    assert relay.outbox.outcomes()["a"] == []
+
+
+def test_submitting_again_under_the_same_id_changes_nothing(relay):
+    relay.submit("a")
+    relay.submit("a")
+    relay.work_off(ALL)
+    assert relay.outcome("a").outcome == "ok"
+
+
+def test_an_error_ends_its_request_alone(relay):
+    relay.submit("bad")
+    relay.submit("good")
+    relay.done("listen-0", error="no")
+    relay.work_off(ALL)
+    assert relay.outcome("bad").outcome == "failed"
+    assert relay.outcome("good").outcome == "ok"
+
+
+def test_a_stage_given_up_fails_what_needs_it_and_turns_the_rest_away(relay):
+    relay.submit("a")
+    relay.scheduler.stage_down("translate", "no memory", relay.now)
+    relay.submit("b")
+    assert relay.outcome("a").outcome == "failed"
+    assert relay.outcome("b").outcome == "rejected"
+    assert "no memory" in relay.outcome("b").reason
+
+
+def test_a_retired_replica_finishes_what_it_has_and_gets_no_more(relay):
+    relay.submit("a")
+    relay.submit("b")
+    relay.scheduler.retire("listen-0")
+    relay.done("listen-0")
+    assert relay.in_hand("listen-0") is None
+    assert ("listen-0", wire.Drain()) in relay.outbox.replica_messages
+
+
+def test_the_wrong_kind_of_payload_is_refused(relay):
+    relay.scheduler.submit(b"c", wire.Submit("t", TEXT), b"", relay.now)
+    assert relay.outcome("t").outcome == "failed"
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Clients, replicas and the clock do what they like."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.relay = Relay(queue_items=4, max_batch=2)
+        self.submitted = 0
+        self.joined = 0
+        self.alive: list[str] = []
+
+    @rule(deadline_s=st.none() | st.floats(0.5, 5), batch=st.booleans())
+    def submit(self, deadline_s: float | None, batch: bool) -> None:
+        self.submitted += 1
+        self.relay.submit(f"r{self.submitted}", deadline_s=deadline_s, priority="batch" if batch else "interactive")
+
+    @rule(stage=st.sampled_from(STAGES))
+    def join(self, stage: str) -> None:
+        self.joined += 1
+        name = f"{stage}-{self.joined}"
+        self.alive.append(name)
+        self.relay.join(name)
+
+    def busy(self) -> list[str]:
+        return [replica for replica in self.alive if self.relay.in_hand(replica)]
+
+    @precondition(lambda self: self.busy())
+    @rule(data=st.data(), place=st.integers(0, 1))
+    def output(self, data: Any, place: int) -> None:
+        self.relay.output(data.draw(st.sampled_from(self.busy())), place)
+
+    @precondition(lambda self: self.busy())
+    @rule(data=st.data(), error=st.sampled_from(["", "", "", "bad"]))
+    def done(self, data: Any, error: str) -> None:
+        self.relay.done(data.draw(st.sampled_from(self.busy())), error)
+
+    @precondition(lambda self: self.alive)
+    @rule(data=st.data())
+    def die(self, data: Any) -> None:
+        replica = data.draw(st.sampled_from(self.alive))
+        self.alive.remove(replica)
+        self.relay.scheduler.gone(replica, "killed", self.relay.now)
+
+    @precondition(lambda self: self.alive)
+    @rule(data=st.data())
+    def join_again(self, data: Any) -> None:
+        replica = data.draw(st.sampled_from(self.alive))
+        self.relay.seen[replica] = len(self.relay.outbox.work(replica))
+        self.relay.scheduler.ready(replica, replica.split("-")[0], self.relay.now)
+
+    @precondition(lambda self: self.submitted)
+    @rule(data=st.data())
+    def cancel(self, data: Any) -> None:
+        number = data.draw(st.integers(1, self.submitted))
+        self.relay.scheduler.cancel(b"c", f"r{number}", self.relay.now)
+
+    @rule(step=st.floats(0.1, 2))
+    def time_passes(self, step: float) -> None:
+        self.relay.now += step
+        self.relay.scheduler.tick(self.relay.now)
+
+    @invariant()
+    def at_most_one_outcome(self) -> None:
+        assert all(len(outcomes) == 1 for outcomes in self.relay.outbox.outcomes().values())
+
+    @invariant()
+    def nothing_is_forgotten(self) -> None:
+        assert len(self.relay.outbox.outcomes()) + self.relay.scheduler.open_requests == self.submitted
+
+    @invariant()
+    def at_most_one_batch_in_hand(self) -> None:
+        for replica in self.alive:
+            assert len(self.relay.outbox.work(replica)) - self.relay.seen[replica] <= 1
+
+    @invariant()
+    def events_come_once_and_in_order(self) -> None:
+        for number in range(1, self.submitted + 1):
+            for stage in STAGES:
+                paths = [e.path for e in self.relay.outbox.events(f"r{number}") if e.stage == stage]
+                assert paths == sorted(set(paths))
+
+    def teardown(self) -> None:
+        for stage in STAGES:
+            self.joined += 1
+            self.alive.append(f"{stage}-{self.joined}")
+            self.relay.join(self.alive[-1])
+        self.relay.work_off(self.alive)
+        assert self.relay.scheduler.open_requests == 0
+        assert len(self.relay.outbox.outcomes()) == self.submitted
+        for info in self.relay.scheduler.stage_infos({}):
+            assert (info.queued, info.in_service) == (0, 0)
+            assert info.ready == len([replica for replica in self.alive if replica.startswith(info.name)])
+
+
+AnyOrder.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestAnyOrder = AnyOrder.TestCase

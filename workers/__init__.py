@@ -1,0 +1,1 @@
+"""How stages run: wire messages, broker and scheduler, the replica's loop, supervisor, budgets and clients."""

@@ -1,0 +1,360 @@
+"""The messages that clients, the broker, replicas and the supervisor exchange over ZeroMQ.
+
+A message is one header frame followed by its raw payload frames. The header is ``RLV`` and a version byte,
+then a MessagePack array whose first element names the message type. Nothing on the wire is pickled, and a
+receiver decodes only the message types that its peer may send, so that anything else is refused, not run.
+
+Times are durations in seconds: no clock is shared between hosts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from errors import ProtocolError
+from modules.notes import Note
+
+VERSION = 1
+_PREFIX = b"RLV" + bytes([VERSION])
+MAX_HEADER_BYTES = 1 << 20
+
+Path = tuple[int, ...]
+OutcomeName = Literal["ok", "rejected", "expired", "cancelled", "failed", "dead_letter"]
+Priority = Literal["interactive", "batch"]
+ReplicaState = Literal["starting", "loading", "warming", "ready", "busy", "draining", "dead"]
+
+
+class _Record(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """A part of a message."""
+
+
+class _Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=True, gc=False):
+    """A message; its class name is its tag on the wire."""
+
+
+class Meta(_Record, frozen=True):
+    """What the broker may know of a payload: its kind, place on the time line and cost, never its content."""
+
+    kind: Literal["audio", "text"]
+    cost: float
+    start_s: float = 0.0
+    end_s: float = 0.0
+    language: str = ""
+    sample_rate: int = 0
+    notes: tuple[Note, ...] = ()
+
+
+class Span(_Record, frozen=True):
+    """What one job took at one stage.
+
+    ``start_s`` is when its service began, counted from the request's arrival at the broker. ``busy_s`` is the
+    job's share of its batch's service time: summed over jobs it is the time that replicas computed.
+    """
+
+    stage: str
+    path: Path
+    attempt: int
+    replica: str
+    start_s: float
+    queue_s: float
+    service_s: float
+    busy_s: float
+    batch: int
+
+
+class StageInfo(_Record, frozen=True):
+    """What a client may know of a stage."""
+
+    name: str
+    module: str
+    replicas: int
+    ready: int
+    threads: int
+    queued: int
+    in_service: int
+
+
+# client → broker
+
+
+class Ping(_Message, frozen=True):
+    """Asks for a Welcome: to greet, to see whether the relay is ready, and to notice that the broker restarted."""
+
+
+class Submit(_Message, frozen=True):
+    """One request; its payload is the one frame that follows. Sending the same id again changes nothing."""
+
+    request: str
+    meta: Meta
+    deadline_s: float | None = None
+    priority: Priority = "interactive"
+    progress: bool = False
+
+
+class Cancel(_Message, frozen=True):
+    """The client no longer wants the request."""
+
+    request: str
+
+
+# broker → client
+
+
+class Welcome(_Message, frozen=True):
+    """The broker's state. A new ``instance`` means that the broker restarted and knows no earlier request."""
+
+    instance: str
+    ready: bool
+    accepts: Literal["audio", "text"]
+    stages: tuple[StageInfo, ...]
+
+
+class Started(_Message, frozen=True):
+    """A replica began to work on a job of the request (only sent when the request asked for progress)."""
+
+    request: str
+    stage: str
+    path: Path
+
+
+class Event(_Message, frozen=True):
+    """One output of one stage, in path order for each stage; the payload is the one frame that follows."""
+
+    request: str
+    stage: str
+    path: Path
+    meta: Meta
+
+
+class Outcome(_Message, frozen=True):
+    """How the request ended, exactly once. ``retry_after_s`` is the wait to expect after a rejection."""
+
+    request: str
+    outcome: OutcomeName
+    reason: str
+    retry_after_s: float
+    spans: tuple[Span, ...]
+
+
+# replica → broker
+
+
+class Join(_Message, frozen=True):
+    """A replica dials in and asks for its stage's specification."""
+
+    replica: str
+    stage: str
+    pid: int
+
+
+class Ready(_Message, frozen=True):
+    """The replica's model is loaded and warm; this is its first credit."""
+
+    replica: str
+    stage: str
+
+
+class Output(_Message, frozen=True):
+    """Output number ``index`` of a job; the payload is the one frame that follows."""
+
+    replica: str
+    job: int
+    attempt: int
+    index: int
+    meta: Meta
+
+
+class JobDone(_Record, frozen=True):
+    """The end of one job of a batch. ``error`` is empty when it went well; ``expired`` when it was not begun."""
+
+    job: int
+    attempt: int
+    outputs: int
+    service_s: float
+    error: str = ""
+    expired: bool = False
+
+
+class Done(_Message, frozen=True):
+    """The end of a batch, and the replica's next credit."""
+
+    replica: str
+    batch_s: float
+    jobs: tuple[JobDone, ...]
+
+
+class Beat(_Message, frozen=True):
+    """A sign of life from the replica's second socket, sent also while the model computes."""
+
+    replica: str
+    stage: str
+    state: ReplicaState
+    busy_s: float
+    rss_bytes: int
+
+
+class Leave(_Message, frozen=True):
+    """The replica goes. ``reason`` is empty after a drain; ``fatal`` means that a restart would not help."""
+
+    replica: str
+    stage: str
+    reason: str
+    fatal: bool
+
+
+# broker → replica
+
+
+class Hired(_Message, frozen=True):
+    """The stage's specification, as the JSON of its configuration."""
+
+    spec: bytes
+
+
+class WorkItem(_Record, frozen=True):
+    """One job of a batch."""
+
+    job: int
+    attempt: int
+    meta: Meta
+    deadline_s: float | None
+
+
+class Work(_Message, frozen=True):
+    """A batch; the payloads follow, one frame a job."""
+
+    jobs: tuple[WorkItem, ...]
+
+
+class Abandon(_Message, frozen=True):
+    """The job's request has ended: drop it at the next output."""
+
+    job: int
+
+
+class Rejoin(_Message, frozen=True):
+    """The broker restarted and does not know the replica: say Ready again when idle."""
+
+
+class Drain(_Message, frozen=True):
+    """Finish the batch in hand, then leave."""
+
+
+# supervisor → broker
+
+
+class Oversee(_Message, frozen=True):
+    """The supervisor dials in, with the replicas it wants for each stage."""
+
+    desired: dict[str, int]
+
+
+class Gone(_Message, frozen=True):
+    """A replica's process has ended; its jobs go back to their queue."""
+
+    replica: str
+    cause: str
+
+
+class StageDown(_Message, frozen=True):
+    """The supervisor gave a stage up: requests that need it fail with the reason."""
+
+    stage: str
+    reason: str
+
+
+class Retire(_Message, frozen=True):
+    """Give the replica no more work and tell it to drain."""
+
+    replica: str
+
+
+class Close(_Message, frozen=True):
+    """Refuse new requests and report Closed once the accepted ones have ended, or when the bound has passed."""
+
+    within_s: float
+
+
+# broker → supervisor
+
+
+class Overseen(_Message, frozen=True):
+    """The broker listens; ``clients`` and ``replicas`` are the addresses to dial."""
+
+    instance: str
+    clients: str
+    replicas: str
+
+
+class Standing(_Message, frozen=True):
+    """A replica's latest sign of life, passed on."""
+
+    replica: str
+    stage: str
+    state: ReplicaState
+    busy_s: float = 0.0
+    rss_bytes: int = 0
+    reason: str = ""
+    fatal: bool = False
+
+
+class Closed(_Message, frozen=True):
+    """Every accepted request has ended."""
+
+
+FromClient = Ping | Submit | Cancel
+ToClient = Welcome | Started | Event | Outcome
+FromReplica = Join | Ready | Output | Done | Beat | Leave
+ToReplica = Hired | Work | Abandon | Rejoin | Drain
+FromSupervisor = Oversee | Gone | StageDown | Retire | Close
+ToSupervisor = Overseen | Standing | Closed
+Message = FromClient | ToClient | FromReplica | ToReplica | FromSupervisor | ToSupervisor
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def encode(message: Message) -> bytes:
+    """The header frame of a message."""
+    return _PREFIX + _encoder.encode(message)
+
+
+def decoder(types: Any) -> Callable[[bytes | memoryview], Any]:
+    """A function that reads header frames as one of the message types given (a union of Message classes).
+
+    It raises ProtocolError for an oversized frame, one of another version, or one that is not such a message.
+    """
+    decode = msgspec.msgpack.Decoder(types).decode
+
+    def read(header: bytes | memoryview) -> Any:
+        view = memoryview(header)
+        if len(view) > MAX_HEADER_BYTES:
+            raise ProtocolError(f"a header of {len(view)} bytes is over the limit of {MAX_HEADER_BYTES}")
+        if bytes(view[:3]) != _PREFIX[:3]:
+            raise ProtocolError("not a Relevo message: its header does not begin with RLV")
+        if bytes(view[3:4]) != _PREFIX[3:]:
+            raise ProtocolError(
+                f"a message of wire version {bytes(view[3:4]).hex() or 'none'}; this side speaks {VERSION}"
+            )
+        try:
+            return decode(view[4:])
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise ProtocolError(f"not a message that this peer may send: {error}") from error
+
+    return read
+
+
+def payload_count(message: Message) -> int:
+    """The number of payload frames that must follow the header."""
+    if isinstance(message, Work):
+        return len(message.jobs)
+    return 1 if isinstance(message, Submit | Event | Output) else 0
+
+
+def check_payloads(message: Message, frames: Sequence[Any]) -> None:
+    """Raises ProtocolError unless exactly the payload frames that the message announces are there."""
+    expected = payload_count(message)
+    if len(frames) != expected:
+        raise ProtocolError(f"{type(message).__name__} came with {len(frames)} payload frames instead of {expected}")
