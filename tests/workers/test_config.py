@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from errors import ConfigError
+from workers.config import PipelineConfig, StageConfig, load_config, nested
+
+ROOT = Path(__file__).parents[2]
+
+MINIMAL = "stages:\n  a: {module: kokoro}\n  b: {module: kokoro, threads: 3}\n"
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "relay.yaml"
+    path.write_text(MINIMAL)
+    return path
+
+
+def test_command_line_beats_environment_beats_file_beats_default(file, monkeypatch):
+    assert load_config(file).stages["a"].threads == "auto"
+    assert load_config(file).stages["b"].threads == 3
+    monkeypatch.setenv("RELEVO_STAGES__B__THREADS", "4")
+    assert load_config(file).stages["b"].threads == 4
+    assert load_config(file, **nested(["stages.b.threads=5"])).stages["b"].threads == 5
+    assert load_config(file, **nested(["stages.b.threads=5"])).stages["a"].module == "kokoro"
+
+
+def test_a_ratio_needs_no_quotes(file):
+    file.write_text("ratio: 1:12\n" + MINIMAL)
+    assert load_config(file).replicas() == {"a": 1, "b": 12}
+
+
+def test_the_ratio_may_come_from_the_environment(file, monkeypatch):
+    monkeypatch.setenv("RELEVO_RATIO", "2:3")
+    assert load_config(file).replicas() == {"a": 2, "b": 3}
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("nope=1", "unknown key 'nope'"),
+        ("stages.a.thread=1", r"unknown key 'stages\.a\.thread'"),
+        ("ratio=1:2:3", "3 parts but the relay has 2 stages"),
+        ("ratio=1:0", "whole number from 1"),
+        ("ratio=1:x", "whole number from 1"),
+        ("stages.a.max_batch=0", "max_batch"),
+        ("stages.Bad.module=kokoro", "lower-case"),
+        ("stages.a.device=[gpu]", "device"),
+        ("listen=somewhere", "tcp://host:port"),
+        ("seed", "KEY=VALUE"),
+    ],
+)
+def test_a_wrong_key_or_value_is_named(file, assignment, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config(file, **nested([assignment]))
+
+
+def test_an_unreadable_or_broken_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"missing\.yaml.*No such file"):
+        load_config(tmp_path / "missing.yaml")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("stages: [")
+    with pytest.raises(ConfigError, match="not YAML"):
+        load_config(broken)
+    broken.write_text("just text")
+    with pytest.raises(ConfigError, match="mapping"):
+        load_config(broken)
+
+
+def test_config_yaml_documents_every_key():
+    text = (ROOT / "config.yaml").read_text(encoding="utf-8")
+    for model in (PipelineConfig, StageConfig):
+        for key in model.model_fields:
+            assert f"{key}:" in text, f"config.yaml says nothing of {key}"
+
+
+@pytest.mark.parametrize(
+    "path", [ROOT / "config.yaml", *sorted((ROOT / "pipelines").glob("*.yaml"))], ids=lambda p: p.name
+)
+def test_the_shipped_configurations_are_valid(path):
+    assert load_config(path).stages

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+
+from errors import ConfigError, MissingWeights
+from workers.budget import available_cores
+from workers.config import PipelineConfig
+from workers.plan import make_plan
+
+
+def config(ratio="1:1:1", **changes):
+    stages = {
+        "listen": {"module": "tests.fakes:FakeListen"},
+        "translate": {"module": "tests.fakes:FakeTranslate"},
+        "speak": {"module": "tests.fakes:FakeSpeak", **changes.pop("speak", {})},
+    }
+    return PipelineConfig(**{"stages": stages, "ratio": ratio, "cores": 4, **changes})
+
+
+def threads(plan):
+    return [stage.threads for stage in plan.stages]
+
+
+def test_auto_shares_the_cores_among_a_stages_replicas():
+    assert threads(make_plan(config("1:2:3"))) == [4, 2, 1]
+
+
+def test_a_stage_over_the_cores_is_refused_with_the_numbers_unless_allowed():
+    with pytest.raises(ConfigError, match=r"speak: 5 replicas × 1 threads need 5 cores but there are 4"):
+        make_plan(config("1:1:5"))
+    allowed = make_plan(config("1:1:5", allow_oversubscription=True))
+    assert any("5 replicas" in warning for warning in allowed.warnings)
+
+
+def test_a_total_over_the_cores_is_a_warning_with_the_numbers():
+    assert any("12 threads on 4 cores" in warning for warning in make_plan(config()).warnings)
+
+
+def test_replicas_take_the_devices_in_turn():
+    plan = make_plan(config("1:1:3", speak={"device": ["cuda:0", "cuda:1"]}))
+    assert plan.stages[2].devices == ("cuda:0", "cuda:1", "cuda:0")
+
+
+def test_neighbours_that_do_not_fit_are_refused():
+    stages = {"speak": {"module": "tests.fakes:FakeSpeak"}, "translate": {"module": "tests.fakes:FakeTranslate"}}
+    with pytest.raises(ConfigError, match="speak yields Audio but stage translate takes Text"):
+        make_plan(PipelineConfig(stages=stages, cores=1))
+
+
+@pytest.mark.parametrize(
+    ("stage", "message"),
+    [
+        ({"module": "nonsense"}, "unknown module 'nonsense'"),
+        ({"module": "tests.fakes:Missing"}, "cannot import"),
+        ({"module": "pathlib:Path"}, "not a subclass"),
+        ({"module": "espnet-tts"}, "not built yet"),
+        ({"module": "tests.fakes:FakeListen", "options": {"piecse": 1}}, "piecse"),
+    ],
+)
+def test_a_wrong_module_or_option_is_named_with_its_stage(stage, message):
+    with pytest.raises(ConfigError, match=f"stage only.*{message}"):
+        make_plan(PipelineConfig(stages={"only": stage}, cores=1))
+
+
+def test_missing_weights_are_named_with_the_command_that_brings_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("RELEVO_CACHE", str(tmp_path))
+    with pytest.raises(MissingWeights, match=r"kokoro-82m-onnx.*weights fetch"):
+        make_plan(PipelineConfig(stages={"speak": {"module": "kokoro", "model": "kokoro-82m-onnx"}}))
+
+
+def test_a_containers_cpu_quota_bounds_the_cores(tmp_path):
+    quota = tmp_path / "cpu.max"
+    quota.write_text("100000 100000\n")
+    assert available_cores(quota) == 1
+    quota.write_text("max 100000\n")
+    assert available_cores(quota) == available_cores(tmp_path / "none")

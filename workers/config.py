@@ -1,0 +1,203 @@
+"""The configuration of a relay: typed, every key documented, and an unknown key is an error.
+
+Precedence is one sentence: command line > environment > file > default.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from errors import ConfigError
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML whose 1:1:2 is text, as in YAML 1.2; version 1.1 reads it as a number in base 60."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:int"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"[-+]?[0-9]+$"), list("-+0123456789"))
+
+ENVIRONMENT_PREFIX = "RELEVO_"
+STAGE_NAME = re.compile(r"[a-z][a-z0-9_]*")
+CUDA_DEVICE = r"^cuda:\d+$"
+_FILE = "_file"  # how the file's content reaches the sources
+
+
+class StageConfig(BaseModel):
+    """One place in the relay: a module, its model and how its replicas run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    module: str = Field(description="A module of the registry, or 'package.file:Class' for one of your own.")
+    model: str | None = Field(None, description="A model of `weights list`, or the path of a folder.")
+    options: dict[str, Any] = Field(default_factory=dict, description="Options of the module; see its file.")
+    threads: Literal["auto"] | Annotated[int, Field(ge=1)] = Field(
+        "auto", description="CPU threads of each replica. auto: the core budget shared by the stage's replicas."
+    )
+    device: Literal["cpu"] | list[Annotated[str, Field(pattern=CUDA_DEVICE)]] = Field(
+        "cpu", description="cpu, or a list such as [cuda:0, cuda:1] that the replicas take in turn."
+    )
+    max_batch: int = Field(
+        1, ge=1, description="Most jobs handed out at once; a batch is what is queued, at most this."
+    )
+    max_batch_cost: float | None = Field(
+        None,
+        gt=0,
+        description="Most cost in a batch: seconds of audio or characters of text. A lone job may exceed it.",
+    )
+    max_wait_ms: float = Field(0, ge=0, description="How long a batch that is not full may wait for more jobs.")
+    queue_items: int = Field(
+        64, ge=1, description="Most jobs waiting for this stage; full, it holds back the stage before."
+    )
+    queue_cost: float | None = Field(
+        None, gt=0, description="Most cost waiting for this stage, in the unit of max_batch_cost."
+    )
+    load_timeout_s: float = Field(300, gt=0, description="Longest time a replica may take to load and warm its model.")
+    stuck_after_s: float = Field(
+        300, gt=0, description="A replica that computes this long without an output is stuck, and is replaced."
+    )
+
+
+class PipelineConfig(BaseSettings):
+    """A whole relay."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__"
+    )
+
+    name: str = Field("relevo", description="What the relay is called in reports.")
+    stages: dict[str, StageConfig] = Field(min_length=1, description="The stages by name, in the order of the relay.")
+    ratio: str | None = Field(None, description="Replicas per stage, such as 1:1:2. Default: one of each.")
+    cores: int | None = Field(None, ge=1, description="CPU cores to share out. Default: what this process may use.")
+    allow_oversubscription: bool = Field(
+        False, description="Accept a stage whose replicas and threads alone exceed the cores."
+    )
+    seed: int = Field(0, ge=0, description="Seed of every random choice that a model makes.")
+    listen: str = Field(
+        "ipc", description="Where clients dial in: ipc (a private socket), ipc:///path/of/socket or tcp://host:port."
+    )
+    max_attempts: int = Field(3, ge=1, description="How often a job is tried when the replica under it dies.")
+    heartbeat_timeout_s: float = Field(15, gt=0, description="A replica silent for this long is taken for stuck.")
+    drain_s: float = Field(30, ge=0, description="How long accepted requests may take to finish when the relay stops.")
+
+    @field_validator("stages")
+    @classmethod
+    def _stage_names(cls, stages: dict[str, StageConfig]) -> dict[str, StageConfig]:
+        for name in stages:
+            if not STAGE_NAME.fullmatch(name):
+                raise ValueError(f"stage name {name!r}: use lower-case letters, digits and _, beginning with a letter")
+        return stages
+
+    @field_validator("listen")
+    @classmethod
+    def _listen_address(cls, listen: str) -> str:
+        if listen == "ipc" or re.fullmatch(r"ipc:///.+|tcp://[^:/]+:\d+", listen):
+            return listen
+        raise ValueError(f"{listen!r}: write ipc, ipc:///path/of/socket or tcp://host:port")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (the library's signature)
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (the library's signature)
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Orders the sources: what the caller passes in, the environment, then the file's content."""
+        given = dict(init_settings())
+        from_file = given.pop(_FILE, {})
+        return (InitSettingsSource(settings_cls, given), env_settings, InitSettingsSource(settings_cls, from_file))
+
+    def replicas(self) -> dict[str, int]:
+        """Replicas per stage, as the ratio asks.
+
+        Raises:
+            ConfigError: the ratio has another number of parts than there are stages, or a part that is no count.
+        """
+        if self.ratio is None:
+            return dict.fromkeys(self.stages, 1)
+        parts = self.ratio.split(":")
+        names = ":".join(self.stages)
+        if len(parts) != len(self.stages):
+            raise ConfigError(
+                f"ratio {self.ratio!r} has {len(parts)} parts but the relay has {len(self.stages)} stages; "
+                f"write one count for each of {names}"
+            )
+        if not all(part.isdecimal() and int(part) >= 1 for part in parts):
+            raise ConfigError(
+                f"ratio {self.ratio!r}: each part must be a whole number from 1; write one for each of {names}"
+            )
+        return {name: int(part) for name, part in zip(self.stages, parts, strict=True)}
+
+
+def load_config(path: str | Path, **overrides: Any) -> PipelineConfig:
+    """Reads a configuration file; `overrides` are nested values that win over environment and file.
+
+    Raises:
+        ConfigError: the file cannot be read, is not YAML, or has a wrong key or value; each is named.
+    """
+    path = Path(path)
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}; pass --config FILE") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} holds no mapping; see pipelines/offline.yaml for one that does")
+    try:
+        values: dict[str, Any] = {_FILE: content, **overrides}
+        config = PipelineConfig(**values)
+    except ValidationError as error:
+        problems = "; ".join(_problem(detail) for detail in error.errors())
+        raise ConfigError(f"{path}: {problems}") from error
+    except SettingsError as error:
+        raise ConfigError(f"the environment's {ENVIRONMENT_PREFIX}… variables: {error}") from error
+    config.replicas()
+    return config
+
+
+def _problem(detail: Any) -> str:
+    where = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        return f"unknown key {where!r} (value {detail['input']!r}); remove it or mend its spelling"
+    value = f" (value {detail['input']!r})" if isinstance(detail["input"], str | int | float) else ""
+    return f"{where}: {detail['msg'].removeprefix('Value error, ')}{value}"
+
+
+def nested(assignments: list[str]) -> dict[str, Any]:
+    """Dotted assignments such as ``stages.speak.threads=2`` as nested values; each value is read as YAML.
+
+    Raises:
+        ConfigError: an assignment has no ``=``, or its value is not YAML.
+    """
+    values: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {assignment!r}: write KEY=VALUE, such as stages.speak.threads=2")
+        *parents, last = key.split(".")
+        place = values
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        try:
+            place[last] = yaml.load(text, _Loader)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {assignment!r}: the value is not YAML") from error
+    return values

@@ -1,0 +1,116 @@
+"""What a configuration comes to on this machine: replicas, threads, devices, memory; checked before anything starts."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+
+from errors import ConfigError
+from modules.module import Module
+from modules.payloads import Payload
+from modules.registry import module_class, module_options
+from modules.weights import locate
+from workers.budget import available_cores
+from workers.config import PipelineConfig, StageConfig
+
+PROCESS_BYTES = 150 * 2**20  # interpreter and libraries of a replica, before its model
+
+
+@dataclass(frozen=True, slots=True)
+class StageLayout:
+    """One stage as it will run. `model` is the folder of its weights; `devices` has one entry a replica."""
+
+    name: str
+    config: StageConfig
+    module: type[Module]
+    model: Path | None
+    replicas: int
+    threads: int
+    devices: tuple[str, ...]
+    replica_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A whole relay as it will run, with warnings for the user."""
+
+    config: PipelineConfig
+    stages: tuple[StageLayout, ...]
+    cores: int
+    warnings: tuple[str, ...]
+
+    @property
+    def accepts(self) -> type[Payload]:
+        """What the relay takes."""
+        return self.stages[0].module.accepts
+
+    @property
+    def memory_bytes(self) -> int:
+        """Estimate for all replicas: each one's model files and a fixed share for its interpreter and libraries."""
+        return sum(stage.replicas * stage.replica_bytes for stage in self.stages)
+
+
+def make_plan(config: PipelineConfig, weights: Path | None = None) -> Plan:
+    """Checks a configuration against the modules, the weights and the machine.
+
+    Args:
+        config: the configuration.
+        weights: folder that holds the models, instead of the cache.
+
+    Raises:
+        ConfigError: an unknown module or option, neighbours that do not fit, or a stage over the core budget.
+        MissingWeights: a model is not on this machine.
+    """
+    cores = config.cores or available_cores()
+    replicas = config.replicas()
+    stages = tuple(_layout(name, stage, replicas[name], cores, weights) for name, stage in config.stages.items())
+    _check_neighbours(stages)
+    warnings = []
+    for stage in stages:
+        wanted = stage.replicas * stage.threads
+        if stage.config.device == "cpu" and wanted > cores:
+            message = (
+                f"stage {stage.name}: {stage.replicas} replicas × {stage.threads} threads need {wanted} cores "
+                f"but there are {cores}"
+            )
+            if not config.allow_oversubscription:
+                raise ConfigError(f"{message}; lower the ratio or threads, or set allow_oversubscription: true")
+            warnings.append(f"{message}; they will slow each other down")
+    total = sum(stage.replicas * stage.threads for stage in stages if stage.config.device == "cpu")
+    if total > cores:
+        warnings.append(
+            f"the stages together may run {total} threads on {cores} cores: when all are busy they take turns"
+        )
+    return Plan(config, stages, cores, tuple(warnings))
+
+
+def _layout(name: str, stage: StageConfig, replicas: int, cores: int, weights: Path | None) -> StageLayout:
+    try:
+        module = module_class(stage.module)
+        module_options(stage.module, stage.options)
+    except ConfigError as error:
+        raise ConfigError(f"stage {name}: {error}") from error
+    model = None if stage.model is None else locate(stage.model, weights)
+    on_disk = sum(file.stat().st_size for file in model.rglob("*") if file.is_file()) if model else 0
+    return StageLayout(
+        name=name,
+        config=stage,
+        module=module,
+        model=model,
+        replicas=replicas,
+        threads=max(1, cores // replicas) if stage.threads == "auto" else stage.threads,
+        devices=tuple(
+            "cpu" if stage.device == "cpu" else stage.device[number % len(stage.device)] for number in range(replicas)
+        ),
+        replica_bytes=on_disk + PROCESS_BYTES,
+    )
+
+
+def _check_neighbours(stages: tuple[StageLayout, ...]) -> None:
+    for before, after in itertools.pairwise(stages):
+        if before.module.yields is not after.module.accepts:
+            raise ConfigError(
+                f"stage {before.name} yields {before.module.yields.__name__} but stage {after.name} takes "
+                f"{after.module.accepts.__name__}; put a module between them or change their order"
+            )
