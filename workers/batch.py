@@ -1,0 +1,108 @@
+"""Runs a module on one batch and turns what it yields, or how it fails, into messages."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from errors import InputError, RelevoError
+from modules.module import Module
+from modules.payloads import Payload
+from workers import wire
+from workers.frames import Buffer, pack, unpack
+
+logger = logging.getLogger("relevo.replica")
+
+
+@dataclass(slots=True)
+class _Piece:
+    """One job of the batch while it is computed. `outputs` counts those sent so far."""
+
+    item: wire.WorkItem
+    payload: Payload
+    outputs: int = 0
+    service_s: float = 0.0
+    error: str = ""
+    expired: bool = False
+    abandoned: bool = False
+
+    @property
+    def live(self) -> bool:
+        return not (self.error or self.expired or self.abandoned)
+
+
+class Batch:
+    """One batch on its way through a module.
+
+    A failure of several jobs at once is not blamed on all of them: each is tried again by itself, and what it
+    had already sent is not sent twice.
+    """
+
+    def __init__(
+        self,
+        replica: str,
+        work: wire.Work,
+        frames: Sequence[Buffer],
+        send: Callable[[wire.Output, Buffer], None],
+        abandoned: Callable[[], Iterable[int]],
+    ) -> None:
+        """Takes the jobs with their payload frames, where outputs go, and who tells which jobs were given up."""
+        self._replica, self._send, self._abandoned = replica, send, abandoned
+        self._pieces = [
+            _Piece(item, unpack(item.meta, frame), expired=item.deadline_s is not None and item.deadline_s <= 0)
+            for item, frame in zip(work.jobs, frames, strict=True)
+        ]
+
+    def run(self, module: Module) -> wire.Done:
+        """Computes every job, sending each output as it comes, and returns the end of the batch."""
+        self._began = time.monotonic()
+        together = [piece for piece in self._pieces if piece.live]
+        failure = self._try(module, together)
+        if failure and len(together) == 1:
+            together[0].error = failure
+        elif failure:
+            for piece in together:
+                if piece.live:
+                    piece.error = self._try(module, [piece])
+        return wire.Done(
+            self._replica,
+            time.monotonic() - self._began,
+            tuple(
+                wire.JobDone(p.item.job, p.item.attempt, p.outputs, p.service_s, p.error, p.expired)
+                for p in self._pieces
+            ),
+        )
+
+    def _try(self, module: Module, pieces: list[_Piece]) -> str:
+        """Runs the module on the pieces; what went wrong, or nothing."""
+        try:
+            self._compute(module, pieces)
+        except Exception as error:
+            logger.exception("a batch of %d failed", len(pieces))
+            return str(error) if isinstance(error, RelevoError) else f"{type(error).__name__}: {error}"
+        return ""
+
+    def _compute(self, module: Module, pieces: list[_Piece]) -> None:
+        if not any(piece.live for piece in pieces):
+            return
+        yielded = [0] * len(pieces)
+        for position, output in module.process([piece.payload for piece in pieces]):
+            given_up = set(self._abandoned())
+            for piece in self._pieces:
+                piece.abandoned |= piece.item.job in given_up
+            if not any(piece.live for piece in pieces):
+                break
+            piece, index = pieces[position], yielded[position]
+            yielded[position] += 1
+            if not piece.live or index < piece.outputs:
+                continue
+            if isinstance(output, InputError):
+                piece.error = str(output)
+                continue
+            meta, frame = pack(output)
+            self._send(wire.Output(self._replica, piece.item.job, piece.item.attempt, index, meta), frame)
+            piece.outputs += 1
+        for piece in pieces:
+            piece.service_s = time.monotonic() - self._began

@@ -1,0 +1,249 @@
+"""The one process that owns every stage's queue: it receives, lets the scheduler decide, and sends.
+
+    python -m workers.broker --settings FILE --parent PID
+
+Three ROUTER sockets keep the roles apart: clients, replicas, and the supervisor's control. A peer can only
+send the messages of its role; anything else is refused, counted and logged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import math
+import secrets
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import zmq
+
+from errors import AddressInUse, ProtocolError
+from workers import wire
+from workers.lifeline import die_with, set_on_sigterm
+from workers.scheduler import Scheduler, StagePlan
+
+logger = logging.getLogger("relevo.broker")
+
+MAX_PAYLOAD_BYTES = 256 * 2**20  # over an hour of 16 kHz float32
+LINGER_MS = 1000  # how long the last messages may take to leave
+TURN = 64  # messages taken from one socket before the others are looked at
+
+
+class BrokerSettings(msgspec.Struct, frozen=True):
+    """What the supervisor tells the broker, as a MessagePack file. `specs` is what each stage's replicas are sent."""
+
+    clients: str
+    replicas: str
+    control: str
+    accepts: Literal["audio", "text"]
+    max_attempts: int
+    stages: list[StagePlan]
+    specs: dict[str, bytes]
+
+
+class Broker:
+    """Sockets around a `Scheduler`."""
+
+    def __init__(self, settings: BrokerSettings) -> None:
+        self._context = zmq.Context()
+        self._control = self._bind(settings.control)
+        self._replicas = self._bind(settings.replicas)
+        self._clients = self._bind(settings.clients)
+        self._scheduler = Scheduler(settings.stages, settings.accepts, self, settings.max_attempts)
+        self._settings = settings
+        self._instance = secrets.token_hex(4)
+        self._supervisor: bytes | None = None
+        self._desired: dict[str, int] = {}
+        self._joined: dict[str, str] = {}  # replica → stage, from its first message on
+        self._close_at: float | None = None
+        self.refused = 0
+
+    def _bind(self, address: str) -> zmq.Socket[bytes]:
+        # libzmq takes an ipc path over from a living listener without a word, so ask who answers there first
+        path = address.removeprefix("ipc://")
+        if path != address and _answers(path):
+            raise AddressInUse(f"{address} is in use by another process; stop it or set listen: to another path")
+        made = self._context.socket(zmq.ROUTER)
+        made.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        made.setsockopt(zmq.ROUTER_HANDOVER, 1)
+        made.setsockopt(zmq.SNDHWM, 0)  # credit bounds what is sent; a dropped message would lose a job
+        made.setsockopt(zmq.RCVHWM, 0)
+        made.setsockopt(zmq.MAXMSGSIZE, MAX_PAYLOAD_BYTES)
+        try:
+            made.bind(address)
+        except zmq.ZMQError as error:
+            raise AddressInUse(f"cannot listen on {address}: {error}; set listen: to another address") from error
+        return made
+
+    def run(self) -> None:
+        """Serves until SIGTERM, then lets what was sent leave."""
+        poller = zmq.Poller()
+        asked_to_end = set_on_sigterm(poller)
+        inlets: list[tuple[zmq.Socket[bytes], Callable[[Any], Any], Callable[..., None]]] = [
+            (self._control, wire.decoder(wire.FromSupervisor), self._from_supervisor),
+            (self._replicas, wire.decoder(wire.FromReplica), self._from_replica),
+            (self._clients, wire.decoder(wire.FromClient), self._from_client),
+        ]
+        for inlet, _, _ in inlets:
+            poller.register(inlet, zmq.POLLIN)
+        while not asked_to_end.is_set():
+            ready = dict(poller.poll(self._poll_ms()))
+            for inlet, decode, handle in inlets:
+                if inlet in ready:
+                    self._take(inlet, decode, handle)
+            self._scheduler.tick(time.monotonic())
+            self._report_closed()
+        self._context.destroy(LINGER_MS)
+
+    def _poll_ms(self) -> int | None:
+        next_at = min(self._scheduler.next_tick_at(), self._close_at if self._close_at is not None else math.inf)
+        return None if next_at == math.inf else max(0, math.ceil((next_at - time.monotonic()) * 1000))
+
+    def _take(self, inlet: zmq.Socket[bytes], decode: Callable[[Any], Any], handle: Callable[..., None]) -> None:
+        for _ in range(TURN):
+            try:
+                sender = inlet.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            header = inlet.recv() if inlet.getsockopt(zmq.RCVMORE) else b""
+            frames = []
+            while inlet.getsockopt(zmq.RCVMORE):
+                frames.append(inlet.recv(copy=False))
+            try:
+                message = decode(header)
+                wire.check_payloads(message, frames)
+            except ProtocolError as error:
+                self.refused += 1
+                logger.warning("refused a message (%d so far): %s", self.refused, error)
+                continue
+            handle(sender, message, frames)
+
+    # what arrives
+
+    def _from_client(self, sender: bytes, message: wire.FromClient, frames: list[Any]) -> None:
+        now = time.monotonic()
+        match message:
+            case wire.Submit():
+                self._scheduler.submit(sender, message, frames[0], now)
+            case wire.Cancel(request):
+                self._scheduler.cancel(sender, request, now)
+            case wire.Ping():
+                stages = self._scheduler.stage_infos(self._desired)
+                ready = self._scheduler.all_ready
+                self.to_client(sender, wire.Welcome(self._instance, ready, self._settings.accepts, stages))
+
+    def _from_replica(self, _: bytes, message: wire.FromReplica, frames: list[Any]) -> None:
+        now = time.monotonic()
+        match message:
+            case wire.Output():
+                self._scheduler.output(message, frames[0], now)
+            case wire.Done():
+                self._scheduler.done(message, now)
+            case wire.Join(replica, stage):
+                spec = self._settings.specs.get(stage)
+                if spec is None:
+                    logger.warning("refused replica %s: there is no stage %r here", replica, stage)
+                    return
+                self._joined[replica] = stage
+                self.to_replica(replica, wire.Hired(spec))
+                self._tell_supervisor(wire.Standing(replica, stage, "loading"))
+            case wire.Ready(replica, stage):
+                self._joined[replica] = stage
+                self._scheduler.ready(replica, stage, now)
+                self._tell_supervisor(wire.Standing(replica, stage, "ready"))
+            case wire.Beat(replica, stage, state, busy_s, rss_bytes):
+                if replica not in self._joined:
+                    self._joined[replica] = stage
+                    self.to_replica(replica, wire.Rejoin())
+                self._tell_supervisor(wire.Standing(replica, stage, state, busy_s, rss_bytes))
+            case wire.Leave(replica, stage, reason, fatal):
+                self._joined.pop(replica, None)
+                self._scheduler.gone(replica, reason or "it left", now)
+                self._tell_supervisor(wire.Standing(replica, stage, "dead", reason=reason, fatal=fatal))
+
+    def _from_supervisor(self, sender: bytes, message: wire.FromSupervisor, _: list[Any]) -> None:
+        now = time.monotonic()
+        match message:
+            case wire.Oversee(desired):
+                self._supervisor, self._desired = sender, desired
+                clients, replicas = (
+                    router.getsockopt_string(zmq.LAST_ENDPOINT) for router in (self._clients, self._replicas)
+                )
+                self._tell_supervisor(wire.Overseen(self._instance, clients, replicas))
+            case wire.Gone(replica, cause):
+                self._joined.pop(replica, None)
+                self._scheduler.gone(replica, cause, now)
+            case wire.StageDown(stage, reason):
+                self._scheduler.stage_down(stage, reason, now)
+            case wire.Retire(replica):
+                self._scheduler.retire(replica)
+            case wire.Close(within_s):
+                self._scheduler.close()
+                self._close_at = now + within_s
+
+    def _report_closed(self) -> None:
+        if self._close_at is None:
+            return
+        if self._scheduler.open_requests and time.monotonic() >= self._close_at:
+            self._scheduler.end_all("the relay was closed before it was finished")
+        if not self._scheduler.open_requests:
+            self._close_at = None
+            self._tell_supervisor(wire.Closed())
+
+    # what leaves
+
+    def to_client(self, client: bytes, message: wire.ToClient, *frames: Any) -> None:
+        """Sends to a client; one that is no longer there is not waited for."""
+        self._send(self._clients, client, message, frames)
+
+    def to_replica(self, replica: str, message: wire.ToReplica, *frames: Any) -> None:
+        """Sends to a replica; when it is not there the supervisor's Gone takes back what it was handed."""
+        self._send(self._replicas, replica.encode(), message, frames)
+
+    def _tell_supervisor(self, message: wire.ToSupervisor) -> None:
+        if self._supervisor is not None:
+            self._send(self._control, self._supervisor, message, ())
+
+    def _send(self, router: zmq.Socket[bytes], peer: bytes, message: wire.Message, frames: tuple[Any, ...]) -> None:
+        try:
+            router.send_multipart([peer, wire.encode(message), *frames], copy=False)
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+            logger.info("%s for %r has nowhere to go: it is not connected", type(message).__name__, peer)
+
+
+def _answers(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+        return True
+
+
+def main() -> None:
+    """Runs the broker's process."""
+    parser = argparse.ArgumentParser(description="The broker of a relay; `python pipeline.py` starts it.")
+    parser.add_argument("--settings", type=Path, required=True, help="file with the BrokerSettings, as MessagePack")
+    parser.add_argument("--parent", type=int, required=True, help="process id of the supervisor, to end with it")
+    arguments = parser.parse_args()
+    die_with(arguments.parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to handle
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    settings = msgspec.msgpack.decode(arguments.settings.read_bytes(), type=BrokerSettings)
+    try:
+        broker = Broker(settings)
+    except AddressInUse as error:
+        sys.exit(str(error))
+    broker.run()
+
+
+if __name__ == "__main__":
+    main()

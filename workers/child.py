@@ -1,0 +1,75 @@
+"""Starting a child process and telling how it ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOG_TAIL_BYTES = 2000
+
+
+class Child:
+    """A process of ours: ``python -m MODULE ARGUMENTS``, a fresh interpreter in a process group of its own.
+
+    The thread that makes it must live as long as the child shall: the child dies with it (see `workers.lifeline`).
+    """
+
+    def __init__(self, module: str, arguments: list[str], log: Path | None) -> None:
+        """Starts the process; its output goes to the file `log`, or to our standard error."""
+        self.log = log
+        search = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        command = [sys.executable, "-m", module, *arguments, "--parent", str(os.getpid())]
+        output = log.open("ab") if log else sys.stderr.fileno()
+        try:
+            self._process = subprocess.Popen(
+                command,
+                env={**os.environ, "PYTHONPATH": search},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                process_group=0,
+            )
+        finally:
+            if not isinstance(output, int):
+                output.close()
+        self.exit_fd = os.pidfd_open(self._process.pid)  # readable once the process has ended
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def ended(self) -> bool:
+        """Whether it has ended; reaps it."""
+        return self._process.poll() is not None
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends it a signal, unless it has ended."""
+        if not self.ended():
+            self._process.send_signal(number)
+
+    def close(self) -> None:
+        """Kills it if it is still there, and waits for its end."""
+        self.signal(signal.SIGKILL)
+        self._process.wait()
+        os.close(self.exit_fd)
+
+    def cause_of_death(self) -> str:
+        """How it ended, with the last line it wrote."""
+        status = self._process.wait()
+        how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exited with status {status}"
+        last = self.last_words()
+        return f"{how}: {last}" if last else how
+
+    def last_words(self) -> str:
+        """The last line of its log, or nothing."""
+        if self.log is None:
+            return ""
+        with self.log.open("rb") as log:
+            log.seek(max(0, self.log.stat().st_size - LOG_TAIL_BYTES))
+            lines = log.read().decode(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -1,0 +1,41 @@
+"""How a child process ends: with its parent, however that died, and cleanly when it is asked to."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import sys
+import threading
+
+import zmq
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def die_with(parent: int) -> None:
+    """Asks the kernel to kill this process when the thread that started it ends (Linux ``prctl(2)``).
+
+    SIGKILL reaches a process that is stopped or stuck too. A parent that died before this call is seen by its
+    changed process id.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
+        sys.exit(f"prctl(PR_SET_PDEATHSIG): {os.strerror(ctypes.get_errno())}; Relevo's processes need Linux")
+    if os.getppid() != parent:
+        sys.exit("the process that started this one has already ended")
+
+
+def set_on_sigterm(poller: zmq.Poller) -> threading.Event:
+    """An event that SIGTERM sets. The poller wakes for it, so that a process that waits for messages notices.
+
+    Only the main thread of a process may call this.
+    """
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    asked = threading.Event()
+    signal.set_wakeup_fd(writer.detach(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGTERM, lambda *_: asked.set())
+    poller.register(reader.detach(), zmq.POLLIN)
+    return asked
