@@ -1,0 +1,43 @@
+"""`python pipeline.py serve`: keeps a relay up for other processes."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import threading
+from collections.abc import Callable
+
+from commands.options import add_config_options
+from commands.relay import OpenRelay
+
+
+def add_parser(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], run: Callable[[argparse.Namespace], int]
+) -> None:
+    """Adds the command."""
+    parser = commands.add_parser(
+        "serve",
+        help="keep a relay up until SIGTERM or Ctrl-C",
+        description="Starts a relay, prints its address once it is ready, and keeps it up. Submit to it with "
+        "`python pipeline.py run --connect ADDRESS FILES…` or Client(address), from any number of processes. SIGTERM "
+        "or Ctrl-C refuses new requests, finishes the accepted ones (at most drain_s) and ends.",
+    )
+    add_config_options(parser)
+    parser.add_argument("--listen", metavar="ADDRESS", help="ipc, ipc:///path or tcp://127.0.0.1:PORT; see config.yaml")
+    parser.set_defaults(run=run)
+
+
+def run(open_relay: OpenRelay, arguments: argparse.Namespace) -> int:
+    """Serves until a signal."""
+    logging.getLogger("relevo").setLevel(logging.INFO)
+    if arguments.listen is not None:
+        arguments.assignments.append(f"listen={arguments.listen}")
+    asked_to_end = threading.Event()
+    with open_relay(arguments, quiet=False) as relay:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: asked_to_end.set())
+        print(f"ready at {relay.address}", flush=True)
+        asked_to_end.wait()
+        print("draining", flush=True)
+    return 0

@@ -1,0 +1,187 @@
+"""Relevo's front door: the `Pipeline` class, and the command line `python pipeline.py --help`.
+
+with Pipeline.from_config("pipelines/offline.yaml", ratio="1:1:2") as pipeline:
+    result = pipeline.submit(read_audio("hola.flac")).result()
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from commands import check, run, serve, weights
+from commands.options import config_of
+from errors import ConfigError, RelayClosed, RelevoError
+from modules.payloads import Payload
+from workers import wire
+from workers.client import Client, OnEvent, Stream
+from workers.config import PipelineConfig, load_config
+from workers.plan import make_plan
+from workers.result import Result
+from workers.supervisor import SlotView, Supervisor
+
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+
+class Pipeline:
+    """A relay of our own, from `start` to `stop`: broker, replicas and a client. Use it as a context manager."""
+
+    def __init__(self, config: PipelineConfig, *, weights: Path | None = None, quiet: bool = True) -> None:
+        """Checks the configuration against modules, weights and machine; starts nothing.
+
+        Args:
+            config: the configuration.
+            weights: folder that holds the models, instead of the cache.
+            quiet: keep the processes' logs out of our standard error.
+
+        Raises:
+            ConfigError: the configuration does not fit the modules or the machine.
+            MissingWeights: a model is not on this machine.
+        """
+        self.plan = make_plan(config, weights)
+        self.ready_s: float | None = None
+        self._supervisor = Supervisor(self.plan, weights, quiet)
+        self._client: Client | None = None
+
+    @classmethod
+    def from_config(
+        cls, path: str | Path, *, ratio: str | None = None, weights: Path | None = None, **overrides: Any
+    ) -> Pipeline:
+        """A pipeline from a configuration file; `ratio` and `overrides` win over environment and file."""
+        if ratio is not None:
+            overrides["ratio"] = ratio
+        return cls(load_config(path, **overrides), weights=weights)
+
+    def __enter__(self) -> Pipeline:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.stop(drain_s=None if kind is None else 0.0)
+
+    def start(self, on_change: Callable[[list[SlotView]], None] | None = None) -> None:
+        """Starts every process and returns once every stage has a warmed replica.
+
+        Args:
+            on_change: called with the replicas whenever one of them changes its state meanwhile.
+
+        Raises:
+            RelayError: the relay cannot come up; the message says why.
+        """
+        began = time.monotonic()
+        try:
+            self._supervisor.start(on_change)
+            self._client = Client(self._supervisor.address)
+            self._client.welcome()
+        except BaseException:
+            self.stop(drain_s=0.0)
+            raise
+        self.ready_s = time.monotonic() - began
+
+    def stop(self, drain_s: float | None = None) -> None:
+        """Refuses new requests, lets accepted ones finish, and ends every process.
+
+        Args:
+            drain_s: how long they may take; default: as configured. What is left then is cancelled.
+        """
+        self._supervisor.stop(self.plan.config.drain_s if drain_s is None else drain_s)
+        if self._client is not None:
+            self._client.close()
+
+    def submit(
+        self,
+        payload: Payload,
+        *,
+        deadline_s: float | None = None,
+        priority: wire.Priority = "interactive",
+        on_event: OnEvent | None = None,
+        patient: bool = False,
+    ) -> Future[Result]:
+        """Sends one request and returns a future of its result; see `Client.submit`."""
+        return self.client.submit(payload, deadline_s=deadline_s, priority=priority, on_event=on_event, patient=patient)
+
+    def stream(
+        self, payload: Payload, *, deadline_s: float | None = None, priority: wire.Priority = "interactive"
+    ) -> Stream:
+        """Sends one request and returns its events in order, as they happen; see `Client.stream`."""
+        return self.client.stream(payload, deadline_s=deadline_s, priority=priority)
+
+    def map(
+        self, payloads: Iterable[Payload], *, in_flight: int = 16, priority: wire.Priority = "batch"
+    ) -> Iterator[Result]:
+        """Sends many requests, at most `in_flight` at once, and yields their results in order; see `Client.map`."""
+        return self.client.map(payloads, in_flight=in_flight, priority=priority)
+
+    @property
+    def client(self) -> Client:
+        """The client of this relay.
+
+        Raises:
+            RelayClosed: the pipeline has not been started.
+        """
+        if self._client is None:
+            raise RelayClosed("this pipeline is not running; call start() or use it in a with statement")
+        return self._client
+
+    @property
+    def address(self) -> str:
+        """Where other processes dial in with `Client(address)`."""
+        return self._supervisor.address
+
+    def replicas(self) -> list[SlotView]:
+        """The replicas as they stand now."""
+        return self._supervisor.replicas()
+
+    @property
+    def broker_pid(self) -> int | None:
+        """Process id of the broker."""
+        return self._supervisor.broker_pid
+
+
+def open_pipeline(arguments: argparse.Namespace, quiet: bool = True) -> Pipeline:
+    """The pipeline that the command line asks for, not yet started."""
+    return Pipeline(config_of(arguments), weights=arguments.weights, quiet=quiet)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(
+        prog="pipeline.py",
+        description="Relevo: Spanish speech to Chinese speech through a relay of models.",
+        epilog="Begin with: python pipeline.py weights fetch, then "
+        "python pipeline.py run --config pipelines/offline.yaml samples/*.flac",
+    )
+    commands = made.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    run.add_parser(commands, lambda parsed: run.run(open_pipeline, parsed))
+    serve.add_parser(commands, lambda parsed: serve.run(open_pipeline, parsed))
+    check.add_parser(commands)
+    weights.add_parser(commands)
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns the exit status: 0 well, 1 something failed, 2 wrong usage or configuration."""
+    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    parsed = parser().parse_args(arguments)
+    try:
+        status: int = parsed.run(parsed)
+    except RelevoError as error:
+        print(f"relevo: {error}", file=sys.stderr)
+        return EXIT_USAGE if isinstance(error, ConfigError) else 1
+    except KeyboardInterrupt:
+        print("relevo: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

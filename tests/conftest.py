@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import yaml
+
+from modules.payloads import Audio
+
+
+@pytest.fixture(autouse=True)
+def no_orphans() -> Iterator[None]:
+    """Fails the test that leaves a process behind."""
+    yield
+    left = psutil.Process().children(recursive=True)
+    for process in left:
+        process.kill()
+    assert not left, f"the test left processes behind: {left}"
+
+
+@pytest.fixture
+def fake_config(tmp_path: Path) -> Callable[..., Path]:
+    """Writes the configuration of a relay of fakes; options of each stage may be given by its name."""
+
+    def write(stage_keys: dict[str, dict[str, Any]] | None = None, **options: dict[str, Any]) -> Path:
+        classes = {"listen": "FakeListen", "translate": "FakeTranslate", "speak": "FakeSpeak"}
+        stages = {
+            name: {
+                "module": f"tests.fakes:{kind}",
+                "options": options.get(name, {}),
+                **(stage_keys or {}).get(name, {}),
+            }
+            for name, kind in classes.items()
+        }
+        path = tmp_path / "fake.yaml"
+        path.write_text(yaml.safe_dump({"name": "fake", "cores": 4, "stages": stages}, sort_keys=False))
+        return path
+
+    return write
+
+
+def clip(level: float = 0.5, seconds: float = 0.1) -> Audio:
+    """A clip whose first sample tells which one it is."""
+    return Audio(np.full(int(16000 * seconds), level, np.float32), 16000)

@@ -1,0 +1,282 @@
+"""The whole relay with fakes in the place of models: real processes, real sockets, real deaths."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import CancelledError
+from pathlib import Path
+
+import psutil
+import pytest
+
+from errors import AddressInUse, InputError, RelayClosed, StageFailed
+from pipeline import Pipeline
+from tests.conftest import clip
+from workers.client import Client
+
+ROOT = Path(__file__).parents[1]
+WAIT_S = 60
+
+
+def test_a_request_passes_the_relay_and_brings_its_texts_audio_and_spans(fake_config):
+    with Pipeline.from_config(fake_config(speak={"pieces": 2})) as pipeline:
+        result = pipeline.submit(clip(0.5)).result(WAIT_S)
+    assert result.outcome == "ok"
+    assert result.texts == {"listen": "en500.0", "translate": "zh(en500.0)/1"}
+    assert result.audio is not None
+    assert result.audio.seconds == 1.0
+    assert result.time_to_first_audio_s is not None
+    assert 0 < result.time_to_first_audio_s <= result.latency_s
+    assert [span.stage for span in result.spans] == ["listen", "translate", "speak"]
+    assert pipeline.ready_s is not None
+
+
+def test_events_come_in_order_whatever_order_replicas_finish_in(fake_config):
+    config = fake_config(listen={"pieces": 3}, translate={"pieces": 2}, speak={"pieces": 2})
+    with Pipeline.from_config(config, ratio="1:3:4") as pipeline:
+        stream = pipeline.stream(clip())
+        events = [event for event in stream if event.payload is not None]
+        assert stream.result(WAIT_S).outcome == "ok"
+    for stage, count in (("listen", 3), ("translate", 6), ("speak", 12)):
+        paths = [event.path for event in events if event.stage == stage]
+        assert paths == sorted(paths)
+        assert len(set(paths)) == count
+
+
+def test_map_keeps_the_order_and_bounds_what_is_in_flight(fake_config):
+    drawn = []
+
+    def payloads():
+        for number in range(30):
+            drawn.append(number)
+            yield clip(number / 1000)
+
+    with Pipeline.from_config(fake_config(), ratio="2:1:2") as pipeline:
+        for number, result in enumerate(pipeline.map(payloads(), in_flight=4)):
+            assert result.texts["listen"] == f"en{number}.0"
+            assert len(drawn) <= number + 5
+
+
+def test_a_full_relay_rejects_and_a_patient_request_gets_in_later(fake_config, tmp_path):
+    gate = tmp_path / "gate"
+    gate.touch()
+    config = fake_config({"listen": {"queue_items": 1}}, listen={"gate": str(gate)})
+    with Pipeline.from_config(config) as pipeline:
+        begun = threading.Event()
+        running = pipeline.submit(clip(), on_event=lambda _: begun.set())
+        assert begun.wait(WAIT_S)
+        queued = pipeline.submit(clip())
+        patient = pipeline.submit(clip(), patient=True)
+        rejected = pipeline.submit(clip()).result(WAIT_S)
+        assert rejected.outcome == "rejected"
+        assert rejected.retry_after_s > 0
+        gate.unlink()
+        assert [future.result(WAIT_S).outcome for future in (running, queued, patient)] == ["ok"] * 3
+
+
+def test_cancelling_the_future_cancels_the_request(fake_config, tmp_path):
+    gate = tmp_path / "gate"
+    gate.touch()
+    with Pipeline.from_config(fake_config(listen={"gate": str(gate)})) as pipeline:
+        begun = threading.Event()
+        running = pipeline.submit(clip(), on_event=lambda _: begun.set())
+        waiting = pipeline.submit(clip(0.2))
+        assert begun.wait(WAIT_S)
+        assert running.cancel()
+        assert waiting.cancel()
+        gate.unlink()
+        assert pipeline.submit(clip(0.3)).result(WAIT_S).texts["listen"] == "en300.0"
+        with pytest.raises(CancelledError):
+            running.result()
+        assert all(stage.queued == stage.in_service == 0 for stage in pipeline.client.welcome().stages)
+
+
+def test_a_deadline_that_passes_in_the_queue_expires_the_request(fake_config, tmp_path):
+    gate = tmp_path / "gate"
+    gate.touch()
+    with Pipeline.from_config(fake_config(listen={"gate": str(gate)})) as pipeline:
+        first = pipeline.submit(clip())
+        late = pipeline.submit(clip(), deadline_s=0.2).result(WAIT_S)
+        assert late.outcome == "expired"
+        gate.unlink()
+        assert first.result(WAIT_S).outcome == "ok"
+
+
+def test_a_failing_request_fails_alone_and_says_why(fake_config):
+    with Pipeline.from_config(fake_config(translate={"fail_on": "en13."})) as pipeline:
+        results = list(pipeline.map([clip(0.012), clip(0.013), clip(0.014)]))
+    assert [result.outcome for result in results] == ["ok", "failed", "ok"]
+    assert "the fake fails on en13." in results[1].error
+
+
+def test_an_input_error_names_the_remedy_and_others_go_on(fake_config):
+    with Pipeline.from_config(fake_config()) as pipeline:
+        results = list(pipeline.map([clip(seconds=0), clip()]))
+    assert [result.outcome for result in results] == ["failed", "ok"]
+    assert "send some samples" in results[0].error
+
+
+@pytest.mark.parametrize("kill_after", [0, 1])
+def test_a_killed_replica_loses_nothing_and_repeats_nothing(fake_config, tmp_path, kill_after):
+    """kill_after=1: the replica dies after its first output has gone on."""
+    marker = tmp_path / "killed"
+    config = fake_config(
+        translate={"kill_on": "en7.", "kill_marker": str(marker), "kill_after": kill_after, "pieces": 2}
+    )
+    with Pipeline.from_config(config, ratio="1:2:1") as pipeline:
+        results = list(pipeline.map([clip(number / 1000) for number in range(20)]))
+        replicas = pipeline.replicas()
+    assert marker.exists()
+    assert [result.outcome for result in results] == ["ok"] * 20
+    assert results[7].texts["translate"] == "zh(en7.0)/1 zh(en7.0)/1"
+    assert [span.attempt for span in results[7].spans if span.stage == "translate"] == [2]
+    assert sum(replica.starts for replica in replicas) >= 4
+
+
+def test_a_request_that_kills_every_replica_becomes_a_dead_letter_and_the_relay_goes_on(fake_config):
+    with Pipeline.from_config(fake_config(speak={"kill_on": "en7."}), ratio="1:1:4") as pipeline:
+        results = list(pipeline.map([clip(0.006), clip(0.007), clip(0.008)]))
+    assert [result.outcome for result in results] == ["ok", "dead_letter", "ok"]
+    assert "died 3 times" in results[1].error
+    assert "SIGKILL" in results[1].error
+
+
+def test_a_killed_broker_comes_back_and_every_request_still_ends_once(fake_config, tmp_path):
+    gate = tmp_path / "gate"
+    gate.touch()
+    with Pipeline.from_config(fake_config(translate={"gate": str(gate)}), ratio="1:2:1") as pipeline:
+        reached = threading.Event()
+        ends: list[str] = []
+        futures = []
+        for number in range(12):
+            future = pipeline.submit(
+                clip(number / 1000), on_event=lambda event: reached.set() if event.stage == "translate" else None
+            )
+            future.add_done_callback(lambda ended: ends.append(ended.result().outcome))
+            futures.append(future)
+        assert reached.wait(WAIT_S)
+        before = pipeline.broker_pid
+        os.kill(before, signal.SIGKILL)
+        gate.unlink()
+        results = [future.result(WAIT_S) for future in futures]
+        assert pipeline.broker_pid != before
+    assert [result.texts["translate"] for result in results] == [f"zh(en{n}.0)/1" for n in range(12)]
+    assert ends == ["ok"] * 12
+    assert all(result.audio.seconds == 0.5 for result in results)
+
+
+def test_a_stopped_replica_is_found_by_its_silence_and_replaced(fake_config):
+    config = fake_config()
+    with Pipeline.from_config(config, heartbeat_timeout_s=2.5) as pipeline:
+        victim = next(replica for replica in pipeline.replicas() if replica.stage == "translate")
+        os.kill(victim.pid, signal.SIGSTOP)
+        assert pipeline.submit(clip()).result(WAIT_S).outcome == "ok"
+        assert not psutil.pid_exists(victim.pid)
+
+
+def test_a_replica_that_computes_too_long_is_stuck_and_replaced(fake_config, tmp_path):
+    gate = tmp_path / "gate"
+    gate.touch()
+    config = fake_config({"translate": {"stuck_after_s": 1.5}}, translate={"gate": str(gate)})
+    with Pipeline.from_config(config, max_attempts=1) as pipeline:
+        result = pipeline.submit(clip()).result(WAIT_S)
+        assert result.outcome == "dead_letter"
+        assert "without an output" in result.error
+        gate.unlink()
+
+
+def test_a_stage_that_cannot_load_is_named_with_the_reason_at_once(fake_config):
+    with pytest.raises(StageFailed, match=r"stage speak cannot run: the fake has no weights"):
+        Pipeline.from_config(fake_config(speak={"fail_load": True})).start()
+
+
+def test_a_process_ends_with_its_pipeline_however_that_ends(fake_config):
+    pipeline = Pipeline.from_config(fake_config())
+    pipeline.start()
+    pids = [replica.pid for replica in pipeline.replicas()] + [pipeline.broker_pid]
+    assert all(psutil.pid_exists(pid) for pid in pids)
+    pipeline.stop()
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+    with pytest.raises(RelayClosed):
+        pipeline.submit(clip())
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["running", "stopped"])
+def test_no_orphan_is_left_when_the_parent_is_killed(fake_config, stopped):
+    """`stopped`: not even a child that is stopped outlives its parent."""
+    code = (
+        "import sys; from pipeline import Pipeline\n"
+        "p = Pipeline.from_config(sys.argv[1]); p.start()\n"
+        "print(*[r.pid for r in p.replicas()], p.broker_pid, flush=True); sys.stdin.read()"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code, str(fake_config())], cwd=ROOT, stdout=subprocess.PIPE, stdin=subprocess.PIPE
+    )
+    children = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
+    if stopped:
+        os.kill(children[0].pid, signal.SIGSTOP)
+    parent.kill()
+    parent.communicate()
+    _, alive = psutil.wait_procs(children, timeout=WAIT_S)
+    assert alive == []
+
+
+def test_several_clients_share_a_relay(fake_config):
+    with Pipeline.from_config(fake_config(), ratio="1:2:2") as pipeline:
+        with Client(pipeline.address) as one, Client(pipeline.address) as other:
+            mine = [one.submit(clip(0.1)) for _ in range(5)]
+            theirs = [other.submit(clip(0.2)) for _ in range(5)]
+            assert {future.result(WAIT_S).texts["listen"] for future in mine} == {"en100.0"}
+            assert {future.result(WAIT_S).texts["listen"] for future in theirs} == {"en200.0"}
+
+
+def test_an_address_in_use_is_named(fake_config, tmp_path):
+    listen = f"ipc://{tmp_path}/relay"
+    with Pipeline.from_config(fake_config(), listen=listen) as pipeline:
+        assert pipeline.address == listen
+        with pytest.raises(AddressInUse, match="in use"):
+            Pipeline.from_config(fake_config(), listen=listen).start()
+        assert pipeline.submit(clip()).result(WAIT_S).outcome == "ok"
+
+
+def test_a_port_in_use_is_named(fake_config):
+    with Pipeline.from_config(fake_config(), listen="tcp://127.0.0.1:0") as pipeline:
+        assert pipeline.submit(clip()).result(WAIT_S).outcome == "ok"
+        with pytest.raises(AddressInUse, match=pipeline.address):
+            Pipeline.from_config(fake_config(), listen=pipeline.address).start()
+
+
+def test_nobody_at_the_address_is_a_clear_error(tmp_path):
+    with Client(f"ipc://{tmp_path}/nobody") as client, pytest.raises(RelayClosed, match="no relay answers"):
+        client.welcome(timeout_s=0.2)
+
+
+def test_garbage_on_the_sockets_is_refused_and_the_relay_goes_on(fake_config):
+    import zmq
+
+    with Pipeline.from_config(fake_config()) as pipeline, zmq.Context() as context:
+        with context.socket(zmq.DEALER) as dealer:
+            dealer.connect(pipeline.address)
+            for frames in ([b"garbage"], [b""], [b"RLV\x01\x91"], [b"RLV\x02"], [b"RLV\x01", b"x"] * 3):
+                dealer.send_multipart(frames)
+            assert pipeline.submit(clip()).result(WAIT_S).outcome == "ok"
+
+
+def test_the_thread_budget_and_the_seed_reach_the_replica(fake_config, tmp_path):
+    path = tmp_path / "one.yaml"
+    path.write_text("cores: 3\nseed: 7\nstages:\n  only: {module: 'tests.fakes:FakeBudgetReport', threads: 3}\n")
+    with Pipeline.from_config(path) as pipeline:
+        assert pipeline.submit(clip()).result(WAIT_S).texts["only"] == "3 3 7"
+
+
+def test_bad_samples_are_refused_before_they_travel():
+    import numpy as np
+
+    from modules.payloads import Audio
+
+    with pytest.raises(InputError, match="mono float32"):
+        Audio(np.zeros((2, 10), np.float32), 16000)

@@ -1,0 +1,323 @@
+"""A client of a running relay: submits requests, holds each until its outcome arrives, hands events back in order."""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import itertools
+import logging
+import math
+import os
+import queue
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import zmq
+
+from errors import ProtocolError, RelayClosed
+from modules.payloads import Payload
+from workers import wire
+from workers.frames import Buffer, pack, unpack
+from workers.result import Event, Result, Transcript
+
+logger = logging.getLogger("relevo.client")
+
+PING_S = 0.5  # how often a waiting client looks whether the broker has restarted
+OnEvent = Callable[[Event], None]
+
+
+@dataclass(eq=False, slots=True)
+class _Pending:
+    message: wire.Submit
+    frame: Buffer
+    future: Future[Result]
+    on_event: OnEvent | None
+    submitted_at: float
+    deadline_at: float | None
+    patient: bool
+    transcript: Transcript = field(default_factory=Transcript)
+    delivered: set[tuple[str, wire.Path]] = field(default_factory=set)
+
+
+class Stream:
+    """The events of one request, in order, as they happen; `result` is how it ended."""
+
+    def __init__(self) -> None:
+        self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self.future: Future[Result] = Future()
+
+    def _begin(self, future: Future[Result]) -> Stream:
+        self.future = future
+        future.add_done_callback(lambda _: self._events.put(None))
+        return self
+
+    def __iter__(self) -> Iterator[Event]:
+        while (event := self._events.get()) is not None:
+            yield event
+
+    def result(self, timeout_s: float | None = None) -> Result:
+        """Waits for the outcome."""
+        return self.future.result(timeout_s)
+
+
+class Client:
+    """Talks to the relay at an address. Safe to use from several threads; use it as a context manager.
+
+    A request is held until its outcome arrives. When the broker restarts meanwhile, it is submitted again under
+    the same id, and what was delivered before is not delivered twice.
+    """
+
+    def __init__(self, address: str) -> None:
+        """Dials `address`, as printed by `python pipeline.py serve`; returns without waiting for an answer."""
+        self.address = address
+        self._numbers = itertools.count(1)
+        self._name = secrets.token_hex(4)
+        self._pending: dict[str, _Pending] = {}
+        self._calls: deque[Callable[[], None]] = deque()
+        self._again: list[tuple[float, str]] = []  # when to submit which request again
+        self._welcome: wire.Welcome | None = None
+        self._lock = threading.Condition()
+        self._closed = False
+        self._wake_reader, self._wake_writer = os.pipe()
+        self._decode = wire.decoder(wire.ToClient)
+        self._thread = threading.Thread(target=self._run, name="client", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def submit(
+        self,
+        payload: Payload,
+        *,
+        deadline_s: float | None = None,
+        priority: wire.Priority = "interactive",
+        on_event: OnEvent | None = None,
+        patient: bool = False,
+    ) -> Future[Result]:
+        """Sends one request and returns at once.
+
+        Args:
+            payload: what the first stage takes, such as an `Audio`.
+            deadline_s: give up when it has not ended by then.
+            priority: ``interactive`` goes before ``batch``.
+            on_event: called with each event from the client's thread; it must not block.
+            patient: when the relay's queue is full, send it again after the wait that the relay asks for, instead
+                of ending as rejected.
+
+        Returns:
+            A future of the Result. Cancelling the future cancels the request.
+
+        Raises:
+            RelayClosed: the client was closed.
+        """
+        if self._closed:
+            raise RelayClosed("this client is closed; make a new one")
+        now = time.monotonic()
+        meta, frame = pack(payload)
+        request = f"{self._name}-{next(self._numbers)}"
+        message = wire.Submit(request, meta, deadline_s, priority, progress=on_event is not None)
+        future: Future[Result] = Future()
+        deadline_at = None if deadline_s is None else now + deadline_s
+        pending = _Pending(message, frame, future, on_event, now, deadline_at, patient)
+        future.add_done_callback(lambda ended: self._cancel(request) if ended.cancelled() else None)
+        self._call(lambda: self._begin(pending))
+        return future
+
+    def stream(
+        self, payload: Payload, *, deadline_s: float | None = None, priority: wire.Priority = "interactive"
+    ) -> Stream:
+        """Sends one request; iterate over what comes back for its events in order, then ask for its result."""
+        stream = Stream()
+        future = self.submit(payload, deadline_s=deadline_s, priority=priority, on_event=stream._events.put)
+        return stream._begin(future)
+
+    def map(
+        self, payloads: Iterable[Payload], *, in_flight: int = 16, priority: wire.Priority = "batch"
+    ) -> Iterator[Result]:
+        """Sends many requests with at most `in_flight` of them on their way; yields the results in their order.
+
+        The requests are patient: see `submit`.
+        """
+        running: deque[Future[Result]] = deque()
+        for payload in payloads:
+            running.append(self.submit(payload, priority=priority, patient=True))
+            if len(running) >= in_flight:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
+
+    def welcome(self, timeout_s: float | None = 10.0) -> wire.Welcome:
+        """The relay's stages and whether it is ready, as it says now.
+
+        Raises:
+            RelayClosed: nothing answered in time.
+        """
+        with self._lock:
+            self._welcome = None
+            self._call(lambda: self._send(wire.Ping()))
+            if not self._lock.wait_for(lambda: self._welcome is not None or self._closed, timeout_s):
+                raise RelayClosed(f"no relay answers at {self.address}; start one with `python pipeline.py serve`")
+            if self._welcome is None:
+                raise RelayClosed("this client is closed; make a new one")
+            return self._welcome
+
+    def close(self) -> None:
+        """Cancels what has not ended and lets go of the connection."""
+        if self._closed:
+            return
+        self._closed = True
+        self._wake()
+        self._thread.join()
+        os.close(self._wake_writer)
+        os.close(self._wake_reader)
+        with self._lock:
+            self._lock.notify_all()
+
+    # the client's thread owns the socket
+
+    def _call(self, call: Callable[[], None]) -> None:
+        self._calls.append(call)
+        self._wake()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(OSError):  # closed meanwhile: there is nobody to wake
+            os.write(self._wake_writer, b"w")
+
+    def _run(self) -> None:
+        context: zmq.Context[Any] = zmq.Context()
+        self._dealer = context.socket(zmq.DEALER)
+        self._dealer.setsockopt(zmq.SNDHWM, 0)
+        self._dealer.setsockopt(zmq.RCVHWM, 0)
+        self._dealer.connect(self.address)
+        self._instance = ""  # of the broker that has our requests; they wait here until one has answered
+        self._send(wire.Ping())
+        ping_at = time.monotonic() + PING_S
+        poller = zmq.Poller()
+        poller.register(self._dealer, zmq.POLLIN)
+        poller.register(self._wake_reader, zmq.POLLIN)
+        while not self._closed:
+            waiting = self._pending or not self._instance
+            next_at = min(ping_at, *(at for at, _ in self._again[:1]), math.inf) if waiting else math.inf
+            wait_ms = None if next_at == math.inf else max(0, math.ceil((next_at - time.monotonic()) * 1000))
+            ready = dict(poller.poll(wait_ms))
+            if self._wake_reader in ready:
+                os.read(self._wake_reader, 4096)
+                while self._calls:
+                    self._calls.popleft()()
+            if self._dealer in ready:
+                self._take_all()
+            if waiting and time.monotonic() >= ping_at:
+                self._send(wire.Ping())
+                ping_at = time.monotonic() + PING_S
+            while self._again and self._again[0][0] <= time.monotonic():
+                pending = self._pending.get(heapq.heappop(self._again)[1])
+                if pending is not None:
+                    self._submit(pending)
+        for pending in list(self._pending.values()):
+            self._send(wire.Cancel(pending.message.request))
+            pending.future.cancel()
+        self._dealer.close(linger=500)
+        context.term()
+
+    def _begin(self, pending: _Pending) -> None:
+        self._pending[pending.message.request] = pending
+        if self._instance:
+            self._submit(pending)
+
+    def _submit(self, pending: _Pending) -> None:
+        message = pending.message
+        if pending.deadline_at is not None:
+            message = msgspec.structs.replace(message, deadline_s=pending.deadline_at - time.monotonic())
+        self._send(message, pending.frame)
+
+    def _cancel(self, request: str) -> None:
+        self._call(lambda: self._send(wire.Cancel(request)))
+
+    def _send(self, message: wire.FromClient, *frames: Any) -> None:
+        self._dealer.send_multipart([wire.encode(message), *frames], copy=False)
+
+    def _take_all(self) -> None:
+        while True:
+            try:
+                header, *frames = self._dealer.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return
+            try:
+                message: wire.ToClient = self._decode(header.buffer)
+                wire.check_payloads(message, frames)
+                self._take(message, frames)
+            except ProtocolError as error:
+                logger.warning("ignored a message from %s: %s", self.address, error)
+
+    def _take(self, message: wire.ToClient, frames: list[Any]) -> None:
+        if isinstance(message, wire.Welcome):
+            self._greeted(message)
+            return
+        pending = self._pending.get(message.request)
+        if pending is None:
+            return
+        at_s = time.monotonic() - pending.submitted_at
+        match message:
+            case wire.Started(request, stage, path):
+                self._deliver(pending, Event(request, stage, path, None, at_s))
+            case wire.Event(request, stage, path, meta):
+                if (stage, path) not in pending.delivered:
+                    pending.delivered.add((stage, path))
+                    payload = unpack(meta, frames[0].buffer)
+                    event = Event(request, stage, path, payload, at_s)
+                    pending.transcript.add(event)
+                    self._deliver(pending, event)
+            case wire.Outcome(request, "rejected", _, retry_after_s) if pending.patient and retry_after_s:
+                heapq.heappush(self._again, (time.monotonic() + retry_after_s / 2, request))
+            case wire.Outcome():
+                del self._pending[message.request]
+                self._end(pending, message, at_s)
+
+    def _greeted(self, welcome: wire.Welcome) -> None:
+        if welcome.instance != self._instance:
+            if self._instance:
+                logger.warning("the broker restarted; submitting %d requests again", len(self._pending))
+            self._instance = welcome.instance
+            for pending in self._pending.values():
+                self._submit(pending)
+        with self._lock:
+            self._welcome = welcome
+            self._lock.notify_all()
+
+    @staticmethod
+    def _deliver(pending: _Pending, event: Event) -> None:
+        if pending.on_event is not None:
+            try:
+                pending.on_event(event)
+            except Exception:
+                logger.exception("on_event failed for request %s", event.request)
+
+    @staticmethod
+    def _end(pending: _Pending, ended: wire.Outcome, at_s: float) -> None:
+        if not pending.future.set_running_or_notify_cancel():
+            return
+        transcript = pending.transcript
+        result = Result(
+            request=ended.request,
+            outcome=ended.outcome,
+            error=ended.reason,
+            retry_after_s=ended.retry_after_s,
+            latency_s=at_s,
+            time_to_first_audio_s=transcript.first_audio_s,
+            texts=transcript.joined_texts(),
+            audio=transcript.audio(),
+            notes=tuple(transcript.notes),
+            spans=ended.spans,
+        )
+        pending.future.set_result(result)

@@ -1,0 +1,151 @@
+"""What a run came to, as typed figures: the JSON report of `python pipeline.py run --report`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from workers.result import Result
+from workers.wire import OutcomeName, Span, StageInfo
+
+
+class _Figures(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Quantiles(_Figures):
+    """Exact quantiles of raw samples, in seconds; null when there were none."""
+
+    p50: float | None
+    p95: float | None
+
+    @classmethod
+    def of(cls, samples: Iterable[float]) -> Quantiles:
+        """The quantiles of these samples, by linear interpolation."""
+        values = np.fromiter(samples, float)
+        if not len(values):
+            return cls(p50=None, p95=None)
+        p50, p95 = np.quantile(values, [0.5, 0.95])
+        return cls(p50=float(p50), p95=float(p95))
+
+
+class StageFigures(_Figures):
+    """One stage over the whole run."""
+
+    replicas: int = Field(description="Replicas that the relay wants for the stage.")
+    threads: int = Field(description="CPU threads of each replica.")
+    jobs: int = Field(description="Jobs of this run that ended at the stage.")
+    queue_s: Quantiles = Field(description="Time that jobs waited for a replica.")
+    service_s: Quantiles = Field(description="Time that jobs were computed.")
+    throughput_rps: float = Field(description="Jobs ended per second of the run.")
+    busy: float = Field(description="Share of the replicas' time that they computed for this run, 0 to 1.")
+
+
+class ClipStage(_Figures):
+    """One clip at one stage, summed over its jobs there."""
+
+    queue_s: float
+    service_s: float
+
+
+class ClipFigures(_Figures):
+    """One input file."""
+
+    file: str = Field(description="The path as it was given.")
+    outcome: OutcomeName = Field(description="How the request ended; failed when the file could not be read.")
+    error: str = Field(description="Why the outcome is not ok; empty otherwise.")
+    seconds: float | None = Field(description="Length of the recording; null when it could not be read.")
+    latency_s: float | None = Field(description="From submission to the outcome.")
+    time_to_first_audio_s: float | None = Field(
+        description="From submission to the first audible sample, leading silence included; null without audio."
+    )
+    texts: dict[str, str] = Field(description="The text of each stage that yields text; {} when nothing was said.")
+    notes: list[str] = Field(description="Remarks on the result, such as words that could not be spoken.")
+    wav: str | None = Field(description="Path of the Chinese speech; null when there is none.")
+    stages: dict[str, ClipStage]
+
+
+class Report(_Figures):
+    """A whole run."""
+
+    ready_s: float | None = Field(description="Time until every stage was ready; null when the relay already ran.")
+    throughput_rps: float = Field(description="Requests ended ok per second, first submission to last outcome.")
+    real_time_factor: float | None = Field(description="Seconds of the run per second of audio put through.")
+    latency_s: Quantiles
+    stages: dict[str, StageFigures]
+    clips: list[ClipFigures]
+
+
+@dataclass(slots=True)
+class Clip:
+    """One input of a run and what became of it; `result` is None when the file could not be read."""
+
+    file: str
+    seconds: float | None = None
+    error: str = ""
+    result: Result | None = None
+    wav: str | None = None
+
+    @property
+    def outcome(self) -> OutcomeName:
+        """How it ended."""
+        return self.result.outcome if self.result and not self.error else "failed"
+
+
+def make_report(clips: Sequence[Clip], stages: Iterable[StageInfo], wall_s: float, ready_s: float | None) -> Report:
+    """The figures of a run.
+
+    Args:
+        clips: every input.
+        stages: the relay's stages.
+        wall_s: first submission to last outcome.
+        ready_s: how long the relay took to be ready, or None when it already ran.
+    """
+    ended = [clip for clip in clips if clip.result is not None and clip.outcome == "ok"]
+    spans = [span for clip in clips if clip.result for span in clip.result.spans]
+    audio_s = sum(clip.seconds or 0.0 for clip in ended)
+    return Report(
+        ready_s=ready_s,
+        throughput_rps=len(ended) / wall_s if wall_s else 0.0,
+        real_time_factor=wall_s / audio_s if audio_s else None,
+        latency_s=Quantiles.of(clip.result.latency_s for clip in ended if clip.result),
+        stages={stage.name: _stage(stage, [s for s in spans if s.stage == stage.name], wall_s) for stage in stages},
+        clips=[_clip(clip) for clip in clips],
+    )
+
+
+def _stage(stage: StageInfo, spans: list[Span], wall_s: float) -> StageFigures:
+    return StageFigures(
+        replicas=stage.replicas,
+        threads=stage.threads,
+        jobs=len(spans),
+        queue_s=Quantiles.of(span.queue_s for span in spans),
+        service_s=Quantiles.of(span.service_s for span in spans),
+        throughput_rps=len(spans) / wall_s if wall_s else 0.0,
+        busy=sum(span.busy_s for span in spans) / (wall_s * max(1, stage.replicas)) if wall_s else 0.0,
+    )
+
+
+def _clip(clip: Clip) -> ClipFigures:
+    result = clip.result
+    stages: dict[str, ClipStage] = {}
+    for span in result.spans if result else ():
+        before = stages.get(span.stage, ClipStage(queue_s=0.0, service_s=0.0))
+        stages[span.stage] = ClipStage(
+            queue_s=before.queue_s + span.queue_s, service_s=before.service_s + span.service_s
+        )
+    return ClipFigures(
+        file=clip.file,
+        outcome=clip.outcome,
+        error=clip.error or (result.error if result else ""),
+        seconds=clip.seconds,
+        latency_s=result.latency_s if result else None,
+        time_to_first_audio_s=result.time_to_first_audio_s if result else None,
+        texts=result.texts if result else {},
+        notes=[f"{note.kind}: {note.detail}" for note in result.notes] if result else [],
+        wav=clip.wav,
+        stages=stages,
+    )
