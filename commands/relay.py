@@ -18,7 +18,7 @@ class Relay(Protocol):
     def __enter__(self) -> Relay:
         """Starts it."""
 
-    def __exit__(self, *details: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *details: object) -> None:
         """Stops it."""
 
     def start(self, on_change: Callable[[list[SlotView]], None] | None = None) -> None:
