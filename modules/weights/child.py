@@ -1,0 +1,102 @@
+"""Runs a child process (pip, npm, a converter) to its end, watching what it writes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Event
+
+from errors import WeightsError
+from modules.weights.disk import FULL_MESSAGES, full_disk
+
+POLL_S = 0.2
+QUIT_S = 5.0
+
+
+class ChildFailed(WeightsError):
+    """A child process ended with an error; ``output`` is everything it printed."""
+
+    def __init__(self, message: str, output: str) -> None:
+        super().__init__(message)
+        self.output = output
+
+
+def run(
+    command: Sequence[str],
+    folder: Path,
+    *,
+    needed_bytes: int,
+    stop: Event,
+    environment: dict[str, str] | None = None,
+    cwd: Path | None = None,
+    watch: Callable[[int], None] | None = None,
+) -> None:
+    """Runs ``command``, which writes below ``folder``, until it ends or ``stop`` is set.
+
+    Args:
+        command: program and arguments.
+        folder: where it writes; ``watch`` is told the size of everything in it while the child runs.
+        needed_bytes: what it will write at most, for the message about a full disk.
+        stop: set by another thread to end the child early.
+        environment: variables added to those of this process.
+        cwd: working folder of the child; ``folder`` when None.
+        watch: called a few times a second.
+
+    Raises:
+        ChildFailed: the child ended with an error, or was stopped.
+        WeightsError: the child ran out of disk.
+    """
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            command,
+            cwd=cwd or folder,
+            env=os.environ | (environment or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            while process.poll() is None and not stop.is_set():
+                if watch:
+                    watch(_size(folder))
+                try:
+                    process.wait(POLL_S)
+                except subprocess.TimeoutExpired:
+                    continue
+        finally:
+            _end(process)
+        log.seek(0)
+        output = log.read().decode("utf-8", "replace")
+    if process.returncode == 0:
+        return
+    if any(message in output for message in FULL_MESSAGES):
+        raise full_disk(folder, needed_bytes)
+    ending = f"signal {-process.returncode}" if process.returncode < 0 else f"status {process.returncode}"
+    last = next((line.strip() for line in reversed(output.splitlines()) if line.strip()), "it printed nothing")
+    raise ChildFailed(f"{Path(command[0]).name} ended with {ending}: {last}", output)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Leaves no child behind, whatever interrupted the wait."""
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(QUIT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += (Path(parent) / name).lstat().st_size
+            except FileNotFoundError:  # a client removes its temporary files whenever it likes
+                continue
+    return total

@@ -1,0 +1,67 @@
+"""Full and read-only disks, each told in one line."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from errors import WeightsError
+
+FULL = {errno.ENOSPC, errno.EDQUOT}
+UNUSABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
+FULL_MESSAGES = tuple(os.strerror(code) for code in FULL)
+REMEDY = "set RELEVO_CACHE (or --to) to a folder on another disk"
+
+
+def megabytes(size: int) -> str:
+    """``145217532`` → ``145.2 MB``."""
+    return f"{size / 1e6:.1f} MB"
+
+
+def free_bytes(folder: Path) -> int:
+    """Free space on the disk of a folder, which need not exist yet."""
+    return shutil.disk_usage(_existing(folder)).free
+
+
+def full_disk(folder: Path, needed_bytes: int) -> WeightsError:
+    """The error for a disk that has no room for ``needed_bytes`` more in ``folder``."""
+    return WeightsError(
+        f"the disk of {folder} is too full: {megabytes(needed_bytes)} are needed, {megabytes(free_bytes(folder))} are "
+        f"free; make room there, or {REMEDY}"
+    )
+
+
+def require_space(needed: dict[Path, int]) -> None:
+    """Checks, before anything is written, that each folder has room for what it is to hold.
+
+    Raises:
+        WeightsError: a disk has less free space than the folders on it need together.
+    """
+    together: dict[int, tuple[Path, int]] = {}
+    for folder, size in needed.items():
+        device = _existing(folder).stat().st_dev
+        together[device] = (folder, together.get(device, (folder, 0))[1] + size)
+    for folder, size in together.values():
+        if free_bytes(folder) < size:
+            raise full_disk(folder, size)
+
+
+@contextmanager
+def disk_errors(folder: Path, needed_bytes: int) -> Iterator[None]:
+    """Turns the system's errors on writing to ``folder`` into a WeightsError of one line."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise full_disk(folder, needed_bytes) from error
+        if error.errno in UNUSABLE:
+            raise WeightsError(f"cannot write to {error.filename or folder}: {error.strerror}; {REMEDY}") from error
+        raise
+
+
+def _existing(folder: Path) -> Path:
+    return next(each for each in (folder, *folder.absolute().parents) if each.exists())
