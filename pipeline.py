@@ -25,7 +25,8 @@ from workers.client import Client, OnEvent, Stream
 from workers.config import PipelineConfig, load_config
 from workers.plan import make_plan
 from workers.result import Result
-from workers.supervisor import SlotView, Supervisor
+from workers.slot import SlotView
+from workers.supervisor import Supervisor
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -119,6 +120,10 @@ class Pipeline:
     ) -> Iterator[Result]:
         """Sends many requests, at most `in_flight` at once, and yields their results in order; see `Client.map`."""
         return self.client.map(payloads, in_flight=in_flight, priority=priority)
+
+    def scale(self, stage: str, replicas: int) -> None:
+        """Changes the number of a stage's replicas while the relay runs; no request is harmed. See `Client.scale`."""
+        self.client.scale(stage, replicas)
 
     @property
     def client(self) -> Client:

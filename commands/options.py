@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 from workers.config import PipelineConfig, load_config, nested
@@ -30,7 +29,6 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
         "--weights",
         type=Path,
         metavar="DIR",
-        default=os.environ.get("RELEVO_WEIGHTS"),
         help="folder made by `weights fetch --to DIR` (default: RELEVO_WEIGHTS, or the cache)",
     )
 

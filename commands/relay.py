@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from workers.client import Client
-from workers.supervisor import SlotView
+from workers.slot import SlotView
 
 
 class Relay(Protocol):

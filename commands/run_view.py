@@ -15,7 +15,7 @@ from rich.text import Text as Line
 from modules.payloads import Audio, Text
 from workers.report import Clip, Quantiles, Report
 from workers.result import Event
-from workers.supervisor import SlotView
+from workers.slot import SlotView
 
 LINES_AROUND_THE_TABLE = 8
 

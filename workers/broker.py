@@ -18,15 +18,17 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import zmq
 
 from errors import AddressInUse, ProtocolError
 from workers import wire
+from workers.dead_letters import write_letter
 from workers.lifeline import die_with, set_on_sigterm
 from workers.scheduler import Scheduler, StagePlan
+from workers.stage_queue import Job
 
 logger = logging.getLogger("relevo.broker")
 
@@ -41,10 +43,10 @@ class BrokerSettings(msgspec.Struct, frozen=True):
     clients: str
     replicas: str
     control: str
-    accepts: Literal["audio", "text"]
     max_attempts: int
     stages: list[StagePlan]
     specs: dict[str, bytes]
+    dead_letters: str
 
 
 class Broker:
@@ -55,7 +57,7 @@ class Broker:
         self._control = self._bind(settings.control)
         self._replicas = self._bind(settings.replicas)
         self._clients = self._bind(settings.clients)
-        self._scheduler = Scheduler(settings.stages, settings.accepts, self, settings.max_attempts)
+        self._scheduler = Scheduler(settings.stages, self, settings.max_attempts)
         self._settings = settings
         self._instance = secrets.token_hex(4)
         self._supervisor: bytes | None = None
@@ -133,10 +135,12 @@ class Broker:
                 self._scheduler.submit(sender, message, frames[0], now)
             case wire.Cancel(request):
                 self._scheduler.cancel(sender, request, now)
+            case wire.Scale(stage, replicas):
+                self._tell_supervisor(wire.ScaleAsked(sender, stage, replicas))
             case wire.Ping():
                 stages = self._scheduler.stage_infos(self._desired)
                 ready = self._scheduler.all_ready
-                self.to_client(sender, wire.Welcome(self._instance, ready, self._settings.accepts, stages))
+                self.to_client(sender, wire.Welcome(self._instance, ready, self._settings.stages[0].accepts, stages))
 
     def _from_replica(self, _: bytes, message: wire.FromReplica, frames: list[Any]) -> None:
         now = time.monotonic()
@@ -176,9 +180,12 @@ class Broker:
                     router.getsockopt_string(zmq.LAST_ENDPOINT) for router in (self._clients, self._replicas)
                 )
                 self._tell_supervisor(wire.Overseen(self._instance, clients, replicas))
-            case wire.Gone(replica, cause):
+            case wire.Gone(replica, cause, last_words):
                 self._joined.pop(replica, None)
-                self._scheduler.gone(replica, cause, now)
+                self._scheduler.gone(replica, cause, now, last_words)
+            case wire.ScaleAnswer(client, error, desired):
+                self._desired = desired
+                self.to_client(client, wire.Scaled(error))
             case wire.StageDown(stage, reason):
                 self._scheduler.stage_down(stage, reason, now)
             case wire.Retire(replica):
@@ -205,6 +212,15 @@ class Broker:
     def to_replica(self, replica: str, message: wire.ToReplica, *frames: Any) -> None:
         """Sends to a replica; when it is not there the supervisor's Gone takes back what it was handed."""
         self._send(self._replicas, replica.encode(), message, frames)
+
+    def dead_letter(self, job: Job, stage: str, reason: str, last_words: str) -> None:
+        """Writes the job to the folder of dead letters."""
+        try:
+            folder = write_letter(Path(self._settings.dead_letters), job, stage, reason, last_words)
+        except OSError as error:
+            logger.error("cannot keep the dead letter of request %s: %s", job.request.id, error)
+        else:
+            logger.error("request %s is a dead letter: %s; kept in %s", job.request.id, reason, folder)
 
     def _tell_supervisor(self, message: wire.ToSupervisor) -> None:
         if self._supervisor is not None:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LOG_TAIL_BYTES = 2000
+LOG_TAIL_BYTES = 8192
 
 
 class Child:
@@ -62,14 +62,17 @@ class Child:
         """How it ended, with the last line it wrote."""
         status = self._process.wait()
         how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exited with status {status}"
-        last = self.last_words()
+        last = self.last_line() if status > 0 else ""  # what a signal interrupts says nothing of the cause
         return f"{how}: {last}" if last else how
 
-    def last_words(self) -> str:
+    def last_line(self) -> str:
         """The last line of its log, or nothing."""
+        return next((line.strip() for line in reversed(self.log_tail().split("\n")) if line.strip()), "")
+
+    def log_tail(self) -> str:
+        """The end of its log; nothing when it logs to our standard error."""
         if self.log is None:
             return ""
         with self.log.open("rb") as log:
             log.seek(max(0, self.log.stat().st_size - LOG_TAIL_BYTES))
-            lines = log.read().decode(errors="replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+            return log.read().decode(errors="replace")

@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 import zmq
 
-from errors import ProtocolError, RelayClosed
+from errors import ConfigError, ProtocolError, RelayClosed
 from modules.payloads import Payload
 from workers import wire
 from workers.frames import Buffer, pack, unpack
@@ -82,7 +82,7 @@ class Client:
         self._pending: dict[str, _Pending] = {}
         self._calls: deque[Callable[[], None]] = deque()
         self._again: list[tuple[float, str]] = []  # when to submit which request again
-        self._welcome: wire.Welcome | None = None
+        self._answers: dict[type, wire.Welcome | wire.Scaled] = {}
         self._lock = threading.Condition()
         self._closed = False
         self._wake_reader, self._wake_writer = os.pipe()
@@ -104,6 +104,7 @@ class Client:
         priority: wire.Priority = "interactive",
         on_event: OnEvent | None = None,
         patient: bool = False,
+        stage: str = "",
     ) -> Future[Result]:
         """Sends one request and returns at once.
 
@@ -114,6 +115,7 @@ class Client:
             on_event: called with each event from the client's thread; it must not block.
             patient: when the relay's queue is full, send it again after the wait that the relay asks for, instead
                 of ending as rejected.
+            stage: name of the stage to enter the relay at; default: the first.
 
         Returns:
             A future of the Result. Cancelling the future cancels the request.
@@ -126,7 +128,7 @@ class Client:
         now = time.monotonic()
         meta, frame = pack(payload)
         request = f"{self._name}-{next(self._numbers)}"
-        message = wire.Submit(request, meta, deadline_s, priority, progress=on_event is not None)
+        message = wire.Submit(request, meta, deadline_s, priority, on_event is not None, stage)
         future: Future[Result] = Future()
         deadline_at = None if deadline_s is None else now + deadline_s
         pending = _Pending(message, frame, future, on_event, now, deadline_at, patient)
@@ -163,14 +165,32 @@ class Client:
         Raises:
             RelayClosed: nothing answered in time.
         """
+        answer = self._ask(wire.Ping(), wire.Welcome, timeout_s)
+        assert isinstance(answer, wire.Welcome)
+        return answer
+
+    def scale(self, stage: str, replicas: int, timeout_s: float | None = 10.0) -> None:
+        """Changes the number of a stage's replicas; returns once the supervisor has agreed, before they are ready.
+
+        Raises:
+            ConfigError: the stage or the number does not fit; says why.
+            RelayClosed: nothing answered in time.
+        """
+        answer = self._ask(wire.Scale(stage, replicas), wire.Scaled, timeout_s)
+        if isinstance(answer, wire.Scaled) and answer.error:
+            raise ConfigError(answer.error)
+
+    def _ask(
+        self, question: wire.Ping | wire.Scale, answer: type[wire.Welcome | wire.Scaled], timeout_s: float | None
+    ) -> wire.Welcome | wire.Scaled:
         with self._lock:
-            self._welcome = None
-            self._call(lambda: self._send(wire.Ping()))
-            if not self._lock.wait_for(lambda: self._welcome is not None or self._closed, timeout_s):
+            self._answers.pop(answer, None)
+            self._call(lambda: self._send(question))
+            if not self._lock.wait_for(lambda: answer in self._answers or self._closed, timeout_s):
                 raise RelayClosed(f"no relay answers at {self.address}; start one with `python pipeline.py serve`")
-            if self._welcome is None:
+            if answer not in self._answers:
                 raise RelayClosed("this client is closed; make a new one")
-            return self._welcome
+            return self._answers[answer]
 
     def close(self) -> None:
         """Cancels what has not ended and lets go of the connection."""
@@ -264,6 +284,9 @@ class Client:
         if isinstance(message, wire.Welcome):
             self._greeted(message)
             return
+        if isinstance(message, wire.Scaled):
+            self._answered(message)
+            return
         pending = self._pending.get(message.request)
         if pending is None:
             return
@@ -291,8 +314,11 @@ class Client:
             self._instance = welcome.instance
             for pending in self._pending.values():
                 self._submit(pending)
+        self._answered(welcome)
+
+    def _answered(self, answer: wire.Welcome | wire.Scaled) -> None:
         with self._lock:
-            self._welcome = welcome
+            self._answers[type(answer)] = answer
             self._lock.notify_all()
 
     @staticmethod

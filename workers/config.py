@@ -71,6 +71,9 @@ class StageConfig(BaseModel):
     stuck_after_s: float = Field(
         300, gt=0, description="A replica that computes this long without an output is stuck, and is replaced."
     )
+    memory_limit_mb: int | None = Field(
+        None, ge=1, description="A replica whose resident memory exceeds this is replaced between two jobs."
+    )
 
 
 class PipelineConfig(BaseSettings):
@@ -92,6 +95,9 @@ class PipelineConfig(BaseSettings):
         "ipc", description="Where clients dial in: ipc (a private socket), ipc:///path/of/socket or tcp://host:port."
     )
     max_attempts: int = Field(3, ge=1, description="How often a job is tried when the replica under it dies.")
+    dead_letters: str = Field(
+        "dead-letters", description="Folder that keeps the jobs that took their replicas down, to look into and retry."
+    )
     heartbeat_timeout_s: float = Field(15, gt=0, description="A replica silent for this long is taken for stuck.")
     drain_s: float = Field(30, ge=0, description="How long accepted requests may take to finish when the relay stops.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,23 +67,57 @@ def make_plan(config: PipelineConfig, weights: Path | None = None) -> Plan:
     replicas = config.replicas()
     stages = tuple(_layout(name, stage, replicas[name], cores, weights) for name, stage in config.stages.items())
     _check_neighbours(stages)
-    warnings = []
-    for stage in stages:
-        wanted = stage.replicas * stage.threads
-        if stage.config.device == "cpu" and wanted > cores:
-            message = (
-                f"stage {stage.name}: {stage.replicas} replicas × {stage.threads} threads need {wanted} cores "
-                f"but there are {cores}"
-            )
-            if not config.allow_oversubscription:
-                raise ConfigError(f"{message}; lower the ratio or threads, or set allow_oversubscription: true")
-            warnings.append(f"{message}; they will slow each other down")
+    warnings = [_oversubscribed(stage, config, cores) for stage in stages]
     total = sum(stage.replicas * stage.threads for stage in stages if stage.config.device == "cpu")
     if total > cores:
         warnings.append(
             f"the stages together may run {total} threads on {cores} cores: when all are busy they take turns"
         )
-    return Plan(config, stages, cores, tuple(warnings))
+    return Plan(config, stages, cores, tuple(filter(None, warnings)))
+
+
+def resized(plan: Plan, stage: StageLayout | None, name: str, replicas: int) -> StageLayout:
+    """A stage of the plan with another number of replicas.
+
+    Raises:
+        ConfigError: there is no such stage, the number is not positive, or it does not fit the core budget.
+    """
+    if stage is None:
+        raise ConfigError(f"there is no stage {name!r}; name one of {', '.join(s.name for s in plan.stages)}")
+    if replicas < 1:
+        raise ConfigError(f"{name} needs at least 1 replica, not {replicas}")
+    layout = dataclasses.replace(
+        stage,
+        replicas=replicas,
+        threads=_threads(stage.config, replicas, plan.cores),
+        devices=_devices(stage.config, replicas),
+    )
+    _oversubscribed(layout, plan.config, plan.cores)
+    return layout
+
+
+def _oversubscribed(stage: StageLayout, config: PipelineConfig, cores: int) -> str:
+    """A warning when the stage alone exceeds the cores and that is allowed; ConfigError when it is not."""
+    wanted = stage.replicas * stage.threads
+    if stage.config.device != "cpu" or wanted <= cores:
+        return ""
+    message = (
+        f"stage {stage.name}: {stage.replicas} replicas × {stage.threads} threads need {wanted} cores "
+        f"but there are {cores}"
+    )
+    if not config.allow_oversubscription:
+        raise ConfigError(f"{message}; lower the ratio or threads, or set allow_oversubscription: true")
+    return f"{message}; they will slow each other down"
+
+
+def _threads(stage: StageConfig, replicas: int, cores: int) -> int:
+    return max(1, cores // replicas) if stage.threads == "auto" else stage.threads
+
+
+def _devices(stage: StageConfig, replicas: int) -> tuple[str, ...]:
+    if stage.device == "cpu":
+        return ("cpu",) * replicas
+    return tuple(stage.device[number % len(stage.device)] for number in range(replicas))
 
 
 def _layout(name: str, stage: StageConfig, replicas: int, cores: int, weights: Path | None) -> StageLayout:
@@ -99,10 +134,8 @@ def _layout(name: str, stage: StageConfig, replicas: int, cores: int, weights: P
         module=module,
         model=model,
         replicas=replicas,
-        threads=max(1, cores // replicas) if stage.threads == "auto" else stage.threads,
-        devices=tuple(
-            "cpu" if stage.device == "cpu" else stage.device[number % len(stage.device)] for number in range(replicas)
-        ),
+        threads=_threads(stage, replicas, cores),
+        devices=_devices(stage, replicas),
         replica_bytes=on_disk + PROCESS_BYTES,
     )
 

@@ -47,12 +47,16 @@ class Outbox(Protocol):
     def to_replica(self, replica: str, message: ToReplica, *frames: Any) -> None:
         """Sends a message to a replica."""
 
+    def dead_letter(self, job: Job, stage: str, reason: str, last_words: str) -> None:
+        """Keeps what is needed to look into a job that took its replicas down, and to try it again."""
+
 
 @dataclass(frozen=True, slots=True)
 class StagePlan:
     """What the scheduler needs to know of a stage; the fields are those of the configuration."""
 
     name: str
+    accepts: Literal["audio", "text"] = "text"
     module: str = ""
     threads: int = 1
     max_batch: int = 1
@@ -82,11 +86,8 @@ class _Stage:
 class Scheduler:
     """Queues, credits and the in-flight table of every stage, and the requests that they belong to."""
 
-    def __init__(
-        self, stages: list[StagePlan], accepts: Literal["audio", "text"], outbox: Outbox, max_attempts: int = 3
-    ) -> None:
+    def __init__(self, stages: list[StagePlan], outbox: Outbox, max_attempts: int = 3) -> None:
         self._stages = [_Stage(plan) for plan in stages]
-        self._accepts = accepts
         self._outbox = outbox
         self._max_attempts = max_attempts
         self._requests: dict[str, Request] = {}
@@ -113,7 +114,10 @@ class Scheduler:
         self._requests[request.id] = request
         if deadline_at < math.inf:
             heapq.heappush(self._deadlines, (deadline_at, next(self._numbers), request.id))
-        self._enqueue(Job(next(self._numbers), request, 0, (), message.meta, frame, now))
+        entry = self._index(message.stage) if message.stage else 0
+        for depth in range(entry):  # the stages before were passed elsewhere, with one output each
+            order.job_ended((0,) * depth, 1)
+        self._enqueue(Job(next(self._numbers), request, entry, (0,) * entry, message.meta, frame, now))
         self._hand_out(now)
 
     def cancel(self, client: bytes, request_id: str, now: float) -> None:
@@ -203,7 +207,7 @@ class Scheduler:
 
     # what the supervisor says
 
-    def gone(self, replica_id: str, cause: str, now: float) -> None:
+    def gone(self, replica_id: str, cause: str, now: float, last_words: str = "") -> None:
         """A replica has ended: what it had in hand goes back to the front of the queue, or to the dead letters."""
         replica = self._replicas.pop(replica_id, None)
         if replica is None:
@@ -219,6 +223,7 @@ class Scheduler:
             if job.attempt >= self._max_attempts:
                 name = stage.plan.name
                 reason = f"{name} died {job.attempt} times under this request, the last time: {cause}"
+                self._outbox.dead_letter(job, name, reason, last_words)
                 self._end(job.request, "dead_letter", reason)
                 continue
             job.attempt += 1
@@ -319,18 +324,21 @@ class Scheduler:
 
     def _refusal(self, message: Submit) -> tuple[OutcomeName, str, float] | None:
         """Outcome, reason and the wait to expect (0 when waiting would not help), or None to accept."""
-        first = self._stages[0]
+        names = [stage.plan.name for stage in self._stages]
+        if message.stage and message.stage not in names:
+            return "failed", f"there is no stage {message.stage!r}; enter at one of {', '.join(names)}", 0.0
+        entry = self._stages[self._index(message.stage) if message.stage else 0]
         down = next((stage.down for stage in self._stages if stage.down), "")
-        if message.meta.kind != self._accepts:
-            return "failed", f"this relay takes {self._accepts}, not {message.meta.kind}", 0.0
+        if message.meta.kind != entry.plan.accepts:
+            return "failed", f"{entry.plan.name} takes {entry.plan.accepts}, not {message.meta.kind}", 0.0
         if message.deadline_s is not None and message.deadline_s <= 0:
             return "expired", "its deadline had passed when it arrived", 0.0
         if down:
             return "rejected", down, 0.0
         if self._closing:
             return "rejected", "the relay is closing", 0.0
-        if len(first.queue) >= first.plan.queue_items or first.queue.cost >= first.plan.queue_cost:
-            reason = f"the queue of {first.plan.name} is full ({len(first.queue)} waiting)"
+        if len(entry.queue) >= entry.plan.queue_items or entry.queue.cost >= entry.plan.queue_cost:
+            reason = f"the queue of {entry.plan.name} is full ({len(entry.queue)} waiting)"
             return "rejected", reason, max(SHORTEST_WAIT_S, self.expected_wait_s())
         return None
 

@@ -1,4 +1,4 @@
-"""Starts the broker and the replicas, replaces the dead and the stuck, and ends them all.
+"""Starts the broker and the replicas, replaces the dead and the stuck, changes their number, and ends them all.
 
 Restart policy: a replica that dies comes back after 1, 2, 4 … 30 seconds; a stage whose replicas die five times
 within a minute is given up, with the reason; so is one whose model cannot be loaded for a reason that a restart
@@ -17,68 +17,30 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import psutil
 import zmq
 
-from errors import AddressInUse, RelayClosed, RelayError, StageFailed
+from errors import AddressInUse, ConfigError, RelayClosed, RelayError, StageFailed
+from modules.payloads import Audio
 from workers import wire
 from workers.broker import BrokerSettings
 from workers.child import Child
-from workers.plan import Plan, StageLayout
+from workers.plan import Plan, StageLayout, resized
 from workers.replica import ReplicaSpec
 from workers.scheduler import StagePlan
+from workers.slot import DUMP_S, Slot, SlotView
 
 logger = logging.getLogger("relevo.supervisor")
 
-BACKOFF_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 DEATHS_TO_GIVE_UP = 5
 DEATHS_WITHIN_S = 60.0
-DUMP_S = 1.0  # between asking a stuck replica for its stacks and killing it
 END_S = 5.0  # how long a process may take to end by itself
+LOOK_S = 1.0  # how often to look for stuck and outgrown replicas
 IPC_PATH_LIMIT = 100  # of 107 bytes that a socket's path may have
-
-
-@dataclass(eq=False, slots=True)
-class Slot:
-    """The place of one replica, filled again when it dies."""
-
-    stage: StageLayout
-    number: int
-    device: str
-    child: Child | None = None
-    name: str = ""
-    starts: int = 0
-    state: wire.ReplicaState = "dead"
-    busy_s: float = 0.0
-    rss_bytes: int = 0
-    reason: str = ""  # what the replica itself said of its end
-    started_at: float = 0.0
-    seen_at: float = 0.0
-    start_at: float = 0.0  # when to start it next
-    kill_at: float = math.inf
-    failures: int = 0  # deaths since it last became ready
-
-
-@dataclass(frozen=True, slots=True)
-class SlotView:
-    """What others may know of a replica."""
-
-    stage: str
-    name: str
-    pid: int | None
-    state: wire.ReplicaState
-    rss_bytes: int
-    starts: int
-
-
-@dataclass(slots=True)
-class _Deaths:
-    times: deque[float] = field(default_factory=deque)
-    given_up: str = ""
 
 
 class Supervisor:
@@ -93,20 +55,19 @@ class Supervisor:
             quiet: keep the processes' logs in files of the run's folder instead of our standard error.
         """
         self._plan, self._weights, self._quiet = plan, weights, quiet
-        self._slots = [
-            Slot(stage, number, device) for stage in plan.stages for number, device in enumerate(stage.devices)
-        ]
-        self._deaths = {stage.name: _Deaths() for stage in plan.stages}
+        self._stages = {stage.name: stage for stage in plan.stages}
+        self._slots = [slot for stage in plan.stages for slot in _slots(stage, 0)]
+        self._deaths: dict[str, deque[float]] = {name: deque() for name in self._stages}
+        self._given_up: dict[str, str] = {}
         self._broker: Child | None = None
         self._overseen: wire.Overseen | None = None
         self._folder = Path()
-        self._lock = threading.Condition(threading.RLock())
+        self._changed = threading.Condition(threading.RLock())
         self._error: RelayError | None = None
-        self._closing_within_s: float | None = None
+        self._drain_s: float | None = None  # set once it shall end
+        self._end_at = math.inf
         self._closed = False
-        self._abort_at = math.inf
         self._wake_reader, self._wake_writer = os.pipe()
-        os.set_blocking(self._wake_writer, False)
         self._thread = threading.Thread(target=self._run, name="supervisor")
 
     # what the pipeline calls
@@ -125,9 +86,9 @@ class Supervisor:
         if len(str(self._folder)) > IPC_PATH_LIMIT:
             raise RelayError(f"the path {self._folder} is too long for a socket; set TMPDIR to a shorter folder")
         self._thread.start()
-        with self._lock:
+        with self._changed:
             while self._error is None and not self._is_ready():
-                self._lock.wait()
+                self._changed.wait()
                 if on_change is not None:
                     on_change(self.replicas())
             if self._error is not None:
@@ -135,14 +96,14 @@ class Supervisor:
 
     def stop(self, drain_s: float) -> None:
         """Refuses new requests, lets accepted ones finish for at most `drain_s`, and ends every process."""
-        with self._lock:
-            self._closing_within_s = drain_s
-        self._wake()
+        self._drain_s = drain_s
+        os.write(self._wake_writer, b"w")
         if self._thread.ident is not None:
             self._thread.join()
         os.close(self._wake_writer)
         os.close(self._wake_reader)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._folder != Path():
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
     def address(self) -> str:
@@ -153,11 +114,8 @@ class Supervisor:
 
     def replicas(self) -> list[SlotView]:
         """The replicas as they stand now."""
-        with self._lock:
-            return [
-                SlotView(s.stage.name, s.name, s.child.pid if s.child else None, s.state, s.rss_bytes, s.starts)
-                for s in self._slots
-            ]
+        with self._changed:
+            return [slot.view() for slot in self._slots]
 
     @property
     def broker_pid(self) -> int | None:
@@ -166,27 +124,25 @@ class Supervisor:
         return broker.pid if broker else None
 
     def _is_ready(self) -> bool:
-        return all(
-            any(slot.state in ("ready", "busy") for slot in self._slots if slot.stage is stage)
-            for stage in self._plan.stages
-        )
+        return {slot.stage.name for slot in self._slots if slot.serving} == set(self._stages)
 
     # the thread
 
     def _run(self) -> None:
         context: zmq.Context[Any] = zmq.Context()
-        control = context.socket(zmq.DEALER)
-        control.setsockopt(zmq.LINGER, 0)
-        self._control = control
+        self._control = context.socket(zmq.DEALER)
+        self._control.setsockopt(zmq.LINGER, 0)
         self._decode = wire.decoder(wire.ToSupervisor)
         try:
-            control.connect(self._address_of("control"))
+            self._control.connect(self._address_of("control"))
             self._start_broker(self._plan.config.listen)
             while not self._finished():
                 self._start_due()
-                self._wait(control)
-                self._replace_dead()
-                self._kill_stuck()
+                self._wait()
+                with self._changed:
+                    self._replace_dead()
+                    self._look_after()
+                    self._changed.notify_all()
         except Exception as error:
             logger.exception("the supervisor failed")
             self._fail(RelayError(f"the supervisor failed: {error}"))
@@ -196,99 +152,90 @@ class Supervisor:
             self._fail(RelayClosed("the relay was closed"))
 
     def _finished(self) -> bool:
-        if self._closing_within_s is not None and self._abort_at == math.inf:
-            self._abort_at = time.monotonic() + self._closing_within_s + DUMP_S
-            self._tell(wire.Close(self._closing_within_s))
-        no_broker = self._closing_within_s is not None and self._overseen is None
-        return self._closed or no_broker or time.monotonic() >= self._abort_at
+        if self._drain_s is None:
+            return False
+        if self._end_at == math.inf:
+            self._end_at = time.monotonic() + self._drain_s + DUMP_S
+            self._tell(wire.Close(self._drain_s))
+        return self._closed or self._overseen is None or time.monotonic() >= self._end_at
 
-    def _wait(self, control: zmq.Socket[bytes]) -> None:
+    def _wait(self) -> None:
         """Waits for a message, the end of a process, a call, or the next thing that is due."""
         poller = zmq.Poller()
-        poller.register(control, zmq.POLLIN)
+        poller.register(self._control, zmq.POLLIN)
         poller.register(self._wake_reader, zmq.POLLIN)
         for child in (self._broker, *(slot.child for slot in self._slots)):
             if child is not None:
                 poller.register(child.exit_fd, zmq.POLLIN)
-        ready = dict(poller.poll(math.ceil(max(0.0, min(self._next_due_at() - time.monotonic(), 1.0)) * 1000)))
+        starts = (s.start_at for s in self._slots if s.child is None and s.stage.name not in self._given_up)
+        due_at = min(self._end_at, time.monotonic() + LOOK_S, *starts, *(slot.kill_at for slot in self._slots))
+        ready = dict(poller.poll(math.ceil(max(0.0, due_at - time.monotonic()) * 1000)))
         if self._wake_reader in ready:
             os.read(self._wake_reader, 4096)
-        while control.poll(0):
-            self._take(self._decode(control.recv()))
-
-    def _next_due_at(self) -> float:
-        starts = (s.start_at for s in self._slots if s.child is None and not self._deaths[s.stage.name].given_up)
-        return min(self._abort_at, *starts, *(slot.kill_at for slot in self._slots), math.inf)
+        while self._control.poll(0):
+            self._take(self._decode(self._control.recv()))
 
     def _take(self, message: wire.ToSupervisor) -> None:
-        match message:
-            case wire.Overseen():
-                with self._lock:
+        with self._changed:
+            match message:
+                case wire.Overseen():
                     self._overseen = message
-            case wire.Standing():
-                self._note(message)
-            case wire.Closed():
-                self._closed = True
+                case wire.Standing():
+                    self._note(message)
+                case wire.ScaleAsked(client, stage, replicas):
+                    error = self._scale(stage, replicas)
+                    self._tell(wire.ScaleAnswer(client, error, self._desired()))
+                case wire.Closed():
+                    self._closed = True
 
     def _note(self, standing: wire.Standing) -> None:
-        slot = next((slot for slot in self._slots if slot.name == standing.replica), None)
-        if slot is None or slot.child is None:
+        slot = next((slot for slot in self._slots if slot.name == standing.replica and slot.child), None)
+        if slot is None:
             return
-        with self._lock:
-            slot.state, slot.seen_at = standing.state, time.monotonic()
-            slot.busy_s = standing.busy_s
-            slot.rss_bytes = standing.rss_bytes or slot.rss_bytes
-            slot.reason = standing.reason or slot.reason
-            if standing.state in ("ready", "busy"):
-                slot.failures = 0
-            self._lock.notify_all()
+        slot.note(standing)
         if standing.fatal:
-            self._give_up(slot.stage.name, standing.reason)
+            self._give_up(standing.stage, standing.reason)
 
     # starting
 
     def _start_broker(self, listen: str) -> None:
-        plan = self._plan
+        config = self._plan.config
         settings = BrokerSettings(
             clients=self._address_of("clients") if listen == "ipc" else listen,
             replicas=self._address_of("replicas"),
             control=self._address_of("control"),
-            accepts="audio" if plan.accepts.__name__ == "Audio" else "text",
-            max_attempts=plan.config.max_attempts,
-            stages=[_stage_plan(stage) for stage in plan.stages],
-            specs={stage.name: _spec(stage, plan.config.seed) for stage in plan.stages},
+            max_attempts=config.max_attempts,
+            stages=[_stage_plan(stage) for stage in self._stages.values()],
+            specs={stage.name: _spec(stage, config.seed) for stage in self._stages.values()},
+            dead_letters=str(Path(config.dead_letters).absolute()),
         )
         file = self._folder / "broker.msgpack"
         file.write_bytes(msgspec.msgpack.encode(settings))
-        self._broker = Child("workers.broker", ["--settings", str(file)], self._log("broker"))
-        self._tell(wire.Oversee({stage.name: stage.replicas for stage in plan.stages}))
+        log = self._folder / "broker.log" if self._quiet else None
+        self._broker = Child("workers.broker", ["--settings", str(file)], log)
+        self._tell(wire.Oversee(self._desired()))
 
     def _start_due(self) -> None:
-        if self._overseen is None or self._closing_within_s is not None:
+        """Fills the places that are due, side by side as far as memory allows; one may always load."""
+        if self._overseen is None or self._drain_s is not None:
             return
-        now = time.monotonic()
         for slot in self._slots:
-            if slot.child is None and slot.start_at <= now and not self._deaths[slot.stage.name].given_up:
-                self._start_replica(slot, self._overseen.replicas)
-
-    def _start_replica(self, slot: Slot, address: str) -> None:
-        name = f"{slot.stage.name}-{slot.number}.{slot.starts}"
-        arguments = ["--stage", slot.stage.name, "--connect", address, "--name", name]
-        arguments += ["--threads", str(slot.stage.threads), "--device", slot.device]
-        if self._weights is not None:
-            arguments += ["--weights", str(self._weights)]
-        child = Child("workers.replica", arguments, self._log(name))
-        with self._lock:
-            slot.child, slot.name, slot.state, slot.reason = child, name, "starting", ""
-            slot.starts += 1
-            slot.started_at = slot.seen_at = time.monotonic()
-            slot.busy_s, slot.kill_at = 0.0, math.inf
+            due = slot.child is None and slot.start_at <= time.monotonic() and slot.stage.name not in self._given_up
+            if not due:
+                continue
+            loading = sum(other.stage.replica_bytes for other in self._slots if other.loading)
+            if loading and loading + slot.stage.replica_bytes > psutil.virtual_memory().available:
+                slot.start_at = time.monotonic() + LOOK_S
+                continue
+            with self._changed:
+                slot.start(self._overseen.replicas, self._weights, self._folder if self._quiet else None)
 
     def _address_of(self, role: str) -> str:
         return f"ipc://{self._folder / role}"
 
-    def _log(self, name: str) -> Path | None:
-        return self._folder / f"{name}.log" if self._quiet else None
+    def _desired(self) -> dict[str, int]:
+        wanted = [slot.stage.name for slot in self._slots if not slot.surplus]
+        return {name: wanted.count(name) for name in self._stages}
 
     # replacing
 
@@ -298,69 +245,85 @@ class Supervisor:
         for slot in self._slots:
             if slot.child is not None and slot.child.ended():
                 self._bury(slot, slot.child)
+        self._slots = [slot for slot in self._slots if slot.child or not slot.surplus]
 
     def _replace_broker(self, broker: Child) -> None:
         cause = broker.cause_of_death()
         broker.close()
         self._broker = None
         if self._overseen is None:
-            self._fail(AddressInUse(broker.last_words()) if "use" in cause else RelayError(f"the broker {cause}"))
-        elif self._closing_within_s is None:
+            self._fail(AddressInUse(broker.last_line()) if "use" in cause else RelayError(f"the broker {cause}"))
+        elif self._drain_s is None:
             logger.warning("the broker %s; starting it again", cause)
             self._start_broker(self._overseen.clients)
 
     def _bury(self, slot: Slot, child: Child) -> None:
-        cause = slot.reason or child.cause_of_death()
-        child.close()
-        now = time.monotonic()
-        with self._lock:
-            slot.child, slot.state, slot.kill_at = None, "dead", math.inf
-            slot.start_at = now + BACKOFF_S[min(slot.failures, len(BACKOFF_S) - 1)]
-            slot.failures += 1
-        self._tell(wire.Gone(slot.name, cause))
-        deaths = self._deaths[slot.stage.name]
-        if self._closing_within_s is not None or deaths.given_up:
+        expected = slot.leaving
+        cause, last_words = slot.bury(child)
+        self._tell(wire.Gone(slot.name, cause, last_words))
+        stage, now = slot.stage.name, time.monotonic()
+        if expected or self._drain_s is not None or stage in self._given_up:
             return
         logger.warning("%s: %s; starting another in %.0f s", slot.name, cause, slot.start_at - now)
-        deaths.times.append(now)
-        while deaths.times[0] < now - DEATHS_WITHIN_S:
-            deaths.times.popleft()
-        if len(deaths.times) >= DEATHS_TO_GIVE_UP:
-            self._give_up(slot.stage.name, f"{DEATHS_TO_GIVE_UP} deaths in {DEATHS_WITHIN_S:.0f} s, the last: {cause}")
+        deaths = self._deaths[stage]
+        deaths.append(now)
+        while deaths[0] < now - DEATHS_WITHIN_S:
+            deaths.popleft()
+        if len(deaths) >= DEATHS_TO_GIVE_UP:
+            self._give_up(stage, f"{DEATHS_TO_GIVE_UP} deaths in {DEATHS_WITHIN_S:.0f} s, the last: {cause}")
 
     def _give_up(self, stage: str, reason: str) -> None:
-        if self._deaths[stage].given_up:
+        if stage in self._given_up:
             return
-        self._deaths[stage].given_up = reason
+        self._given_up[stage] = reason
         logger.error("stage %s is given up: %s", stage, reason)
         self._tell(wire.StageDown(stage, reason))
         self._fail(StageFailed(f"stage {stage} cannot run: {reason}"))
 
-    def _kill_stuck(self) -> None:
-        """Asks a replica that is stuck for its stacks, which go to its log, and kills it a moment later."""
+    def _look_after(self) -> None:
+        """Kills what is stuck, and lets go of what is surplus or has outgrown its memory limit."""
         now = time.monotonic()
         for slot in self._slots:
             if slot.child is None:
                 continue
             if now >= slot.kill_at:
                 slot.child.signal(signal.SIGKILL)
-                slot.kill_at = math.inf
-            elif slot.kill_at == math.inf and (why := self._stuck(slot, now)):
+            elif slot.kill_at == math.inf and (why := slot.stuck(now, self._plan.config.heartbeat_timeout_s)):
                 logger.warning("%s is stuck (%s); its stacks go to its log", slot.name, why)
-                slot.reason = f"stuck: {why}"
-                slot.child.signal(signal.SIGUSR1)
-                slot.kill_at = now + DUMP_S
+                slot.end_stuck(why, now)
+            elif slot.serving and slot.over_memory():
+                logger.warning("%s has outgrown its memory limit with %d MiB", slot.name, slot.rss_bytes >> 20)
+                self._retire(slot)
+            elif slot.serving and slot.surplus and self._enough_without(slot):
+                self._retire(slot)
 
-    def _stuck(self, slot: Slot, now: float) -> str:
-        limits = slot.stage.config
-        silent_s = now - slot.seen_at
-        if slot.state in ("starting", "loading", "warming"):
-            load_s = now - slot.started_at
-            return f"not ready after {load_s:.0f} s" if load_s > limits.load_timeout_s else ""
-        if silent_s > self._plan.config.heartbeat_timeout_s:
-            return f"no sign of life for {silent_s:.0f} s"
-        if slot.busy_s > limits.stuck_after_s:
-            return f"computing for {slot.busy_s:.0f} s without an output"
+    def _retire(self, slot: Slot) -> None:
+        slot.leaving = True
+        self._tell(wire.Retire(slot.name))
+
+    def _enough_without(self, slot: Slot) -> bool:
+        """Whether the places that are to stay are all warm, so that a surplus one may leave."""
+        staying = [other for other in self._slots if other.stage.name == slot.stage.name and not other.surplus]
+        return all(other.serving for other in staying)
+
+    # changing the ratio
+
+    def _scale(self, stage: str, replicas: int) -> str:
+        """Changes the number of replicas; what stands against it, or nothing.
+
+        Replicas with another thread budget than the new number allows are replaced, the new before the old leave.
+        """
+        try:
+            layout = resized(self._plan, self._stages.get(stage), stage, replicas)
+        except ConfigError as error:
+            return str(error)
+        self._stages[stage] = layout
+        keep = [s for s in self._slots if s.stage.name == stage and s.stage.threads == layout.threads][:replicas]
+        for slot in self._slots:
+            if slot.stage.name == stage:
+                slot.surplus = slot not in keep
+        first = 1 + max(slot.number for slot in self._slots if slot.stage.name == stage)
+        self._slots += _slots(layout, first)[: replicas - len(keep)]
         return ""
 
     # ending
@@ -380,21 +343,23 @@ class Supervisor:
                 child.close()
 
     def _fail(self, error: RelayError) -> None:
-        with self._lock:
+        with self._changed:
             self._error = self._error or error
-            self._lock.notify_all()
+            self._changed.notify_all()
 
     def _tell(self, message: wire.FromSupervisor) -> None:
         self._control.send(wire.encode(message))
 
-    def _wake(self) -> None:
-        os.write(self._wake_writer, b"w")
+
+def _slots(stage: StageLayout, first: int) -> list[Slot]:
+    return [Slot(stage, first + number, device) for number, device in enumerate(stage.devices)]
 
 
 def _stage_plan(stage: StageLayout) -> StagePlan:
     config = stage.config
     return StagePlan(
         name=stage.name,
+        accepts="audio" if stage.module.accepts is Audio else "text",
         module=config.module,
         threads=stage.threads,
         max_batch=config.max_batch,

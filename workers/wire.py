@@ -85,13 +85,17 @@ class Ping(_Message, frozen=True):
 
 
 class Submit(_Message, frozen=True):
-    """One request; its payload is the one frame that follows. Sending the same id again changes nothing."""
+    """One request; its payload is the one frame that follows. Sending the same id again changes nothing.
+
+    ``stage`` names the stage to enter the relay at; empty for the first.
+    """
 
     request: str
     meta: Meta
     deadline_s: float | None = None
     priority: Priority = "interactive"
     progress: bool = False
+    stage: str = ""
 
 
 class Cancel(_Message, frozen=True):
@@ -100,7 +104,20 @@ class Cancel(_Message, frozen=True):
     request: str
 
 
+class Scale(_Message, frozen=True):
+    """Asks for another number of replicas of a stage."""
+
+    stage: str
+    replicas: int
+
+
 # broker → client
+
+
+class Scaled(_Message, frozen=True):
+    """The answer to Scale: what stood against it, or nothing."""
+
+    error: str
 
 
 class Welcome(_Message, frozen=True):
@@ -253,10 +270,11 @@ class Oversee(_Message, frozen=True):
 
 
 class Gone(_Message, frozen=True):
-    """A replica's process has ended; its jobs go back to their queue."""
+    """A replica's process has ended; its jobs go back to their queue. ``last_words`` is the end of its log."""
 
     replica: str
     cause: str
+    last_words: str = ""
 
 
 class StageDown(_Message, frozen=True):
@@ -278,7 +296,23 @@ class Close(_Message, frozen=True):
     within_s: float
 
 
+class ScaleAnswer(_Message, frozen=True):
+    """The supervisor's answer to a client's Scale, with the replicas that it now wants for each stage."""
+
+    client: bytes
+    error: str
+    desired: dict[str, int]
+
+
 # broker → supervisor
+
+
+class ScaleAsked(_Message, frozen=True):
+    """A client asks for another number of replicas."""
+
+    client: bytes
+    stage: str
+    replicas: int
 
 
 class Overseen(_Message, frozen=True):
@@ -305,12 +339,12 @@ class Closed(_Message, frozen=True):
     """Every accepted request has ended."""
 
 
-FromClient = Ping | Submit | Cancel
-ToClient = Welcome | Started | Event | Outcome
+FromClient = Ping | Submit | Cancel | Scale
+ToClient = Welcome | Scaled | Started | Event | Outcome
 FromReplica = Join | Ready | Output | Done | Beat | Leave
 ToReplica = Hired | Work | Abandon | Rejoin | Drain
-FromSupervisor = Oversee | Gone | StageDown | Retire | Close
-ToSupervisor = Overseen | Standing | Closed
+FromSupervisor = Oversee | Gone | StageDown | Retire | Close | ScaleAnswer
+ToSupervisor = Overseen | Standing | ScaleAsked | Closed
 Message = FromClient | ToClient | FromReplica | ToReplica | FromSupervisor | ToSupervisor
 
 _encoder = msgspec.msgpack.Encoder()

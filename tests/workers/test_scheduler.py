@@ -23,12 +23,16 @@ class Recorder:
     def __init__(self) -> None:
         self.client_messages: list[wire.ToClient] = []
         self.replica_messages: list[tuple[str, wire.ToReplica]] = []
+        self.letters: list[tuple[str, str, str]] = []
 
     def to_client(self, client: bytes, message: wire.ToClient, *frames: Any) -> None:
         self.client_messages.append(message)
 
     def to_replica(self, replica: str, message: wire.ToReplica, *frames: Any) -> None:
         self.replica_messages.append((replica, message))
+
+    def dead_letter(self, job: Any, stage: str, reason: str, last_words: str) -> None:
+        self.letters.append((job.request.id, stage, last_words))
 
     def outcomes(self) -> dict[str, list[wire.Outcome]]:
         found: dict[str, list[wire.Outcome]] = defaultdict(list)
@@ -45,8 +49,8 @@ class Recorder:
 
 
 def make(outbox: Recorder, **changes: Any) -> Scheduler:
-    plans = [StagePlan(name, **changes) for name in STAGES]
-    return Scheduler(plans, "audio", outbox, max_attempts=2)
+    plans = [StagePlan(name, "audio" if name == "listen" else "text", **changes) for name in STAGES]
+    return Scheduler(plans, outbox, max_attempts=2)
 
 
 class Relay:
@@ -177,8 +181,9 @@ def test_a_job_that_takes_its_replicas_down_becomes_a_dead_letter():
     relay.submit("a")
     for number in range(2):
         relay.join(f"listen-{number}")
-        relay.scheduler.gone(f"listen-{number}", "killed by SIGKILL", relay.now)
+        relay.scheduler.gone(f"listen-{number}", "killed by SIGKILL", relay.now, "its stack")
     assert relay.outcome("a").outcome == "dead_letter"
+    assert relay.outbox.letters == [("a", "listen", "its stack")]
     assert "killed by SIGKILL" in relay.outcome("a").reason
 
 
@@ -298,6 +303,19 @@ def test_a_retired_replica_finishes_what_it_has_and_gets_no_more(relay):
     relay.done("listen-0")
     assert relay.in_hand("listen-0") is None
     assert ("listen-0", wire.Drain()) in relay.outbox.replica_messages
+
+
+def test_a_request_may_enter_at_a_later_stage(relay):
+    relay.scheduler.submit(b"c", wire.Submit("t", TEXT, stage="speak"), b"", relay.now)
+    assert relay.in_hand("listen-0") is None
+    relay.work_off(ALL)
+    assert relay.outcome("t").outcome == "ok"
+    assert [event.path for event in relay.outbox.events("t")] == [(0, 0, 0)]
+
+
+def test_an_unknown_stage_to_enter_at_is_named(relay):
+    relay.scheduler.submit(b"c", wire.Submit("t", TEXT, stage="sing"), b"", relay.now)
+    assert "'sing'" in relay.outcome("t").reason
 
 
 def test_the_wrong_kind_of_payload_is_refused(relay):
