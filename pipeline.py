@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from commands import check, run, serve, weights
+from commands import check, dead, run, scale, serve, weights
 from commands.options import config_of
 from errors import ConfigError, RelayClosed, RelevoError
 from modules.payloads import Payload
@@ -167,7 +167,9 @@ def parser() -> argparse.ArgumentParser:
     commands = made.add_subparsers(title="commands", metavar="COMMAND", required=True)
     run.add_parser(commands, lambda parsed: run.run(open_pipeline, parsed))
     serve.add_parser(commands, lambda parsed: serve.run(open_pipeline, parsed))
+    scale.add_parser(commands)
     check.add_parser(commands)
+    dead.add_parser(commands)
     weights.add_parser(commands)
     return made
 

@@ -37,7 +37,8 @@ def fake_config(tmp_path: Path) -> Callable[..., Path]:
             for name, kind in classes.items()
         }
         path = tmp_path / "fake.yaml"
-        path.write_text(yaml.safe_dump({"name": "fake", "cores": 4, "stages": stages}, sort_keys=False))
+        relay = {"name": "fake", "cores": 4, "dead_letters": str(tmp_path / "dead"), "stages": stages}
+        path.write_text(yaml.safe_dump(relay, sort_keys=False))
         return path
 
     return write

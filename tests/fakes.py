@@ -27,6 +27,7 @@ class FakeOptions(Options):
     fail_on: str | None = None  # a word in the text that raises
     fail_load: bool = False
     crash_load: bool = False
+    hoard_mb: int = 0  # memory that each input leaves behind
 
 
 class _Fake(Module):
@@ -38,6 +39,7 @@ class _Fake(Module):
         if options.crash_load:
             os.kill(os.getpid(), signal.SIGKILL)
         self.options, self.compute = options, compute
+        self.hoard: list[bytes] = []
 
     def warm_up(self) -> None:
         pass
@@ -48,6 +50,7 @@ class _Fake(Module):
             while gate.exists():
                 threading.Event().wait(0.01)
         for position, payload in enumerate(batch):
+            self.hoard.append(b"x" * (self.options.hoard_mb << 20))
             text = payload.text if isinstance(payload, Text) else ""
             if self.options.fail_on and self.options.fail_on in text:
                 raise RuntimeError(f"the fake fails on {self.options.fail_on}")

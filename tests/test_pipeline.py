@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from errors import AddressInUse, InputError, RelayClosed, StageFailed
+from errors import AddressInUse, InputError, RelayClosed
 from pipeline import Pipeline
 from tests.conftest import clip
 from workers.client import Client
@@ -118,80 +118,6 @@ def test_an_input_error_names_the_remedy_and_others_go_on(fake_config):
         results = list(pipeline.map([clip(seconds=0), clip()]))
     assert [result.outcome for result in results] == ["failed", "ok"]
     assert "send some samples" in results[0].error
-
-
-@pytest.mark.parametrize("kill_after", [0, 1])
-def test_a_killed_replica_loses_nothing_and_repeats_nothing(fake_config, tmp_path, kill_after):
-    """kill_after=1: the replica dies after its first output has gone on."""
-    marker = tmp_path / "killed"
-    config = fake_config(
-        translate={"kill_on": "en7.", "kill_marker": str(marker), "kill_after": kill_after, "pieces": 2}
-    )
-    with Pipeline.from_config(config, ratio="1:2:1") as pipeline:
-        results = list(pipeline.map([clip(number / 1000) for number in range(20)]))
-        replicas = pipeline.replicas()
-    assert marker.exists()
-    assert [result.outcome for result in results] == ["ok"] * 20
-    assert results[7].texts["translate"] == "zh(en7.0)/1 zh(en7.0)/1"
-    assert [span.attempt for span in results[7].spans if span.stage == "translate"] == [2]
-    assert sum(replica.starts for replica in replicas) >= 4
-
-
-def test_a_request_that_kills_every_replica_becomes_a_dead_letter_and_the_relay_goes_on(fake_config):
-    with Pipeline.from_config(fake_config(speak={"kill_on": "en7."}), ratio="1:1:4") as pipeline:
-        results = list(pipeline.map([clip(0.006), clip(0.007), clip(0.008)]))
-    assert [result.outcome for result in results] == ["ok", "dead_letter", "ok"]
-    assert "died 3 times" in results[1].error
-    assert "SIGKILL" in results[1].error
-
-
-def test_a_killed_broker_comes_back_and_every_request_still_ends_once(fake_config, tmp_path):
-    gate = tmp_path / "gate"
-    gate.touch()
-    with Pipeline.from_config(fake_config(translate={"gate": str(gate)}), ratio="1:2:1") as pipeline:
-        reached = threading.Event()
-        ends: list[str] = []
-        futures = []
-        for number in range(12):
-            future = pipeline.submit(
-                clip(number / 1000), on_event=lambda event: reached.set() if event.stage == "translate" else None
-            )
-            future.add_done_callback(lambda ended: ends.append(ended.result().outcome))
-            futures.append(future)
-        assert reached.wait(WAIT_S)
-        before = pipeline.broker_pid
-        os.kill(before, signal.SIGKILL)
-        gate.unlink()
-        results = [future.result(WAIT_S) for future in futures]
-        assert pipeline.broker_pid != before
-    assert [result.texts["translate"] for result in results] == [f"zh(en{n}.0)/1" for n in range(12)]
-    assert ends == ["ok"] * 12
-    assert all(result.audio.seconds == 0.5 for result in results)
-
-
-def test_a_stopped_replica_is_found_by_its_silence_and_replaced(fake_config):
-    config = fake_config()
-    with Pipeline.from_config(config, heartbeat_timeout_s=2.5) as pipeline:
-        victim = next(replica for replica in pipeline.replicas() if replica.stage == "translate")
-        os.kill(victim.pid, signal.SIGSTOP)
-        assert pipeline.submit(clip()).result(WAIT_S).outcome == "ok"
-        assert not psutil.pid_exists(victim.pid)
-
-
-def test_a_replica_that_computes_too_long_is_stuck_and_replaced(fake_config, tmp_path):
-    gate = tmp_path / "gate"
-    gate.touch()
-    config = fake_config({"translate": {"stuck_after_s": 1.5}}, translate={"gate": str(gate)})
-    with Pipeline.from_config(config, max_attempts=1) as pipeline:
-        result = pipeline.submit(clip()).result(WAIT_S)
-        assert result.outcome == "dead_letter"
-        assert "without an output" in result.error
-        gate.unlink()
-
-
-def test_a_stage_that_cannot_load_is_named_with_the_reason_at_once(fake_config):
-    with pytest.raises(StageFailed, match=r"stage speak cannot run: the fake has no weights"):
-        Pipeline.from_config(fake_config(speak={"fail_load": True})).start()
 
 
 def test_a_process_ends_with_its_pipeline_however_that_ends(fake_config):
