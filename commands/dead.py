@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from modules.audio_file import write_wav
 from workers.client import Client
@@ -42,7 +42,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _list(arguments: argparse.Namespace) -> int:
     letters = list_letters(arguments.folder)
-    table = Table("name", "at", "stage", "attempts", "reason")
+    table = Table(Column("name", no_wrap=True), "at", "stage", "attempts", "reason")
     for name, letter in letters.items():
         table.add_row(name, letter.at, letter.stage, str(letter.attempts), letter.reason)
     Console().print(table if letters else f"no dead letters in {arguments.folder}")
@@ -52,12 +52,17 @@ def _list(arguments: argparse.Namespace) -> int:
 def _show(arguments: argparse.Namespace) -> int:
     letter, payload = read_letter(arguments.folder, arguments.name)
     console = Console(highlight=False, markup=False)
-    console.print(
-        f"request   {letter.request}\nstage     {letter.stage}\npath      {letter.path}\nat        {letter.at}"
-    )
-    console.print(
-        f"attempts  {letter.attempts}\nreason    {letter.reason}\npayload   {_describe(letter.meta.kind, payload)}"
-    )
+    known = {
+        "request": letter.request,
+        "stage": letter.stage,
+        "path": letter.path,
+        "at": letter.at,
+        "attempts": letter.attempts,
+        "reason": letter.reason,
+        "payload": _describe(letter.meta.kind, payload),
+    }
+    for key, value in known.items():
+        console.print(f"{key:9} {value}")
     for span in letter.spans:
         console.print(f"passed    {span.stage} {span.path}: queue {span.queue_s:.3f} s, service {span.service_s:.3f} s")
     console.print(f"last words of the replica:\n{letter.last_words or '(none: it was killed without a stack)'}")

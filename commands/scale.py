@@ -12,9 +12,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "scale",
         help="change the number of a stage's replicas in a running relay",
-        description="Changes the number of a stage's replicas in a relay that `serve` keeps up. New replicas load beside "
-        "the old; those that are no longer wanted finish what they have in hand. No request is harmed. With threads: "
-        "auto the cores are shared anew, and replicas with another thread budget are replaced.",
+        description="Changes the number of a stage's replicas in a relay that `serve` keeps up. New replicas load "
+        "beside the old; those that are no longer wanted finish what they have in hand. No request is harmed. "
+        "With threads: auto the cores are shared anew, and replicas with another thread budget are replaced.",
     )
     parser.add_argument("stage", metavar="STAGE", help="name of the stage")
     parser.add_argument("replicas", metavar="N", type=int, help="how many replicas it shall have")
