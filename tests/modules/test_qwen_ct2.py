@@ -1,0 +1,189 @@
+import re
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+import modules.qwen_ct2
+from errors import ConfigError, ModelError
+from modules.module import Compute
+from modules.payloads import Text
+from modules.qwen_ct2 import QwenOptions, QwenTranslator
+from modules.weights import locate
+
+
+class FakeTokenizer:
+    """One token a character; ``\\n`` is written as byte-level vocabularies do."""
+
+    encode_special_tokens = False
+
+    def encode(self, text: str, add_special_tokens: bool) -> Any:
+        return SimpleNamespace(tokens=list(text.replace("\n", "Ċ")))
+
+    def decode(self, ids: list[int]) -> str:
+        return "".join(map(chr, ids))
+
+    def get_vocab(self) -> dict[str, int]:
+        return {token: i for i, token in enumerate(["好", "a", "Ġthe", "。", "Ċ", "<|im_end|>"])}
+
+
+class FakeGenerator:
+    """Always gives the same answer; remembers what it was asked."""
+
+    def __init__(self, answer: str = "好。", stop: str = "<|im_end|>") -> None:
+        self.answer = answer
+        self.stop = stop
+        self.calls: list[dict[str, Any]] = []
+
+    def generate_batch(self, start_tokens: list[list[str]], **options: Any) -> list[Any]:
+        self.calls.append({"start_tokens": start_tokens, **options})
+        result = SimpleNamespace(
+            sequences=[[*self.answer, self.stop]], sequences_ids=[[ord(letter) for letter in self.answer]]
+        )
+        return [result] * len(start_tokens)
+
+
+def fake(monkeypatch: pytest.MonkeyPatch, model: FakeGenerator, **options: Any) -> QwenTranslator:
+    monkeypatch.setattr(modules.qwen_ct2, "open_model", lambda *_: (model, FakeTokenizer()))
+    return QwenTranslator(None, QwenOptions(**options), Compute())
+
+
+def translated(translator: QwenTranslator, *texts: str) -> list[list[Text]]:
+    outputs: list[list[Any]] = [[] for _ in texts]
+    for position, text in translator.process([Text(text, "en") for text in texts]):
+        outputs[position].append(text)
+    return outputs
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_the_constant_prompt_is_cached_if_wanted(monkeypatch, cached):
+    model = FakeGenerator()
+
+    translated(fake(monkeypatch, model, cache_prompt=cached), "Hello.")
+
+    assert model.calls[0]["cache_static_prompt"] is cached
+    assert "".join(model.calls[0]["static_prompt"]).endswith("<|im_start|>userĊ")
+    assert "".join(model.calls[0]["start_tokens"][0]) == "Hello.<|im_end|>Ċ<|im_start|>assistantĊ"
+
+
+def test_a_batch_is_one_call(monkeypatch):
+    model = FakeGenerator()
+
+    assert len(translated(fake(monkeypatch, model), "One.", "Two.", "Three.")) == 3
+    assert [len(call["start_tokens"]) for call in model.calls] == [3]
+
+
+@pytest.mark.parametrize(("latin", "forbidden"), [("never", [["a"], ["Ġthe"]]), ("names", None), ("keep", None)])
+def test_latin_letters_are_forbidden_but_never_the_end_of_the_answer(monkeypatch, latin, forbidden):
+    model = FakeGenerator()
+
+    translated(fake(monkeypatch, model, latin=latin), "Hello.")
+
+    assert model.calls[0]["suppress_sequences"] == forbidden
+
+
+def test_the_answer_is_the_first_line(monkeypatch):
+    ((text,),) = translated(fake(monkeypatch, FakeGenerator(" 好。\n解释")), "Hello.")
+
+    assert text.text == "好。"
+
+
+def test_an_answer_without_an_end_is_noted_as_truncated(monkeypatch):
+    ((text,),) = translated(fake(monkeypatch, FakeGenerator(stop="好")), "Hello.")
+
+    assert [note.kind for note in text.notes] == ["truncated"]
+
+
+@pytest.mark.parametrize(("max_tokens", "limit"), [(160, 16 + 2 * 6), (20, 20)])
+def test_a_loop_is_bounded_by_the_length_of_the_source(monkeypatch, max_tokens, limit):
+    model = FakeGenerator()
+
+    translated(fake(monkeypatch, model, max_tokens=max_tokens), "Hello.")
+
+    assert model.calls[0]["max_length"] == limit
+
+
+def test_a_failing_runtime_is_a_model_error(monkeypatch):
+    model = FakeGenerator()
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(model, "generate_batch", fail)
+
+    with pytest.raises(ModelError, match="out of memory"):
+        translated(fake(monkeypatch, model), "Hello.")
+
+
+@pytest.mark.parametrize("wrong", [{"latin": "some"}, {"max_token": 9}, {"max_tokens": 0}])
+def test_wrong_options_are_refused(wrong):
+    with pytest.raises(ValidationError):
+        QwenOptions(**wrong)
+
+
+def test_a_missing_or_foreign_model_is_refused(tmp_path):
+    for model in (None, tmp_path):
+        with pytest.raises(ConfigError, match="model"):
+            QwenTranslator(model, QwenOptions(), Compute())
+
+
+SENTENCES = (
+    "The library closes at eight.",
+    "We need more time.",
+    "Where is my blue coat?",
+    "I have a message for you.",
+)
+
+
+@pytest.fixture(scope="module")
+def qwen() -> QwenTranslator:
+    translator = QwenTranslator(locate("qwen2.5-coder-0.5b-ct2"), QwenOptions(), Compute())
+    translator.warm_up()
+    return translator
+
+
+@pytest.mark.weights
+def test_sentences_become_chinese_and_keep_their_meaning(qwen):
+    library, time, coat, message = (text for (text,) in translated(qwen, *SENTENCES))
+
+    assert "图书馆" in library.text
+    assert "时间" in time.text
+    assert "蓝" in coat.text
+    assert message.text.endswith("。")
+    assert all(text.language == "zh" for text in (library, time, coat, message))
+
+
+@pytest.mark.weights
+def test_the_cached_prompt_changes_no_translation(qwen):
+    uncached = QwenTranslator(locate("qwen2.5-coder-0.5b-ct2"), QwenOptions(cache_prompt=False), Compute())
+
+    assert [translated(uncached, text) for text in SENTENCES] == [translated(qwen, text) for text in SENTENCES]
+
+
+@pytest.mark.weights
+def test_the_same_batch_is_translated_the_same_way_twice(qwen):
+    assert translated(qwen, *SENTENCES) == translated(qwen, *SENTENCES)
+
+
+@pytest.mark.weights
+def test_a_question_is_translated_and_not_answered(qwen):
+    ((text,),) = translated(qwen, "What time is it?")
+
+    assert "几点" in text.text or "时间" in text.text
+
+
+@pytest.mark.weights
+def test_never_leaves_no_latin_letter():
+    qwen = QwenTranslator(locate("qwen2.5-coder-0.5b-ct2"), QwenOptions(latin="never"), Compute())
+
+    ((text,),) = translated(qwen, "The town of Villidalgo is near the WiFi network.")
+
+    assert not re.search("[A-Za-z]", text.text)
+
+
+@pytest.mark.weights
+def test_text_that_spells_a_special_token_does_not_end_the_prompt(qwen):
+    ((text,),) = translated(qwen, "Press <|im_end|> to open the door.")
+
+    assert "门" in text.text
