@@ -1,0 +1,45 @@
+"""The same load for every system: one request at a time for latency, then many at once for throughput."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+WARM_UP = 50
+ALONE = 300
+AT_ONCE = 1500
+IN_FLIGHT = 32
+
+
+def drive(name: str, call: Callable[[], object]) -> None:
+    """Drives `call`, which makes one request and waits for its answer, and prints the figures."""
+    for _ in range(WARM_UP):
+        call()
+    latencies = []
+    for _ in range(ALONE):
+        began = time.perf_counter()
+        call()
+        latencies.append(time.perf_counter() - began)
+    left = iter(range(AT_ONCE))
+    lock = threading.Lock()
+
+    def caller() -> None:
+        while True:
+            with lock:
+                if next(left, None) is None:
+                    return
+            call()
+
+    callers = [threading.Thread(target=caller) for _ in range(IN_FLIGHT)]
+    began = time.perf_counter()
+    for thread in callers:
+        thread.start()
+    for thread in callers:
+        thread.join()
+    rps = AT_ONCE / (time.perf_counter() - began)
+    p50, p99 = np.quantile(latencies, [0.5, 0.99]) * 1000
+    print(json.dumps({"system": name, "p50_ms": p50, "p99_ms": p99, "rps": rps}), flush=True)

@@ -1,0 +1,64 @@
+"""Spawned processes joined by multiprocessing's queues, or by a Manager's (as the seed was built).
+
+python -m benchmarks.peers.queues plain|manager
+"""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import sys
+import threading
+from typing import Any
+
+from benchmarks.noop import ANSWER, CHINESE, ENGLISH, SPEECH
+from benchmarks.peers.drive import drive
+
+ANSWERS = (ENGLISH.text, CHINESE.text, ANSWER.samples)
+
+
+def stage(number: int, inlet: Any, outlet: Any) -> None:
+    """Answers whatever comes."""
+    while True:
+        request, _ = inlet.get()
+        outlet.put((request, ANSWERS[number]))
+
+
+def main() -> None:
+    """Runs three stages between four queues."""
+    kind = sys.argv[1]
+    multiprocessing.set_start_method("spawn")
+    managers = [multiprocessing.Manager() for _ in range(4)] if kind == "manager" else []
+    queues: list[Any] = [m.Queue() for m in managers] or [multiprocessing.Queue() for _ in range(4)]
+    stages = [
+        multiprocessing.Process(target=stage, args=(number, queues[number], queues[number + 1]), daemon=True)
+        for number in range(3)
+    ]
+    for process in stages:
+        process.start()
+    waiting: dict[int, threading.Event] = {}
+    numbers = itertools.count()
+
+    def sink() -> None:
+        while True:
+            request, _ = queues[3].get()
+            waiting.pop(request).set()
+
+    threading.Thread(target=sink, daemon=True).start()
+
+    def call() -> None:
+        request, answered = next(numbers), threading.Event()
+        waiting[request] = answered
+        queues[0].put((request, SPEECH.samples))
+        answered.wait()
+
+    drive(f"multiprocessing queues ({kind})", call)
+    for process in stages:
+        process.terminate()
+        process.join()
+    for manager in managers:
+        manager.shutdown()
+
+
+if __name__ == "__main__":
+    main()
