@@ -1,0 +1,101 @@
+"""Makes the Spanish clips of this folder: ``python -m samples.make_samples``.
+
+Reads texts.tsv, speaks each text with one of Kokoro's Spanish voices, writes FLAC files beside it, and puts their
+lengths back into texts.tsv. Nothing is random, so the same weights make the same clips. Needs the weights of the model
+kokoro-82m-onnx (``python pipeline.py weights fetch``) and the development requirements, for the phonemes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import av
+import numpy as np
+from misaki.espeak import EspeakG2P
+from rich.console import Console
+
+from modules.kokoro_model import KOKORO_RATE, KokoroModel
+from modules.module import Compute
+from modules.payloads import Audio, Samples
+from modules.waveform import SPEECH_RATE, resample
+from modules.weights import locate
+
+FOLDER = Path(__file__).parent
+TEXTS = FOLDER / "texts.tsv"
+
+_SENTENCE_PAUSE_S = 0.7
+
+
+@dataclass
+class Sample:
+    """A row of texts.tsv: file name, voice, length in seconds, and the words spoken."""
+
+    file: str
+    voice: str
+    seconds: str
+    text: str
+
+
+def read_texts(path: Path = TEXTS) -> list[Sample]:
+    """The rows of a texts.tsv."""
+    with path.open(encoding="utf-8", newline="") as lines:
+        return [Sample(**row) for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)]
+
+
+def write_texts(samples: list[Sample], path: Path) -> None:
+    """Writes the rows of a texts.tsv."""
+    with path.open("w", encoding="utf-8", newline="") as lines:
+        names = [field.name for field in fields(Sample)]
+        writer = csv.DictWriter(lines, names, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE)
+        writer.writeheader()
+        writer.writerows(map(asdict, samples))
+
+
+def speak(text: str, model: KokoroModel, phonemes: EspeakG2P) -> Samples:
+    """Speaks Spanish text sentence by sentence, with a pause between two, at 24 kHz."""
+    return np.concatenate(list(_spoken(text, model, phonemes)))
+
+
+def _spoken(text: str, model: KokoroModel, phonemes: EspeakG2P) -> Iterator[Samples]:
+    for number, sentence in enumerate(re.split(r"(?<=[.!?]) ", text)):
+        if number:
+            yield np.zeros(round(_SENTENCE_PAUSE_S * KOKORO_RATE), np.float32)
+        yield model.speak(phonemes(re.sub("[¿¡]", "", sentence))[0])
+
+
+def write_flac(path: Path, samples: Samples) -> None:
+    """Writes samples at 24 kHz as 16-bit mono FLAC at the 16 kHz that speech recognition listens at."""
+    narrow = resample(Audio(samples, KOKORO_RATE), SPEECH_RATE)
+    pcm = np.round(np.clip(narrow, -1, 1) * 32767).astype(np.int16)
+    with av.open(str(path), "w", format="flac") as container:
+        stream = container.add_stream("flac", rate=SPEECH_RATE, layout="mono", options={"compression_level": "12"})
+        frame = av.AudioFrame.from_ndarray(pcm[None], format="s16", layout="mono")
+        frame.sample_rate = SPEECH_RATE
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+
+
+def main() -> None:
+    """Makes every clip of texts.tsv."""
+    parser = argparse.ArgumentParser(description="Make the Spanish clips of this folder from texts.tsv.")
+    parser.add_argument("--output", type=Path, default=FOLDER, help="folder to write to; default: this one")
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    console = Console()
+    folder, phonemes, samples = locate("kokoro-82m-onnx"), EspeakG2P("es"), read_texts()
+    for sample in samples:
+        model = KokoroModel(folder, sample.voice, Compute(threads=arguments.threads))
+        spoken = speak(sample.text, model, phonemes)
+        sample.seconds = f"{len(spoken) / KOKORO_RATE:.2f}"
+        write_flac(arguments.output / sample.file, spoken)
+        console.print(f"{sample.file}  {sample.seconds} s  {sample.voice}")
+    write_texts(samples, arguments.output / TEXTS.name)
+
+
+if __name__ == "__main__":
+    main()
