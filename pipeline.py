@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from commands import check, dead, run, scale, serve, weights
+from commands import check, dead, keys, run, scale, serve, weights
 from commands.options import config_of
 from errors import ConfigError, RelayClosed, RelevoError
 from modules.payloads import Payload
@@ -80,7 +80,7 @@ class Pipeline:
         began = time.monotonic()
         try:
             self._supervisor.start(on_change)
-            self._client = Client(self._supervisor.address)
+            self._client = Client(self._supervisor.address, self.plan.config.keys)
             self._client.welcome()
         except BaseException:
             self.stop(drain_s=0.0)
@@ -141,8 +141,13 @@ class Pipeline:
         """Where other processes dial in with `Client(address)`."""
         return self._supervisor.address
 
+    @property
+    def replica_address(self) -> str:
+        """Where replicas dial in: ``python -m workers.replica --stage NAME --connect ADDRESS``."""
+        return self._supervisor.replica_address
+
     def replicas(self) -> list[SlotView]:
-        """The replicas as they stand now."""
+        """The replicas as they stand now; remote ones have no process id."""
         return self._supervisor.replicas()
 
     @property
@@ -170,6 +175,7 @@ def parser() -> argparse.ArgumentParser:
     scale.add_parser(commands)
     check.add_parser(commands)
     dead.add_parser(commands)
+    keys.add_parser(commands)
     weights.add_parser(commands)
     return made
 

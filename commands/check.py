@@ -49,6 +49,11 @@ def run(arguments: argparse.Namespace) -> int:
     console.print(
         f"memory of all replicas: about {plan.memory_bytes / 2**20:.0f} MiB (model files + 150 MiB a process)"
     )
+    for stage in plan.stages:
+        if stage.config.python is not None:
+            console.print(f"{stage.name} runs on {stage.config.python}")
+        if not stage.replicas:
+            console.print(f"{stage.name} waits for replicas that dial in at {config.listen_replicas}")
     for warning in plan.warnings:
         console.print(f"warning: {warning}")
     return 0

@@ -8,8 +8,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Column, Table
 
+from commands.options import add_connect_options, client_of
 from modules.audio_file import write_wav
-from workers.client import Client
 from workers.dead_letters import list_letters, read_letter, remove_letter
 from workers.frames import unpack
 
@@ -35,7 +35,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     showing.set_defaults(run=_show)
     retrying = actions.add_parser("retry", help="send a job again, to its stage; the letter goes when it ends well")
     retrying.add_argument("name", metavar="NAME")
-    retrying.add_argument("--connect", metavar="ADDRESS", required=True, help="the address that `serve` printed")
+    add_connect_options(retrying, "the address that `serve` printed")
     retrying.add_argument("--output", type=Path, default=Path("output"), metavar="DIR", help="folder for its WAV file")
     retrying.set_defaults(run=_retry)
 
@@ -75,7 +75,7 @@ def _describe(kind: str, payload: bytes) -> str:
 
 def _retry(arguments: argparse.Namespace) -> int:
     letter, payload = read_letter(arguments.folder, arguments.name)
-    with Client(arguments.connect) as client:
+    with client_of(arguments) as client:
         result = client.submit(unpack(letter.meta, payload), stage=letter.stage, patient=True).result()
     if result.outcome != "ok":
         print(f"{arguments.name}: {result.outcome} again: {result.error}")

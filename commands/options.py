@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from workers.client import Client
 from workers.config import PipelineConfig, load_config, nested
 
 DEFAULT_CONFIG = Path(__file__).resolve().parent.parent / "config.yaml"
@@ -31,6 +32,23 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder made by `weights fetch --to DIR` (default: RELEVO_WEIGHTS, or the cache)",
     )
+
+
+def add_connect_options(parser: argparse.ArgumentParser, what: str, *, required: bool = True) -> None:
+    """Adds the arguments that name a running relay; `what` is the help."""
+    parser.add_argument("--connect", metavar="ADDRESS", required=required, help=what)
+    parser.add_argument(
+        "--keys", type=Path, metavar="DIR", help="folder with broker.key and peer.key_secret, for a relay that has keys"
+    )
+
+
+def client_of(arguments: argparse.Namespace) -> Client:
+    """A client of the relay that the arguments of `add_connect_options` name.
+
+    Raises:
+        ConfigError: the keys cannot be read.
+    """
+    return Client(arguments.connect, arguments.keys)
 
 
 def config_of(arguments: argparse.Namespace) -> PipelineConfig:

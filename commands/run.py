@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 
-from commands.options import add_config_options
+from commands.options import add_config_options, add_connect_options, client_of
 from commands.relay import OpenRelay
 from commands.run_view import RunView, print_report
 from errors import ConfigError, InputError
@@ -45,9 +45,7 @@ def add_parser(
         metavar="N",
         help=f"most recordings on their way at once (default: {DEFAULT_IN_FLIGHT})",
     )
-    parser.add_argument(
-        "--connect", metavar="ADDRESS", help="use the relay that `serve` keeps up there, instead of starting one"
-    )
+    add_connect_options(parser, "use the relay that `serve` keeps up there, instead of starting one", required=False)
     add_config_options(parser)
     parser.set_defaults(run=run)
 
@@ -81,7 +79,7 @@ def _relay(
 ) -> Iterator[tuple[Client, float | None]]:
     """A client of the relay to use, and how long that took to be ready when it is our own."""
     if arguments.connect is not None:
-        with Client(arguments.connect) as client:
+        with client_of(arguments) as client:
             yield client, None
         return
     relay = open_relay(arguments)

@@ -136,23 +136,22 @@ def print_report(report: Report) -> None:
             remarks.append(f"→ {clip.wav}" if clip.wav else "nothing to say: no speech was found")
         for remark in remarks:
             console.print(Line(f"    {remark}"), soft_wrap=True)
-    table = Table(title="stages")
-    for column in ("stage", "replicas", "threads", "jobs", "queue p50", "p95", "service p50", "p95", "jobs/s", "busy"):
+    table = Table(title="stages; times are p50 / p95 in seconds")
+    for column in ("stage", "replicas × threads", "jobs", "queue", "service", "jobs/s", "busy"):
         table.add_column(column, justify="left" if column == "stage" else "right")
     for name, stage in report.stages.items():
         table.add_row(
             name,
-            str(stage.replicas),
-            str(stage.threads),
+            f"{stage.replicas} × {stage.threads}",
             str(stage.jobs),
-            *_quantiles(stage.queue_s),
-            *_quantiles(stage.service_s),
+            _quantiles(stage.queue_s),
+            _quantiles(stage.service_s),
             f"{stage.throughput_rps:.2f}",
             f"{stage.busy:.0%}",
         )
     console.print(table)
-    p50, p95 = _quantiles(report.latency_s)
-    whole = [f"latency p50 {p50}, p95 {p95}", f"throughput {report.throughput_rps:.2f} requests/s"]
+    latency = f"latency p50 / p95 {_quantiles(report.latency_s)} s"
+    whole = [latency, f"throughput {report.throughput_rps:.2f} requests/s"]
     if report.real_time_factor is not None:
         whole.append(f"real-time factor {report.real_time_factor:.2f}")
     if report.ready_s is not None:
@@ -160,9 +159,8 @@ def print_report(report: Report) -> None:
     console.print(Line("; ".join(whole)))
 
 
-def _quantiles(quantiles: Quantiles) -> tuple[str, str]:
-    p50, p95 = ("–" if value is None else f"{value:.2f} s" for value in (quantiles.p50, quantiles.p95))
-    return p50, p95
+def _quantiles(quantiles: Quantiles) -> str:
+    return " / ".join("–" if value is None else f"{value:.2f}" for value in (quantiles.p50, quantiles.p95))
 
 
 def _name(clip: Clip) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from workers.client import Client
+from commands.options import add_connect_options, client_of
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -18,13 +18,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("stage", metavar="STAGE", help="name of the stage")
     parser.add_argument("replicas", metavar="N", type=int, help="how many replicas it shall have")
-    parser.add_argument("--connect", metavar="ADDRESS", required=True, help="the address that `serve` printed")
+    add_connect_options(parser, "the address that `serve` printed")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Asks the relay."""
-    with Client(arguments.connect) as client:
+    with client_of(arguments) as client:
         client.scale(arguments.stage, arguments.replicas)
         stages = client.welcome().stages
     for stage in stages:

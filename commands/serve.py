@@ -25,6 +25,9 @@ def add_parser(
     )
     add_config_options(parser)
     parser.add_argument("--listen", metavar="ADDRESS", help="ipc, ipc:///path or tcp://127.0.0.1:PORT; see config.yaml")
+    parser.add_argument(
+        "--listen-replicas", metavar="ADDRESS", help="where replicas from elsewhere dial in; see config.yaml"
+    )
     parser.set_defaults(run=run)
 
 
@@ -33,6 +36,8 @@ def run(open_relay: OpenRelay, arguments: argparse.Namespace) -> int:
     logging.getLogger("relevo").setLevel(logging.INFO)
     if arguments.listen is not None:
         arguments.assignments.append(f"listen={arguments.listen}")
+    if arguments.listen_replicas is not None:
+        arguments.assignments.append(f"listen_replicas={arguments.listen_replicas}")
     asked_to_end = threading.Event()
     with open_relay(arguments, quiet=False) as relay:
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -72,8 +72,8 @@ class Kokoro(Module):
             self._network = network.result()
 
     def warm_up(self) -> None:
-        """Speaks a sentence with a number and a Latin word in it."""
-        for _ in self.process([Text("现在是18:30，请打开GPS。", "zh")]):
+        """Speaks one short phrase: a longer one warms no more, and delays the relay by its length."""
+        for _ in self.process([Text("3点。", "zh")]):
             pass
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:

@@ -181,17 +181,6 @@ def test_nobody_at_the_address_is_a_clear_error(tmp_path):
         client.welcome(timeout_s=0.2)
 
 
-def test_garbage_on_the_sockets_is_refused_and_the_relay_goes_on(fake_config):
-    import zmq
-
-    with Pipeline.from_config(fake_config()) as pipeline, zmq.Context() as context:
-        with context.socket(zmq.DEALER) as dealer:
-            dealer.connect(pipeline.address)
-            for frames in ([b"garbage"], [b""], [b"RLV\x01\x91"], [b"RLV\x02"], [b"RLV\x01", b"x"] * 3):
-                dealer.send_multipart(frames)
-            assert pipeline.submit(clip()).result(WAIT_S).outcome == "ok"
-
-
 def test_the_thread_budget_and_the_seed_reach_the_replica(fake_config, tmp_path):
     path = tmp_path / "one.yaml"
     path.write_text("cores: 3\nseed: 7\nstages:\n  only: {module: 'tests.fakes:FakeBudgetReport', threads: 3}\n")

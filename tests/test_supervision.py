@@ -33,7 +33,7 @@ def test_a_killed_replica_loses_nothing_and_repeats_nothing(fake_config, tmp_pat
         replicas = pipeline.replicas()
     assert marker.exists()
     assert [result.outcome for result in results] == ["ok"] * 20
-    assert results[7].texts["translate"] == "zh(en7.0)/1 zh(en7.0)/1"
+    assert results[7].texts["translate"] == "zh(en7.0)/1zh(en7.0)/1"
     assert [span.attempt for span in results[7].spans if span.stage == "translate"] == [2]
     assert sum(replica.starts for replica in replicas) >= 4
 

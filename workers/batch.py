@@ -11,17 +11,17 @@ from errors import InputError, RelevoError
 from modules.module import Module
 from modules.payloads import Payload
 from workers import wire
-from workers.frames import Buffer, pack, unpack
+from workers.frames import pack, unpack
 
 logger = logging.getLogger("relevo.replica")
 
 
 @dataclass(slots=True)
 class _Piece:
-    """One job of the batch while it is computed. `outputs` counts those sent so far."""
+    """One job of the batch while it is computed. `outputs` counts those sent so far. A live one has a payload."""
 
     item: wire.WorkItem
-    payload: Payload
+    payload: Payload | None
     outputs: int = 0
     service_s: float = 0.0
     error: str = ""
@@ -44,16 +44,13 @@ class Batch:
         self,
         replica: str,
         work: wire.Work,
-        frames: Sequence[Buffer],
-        send: Callable[[wire.Output, Buffer], None],
+        frames: Sequence[wire.Buffer],
+        send: Callable[[wire.Output, wire.Buffer], None],
         abandoned: Callable[[], Iterable[int]],
     ) -> None:
         """Takes the jobs with their payload frames, where outputs go, and who tells which jobs were given up."""
         self._replica, self._send, self._abandoned = replica, send, abandoned
-        self._pieces = [
-            _Piece(item, unpack(item.meta, frame), expired=item.deadline_s is not None and item.deadline_s <= 0)
-            for item, frame in zip(work.jobs, frames, strict=True)
-        ]
+        self._pieces = [_piece(item, frame) for item, frame in zip(work.jobs, frames, strict=True)]
 
     def run(self, module: Module) -> wire.Done:
         """Computes every job, sending each output as it comes, and returns the end of the batch."""
@@ -88,7 +85,7 @@ class Batch:
         if not any(piece.live for piece in pieces):
             return
         yielded = [0] * len(pieces)
-        for position, output in module.process([piece.payload for piece in pieces]):
+        for position, output in module.process([piece.payload for piece in pieces if piece.payload is not None]):
             given_up = set(self._abandoned())
             for piece in self._pieces:
                 piece.abandoned |= piece.item.job in given_up
@@ -106,3 +103,10 @@ class Batch:
             piece.outputs += 1
         for piece in pieces:
             piece.service_s = time.monotonic() - self._began
+
+
+def _piece(item: wire.WorkItem, frame: wire.Buffer) -> _Piece:
+    try:
+        return _Piece(item, unpack(item.meta, frame), expired=item.deadline_s is not None and item.deadline_s <= 0)
+    except RelevoError as error:
+        return _Piece(item, None, error=str(error))

@@ -22,17 +22,24 @@ from typing import Any
 
 import msgspec
 import zmq
+from zmq.utils.monitor import recv_monitor_message
 
-from errors import AddressInUse, ProtocolError
+from errors import AddressInUse, ProtocolError, RelevoError
 from workers import wire
 from workers.dead_letters import write_letter
-from workers.lifeline import die_with, set_on_sigterm
+from workers.keys import TCP, Admission
+from workers.lifeline import die_with, set_when_asked_to_end
 from workers.scheduler import Scheduler, StagePlan
 from workers.stage_queue import Job
+from workers.transport import receive, send, waiting
 
 logger = logging.getLogger("relevo.broker")
 
-MAX_PAYLOAD_BYTES = 256 * 2**20  # over an hour of 16 kHz float32
+HANG_UP_BYTES = 2 * wire.MAX_PAYLOAD_BYTES  # a frame over the limit is refused, one over this ends the connection
+LOST_AFTER_S = 5.0  # a replica that is idle so long after it was handed work never got it, or its answer was lost
+HANDSHAKE_FAILED = (
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+)
 LINGER_MS = 1000  # how long the last messages may take to leave
 TURN = 64  # messages taken from one socket before the others are looked at
 
@@ -47,6 +54,7 @@ class BrokerSettings(msgspec.Struct, frozen=True):
     stages: list[StagePlan]
     specs: dict[str, bytes]
     dead_letters: str
+    keys: str | None
 
 
 class Broker:
@@ -54,9 +62,11 @@ class Broker:
 
     def __init__(self, settings: BrokerSettings) -> None:
         self._context = zmq.Context()
-        self._control = self._bind(settings.control)
-        self._replicas = self._bind(settings.replicas)
-        self._clients = self._bind(settings.clients)
+        self._admission = Admission(self._context, Path(settings.keys)) if settings.keys else None
+        self._monitors: list[zmq.Socket[bytes]] = []
+        self._control = self._bind(settings.control, "TMPDIR")
+        self._replicas = self._bind(settings.replicas, "listen_replicas")
+        self._clients = self._bind(settings.clients, "listen")
         self._scheduler = Scheduler(settings.stages, self, settings.max_attempts)
         self._settings = settings
         self._instance = secrets.token_hex(4)
@@ -66,42 +76,58 @@ class Broker:
         self._close_at: float | None = None
         self.refused = 0
 
-    def _bind(self, address: str) -> zmq.Socket[bytes]:
+    def _bind(self, address: str, key: str) -> zmq.Socket[bytes]:
         # libzmq takes an ipc path over from a living listener without a word, so ask who answers there first
         path = address.removeprefix("ipc://")
         if path != address and _answers(path):
-            raise AddressInUse(f"{address} is in use by another process; stop it or set listen: to another path")
+            raise AddressInUse(f"{address} is in use by another process; stop it or set {key}: to another path")
         made = self._context.socket(zmq.ROUTER)
         made.setsockopt(zmq.ROUTER_MANDATORY, 1)
         made.setsockopt(zmq.ROUTER_HANDOVER, 1)
         made.setsockopt(zmq.SNDHWM, 0)  # credit bounds what is sent; a dropped message would lose a job
         made.setsockopt(zmq.RCVHWM, 0)
-        made.setsockopt(zmq.MAXMSGSIZE, MAX_PAYLOAD_BYTES)
+        made.setsockopt(zmq.MAXMSGSIZE, HANG_UP_BYTES)
+        if address.startswith(TCP):
+            self._monitors.append(made.get_monitor_socket(HANDSHAKE_FAILED))
+            if self._admission is not None:
+                self._admission.secure(made)
         try:
             made.bind(address)
         except zmq.ZMQError as error:
-            raise AddressInUse(f"cannot listen on {address}: {error}; set listen: to another address") from error
+            raise AddressInUse(f"cannot listen on {address}: {error}; set {key}: to another address") from error
         return made
 
     def run(self) -> None:
         """Serves until SIGTERM, then lets what was sent leave."""
         poller = zmq.Poller()
-        asked_to_end = set_on_sigterm(poller)
+        asked_to_end = set_when_asked_to_end(poller)
         inlets: list[tuple[zmq.Socket[bytes], Callable[[Any], Any], Callable[..., None]]] = [
             (self._control, wire.decoder(wire.FromSupervisor), self._from_supervisor),
             (self._replicas, wire.decoder(wire.FromReplica), self._from_replica),
             (self._clients, wire.decoder(wire.FromClient), self._from_client),
         ]
-        for inlet, _, _ in inlets:
+        for inlet in (*(inlet for inlet, _, _ in inlets), *self._monitors):
             poller.register(inlet, zmq.POLLIN)
         while not asked_to_end.is_set():
             ready = dict(poller.poll(self._poll_ms()))
             for inlet, decode, handle in inlets:
                 if inlet in ready:
                     self._take(inlet, decode, handle)
+            for monitor in self._monitors:
+                if monitor in ready:
+                    event = recv_monitor_message(monitor)
+                    self._refuse(f"a connection to {event['endpoint'].decode()}: {zmq.Event(event['event']).name}")
             self._scheduler.tick(time.monotonic())
             self._report_closed()
+        for replica in self._joined:  # those that the supervisor did not start learn it here
+            self.to_replica(replica, wire.Drain())
+        if self._admission is not None:
+            self._admission.close()
         self._context.destroy(LINGER_MS)
+
+    def _refuse(self, what: str) -> None:
+        self.refused += 1
+        logger.warning("refused (%d so far) %s", self.refused, what)
 
     def _poll_ms(self) -> int | None:
         next_at = min(self._scheduler.next_tick_at(), self._close_at if self._close_at is not None else math.inf)
@@ -109,20 +135,14 @@ class Broker:
 
     def _take(self, inlet: zmq.Socket[bytes], decode: Callable[[Any], Any], handle: Callable[..., None]) -> None:
         for _ in range(TURN):
-            try:
-                sender = inlet.recv(zmq.NOBLOCK)
-            except zmq.Again:
+            if not waiting(inlet):
                 return
-            header = inlet.recv() if inlet.getsockopt(zmq.RCVMORE) else b""
-            frames = []
-            while inlet.getsockopt(zmq.RCVMORE):
-                frames.append(inlet.recv(copy=False))
+            sender, frames = receive(inlet)
             try:
-                message = decode(header)
+                message = decode(frames.pop(0) if frames else b"")
                 wire.check_payloads(message, frames)
             except ProtocolError as error:
-                self.refused += 1
-                logger.warning("refused a message (%d so far): %s", self.refused, error)
+                self._refuse(f"a message: {error}")
                 continue
             handle(sender, message, frames)
 
@@ -140,7 +160,8 @@ class Broker:
             case wire.Ping():
                 stages = self._scheduler.stage_infos(self._desired)
                 ready = self._scheduler.all_ready
-                self.to_client(sender, wire.Welcome(self._instance, ready, self._settings.stages[0].accepts, stages))
+                accepts = self._settings.stages[0].accepts
+                self.to_client(sender, wire.Welcome(self._instance, ready, accepts, stages, self.refused))
 
     def _from_replica(self, _: bytes, message: wire.FromReplica, frames: list[Any]) -> None:
         now = time.monotonic()
@@ -149,26 +170,30 @@ class Broker:
                 self._scheduler.output(message, frames[0], now)
             case wire.Done():
                 self._scheduler.done(message, now)
+            case wire.Join(replica, stage) | wire.Ready(replica, stage) | wire.Beat(replica, stage) if (
+                stage not in self._settings.specs
+            ):
+                self._refuse(f"replica {replica}: there is no stage {stage!r} here")
+                reason = f"it has no stage {stage!r}, only {', '.join(self._settings.specs)}"
+                self.to_replica(replica, wire.Refused(reason))
             case wire.Join(replica, stage):
-                spec = self._settings.specs.get(stage)
-                if spec is None:
-                    logger.warning("refused replica %s: there is no stage %r here", replica, stage)
-                    return
                 self._joined[replica] = stage
-                self.to_replica(replica, wire.Hired(spec))
+                self.to_replica(replica, wire.Hired(self._settings.specs[stage]))
                 self._tell_supervisor(wire.Standing(replica, stage, "loading"))
             case wire.Ready(replica, stage):
                 self._joined[replica] = stage
                 self._scheduler.ready(replica, stage, now)
                 self._tell_supervisor(wire.Standing(replica, stage, "ready"))
             case wire.Beat(replica, stage, state, busy_s, rss_bytes):
-                if replica not in self._joined:
-                    self._joined[replica] = stage
-                    self.to_replica(replica, wire.Rejoin())
+                lost = state == "ready" and self._scheduler.handed_before(replica, now - LOST_AFTER_S)
+                if replica not in self._joined or lost:
+                    rejoin = wire.Rejoin(self._settings.specs[stage])
+                    if self._send(self._replicas, replica.encode(), rejoin, ()):  # else again at its next beat
+                        self._joined[replica] = stage
                 self._tell_supervisor(wire.Standing(replica, stage, state, busy_s, rss_bytes))
             case wire.Leave(replica, stage, reason, fatal):
                 self._joined.pop(replica, None)
-                self._scheduler.gone(replica, reason or "it left", now)
+                self._scheduler.gone(replica, reason or "it left", now, died=bool(reason))
                 self._tell_supervisor(wire.Standing(replica, stage, "dead", reason=reason, fatal=fatal))
 
     def _from_supervisor(self, sender: bytes, message: wire.FromSupervisor, _: list[Any]) -> None:
@@ -226,13 +251,16 @@ class Broker:
         if self._supervisor is not None:
             self._send(self._control, self._supervisor, message, ())
 
-    def _send(self, router: zmq.Socket[bytes], peer: bytes, message: wire.Message, frames: tuple[Any, ...]) -> None:
+    def _send(self, router: zmq.Socket[bytes], peer: bytes, message: wire.Message, frames: tuple[Any, ...]) -> bool:
+        """Whether the peer is there to be sent to."""
         try:
-            router.send_multipart([peer, wire.encode(message), *frames], copy=False)
+            send(router, message, *frames, to=peer)
         except zmq.ZMQError as error:
             if error.errno != zmq.EHOSTUNREACH:
                 raise
             logger.info("%s for %r has nowhere to go: it is not connected", type(message).__name__, peer)
+            return False
+        return True
 
 
 def _answers(path: str) -> bool:
@@ -256,7 +284,7 @@ def main() -> None:
     settings = msgspec.msgpack.decode(arguments.settings.read_bytes(), type=BrokerSettings)
     try:
         broker = Broker(settings)
-    except AddressInUse as error:
+    except RelevoError as error:
         sys.exit(str(error))
     broker.run()
 

@@ -15,14 +15,20 @@ LOG_TAIL_BYTES = 8192
 class Child:
     """A process of ours: ``python -m MODULE ARGUMENTS``, a fresh interpreter in a process group of its own.
 
+    Another interpreter than this one finds the checkout's packages by PYTHONPATH, but needs those of
+    requirements/replica.in in its own environment.
+
     The thread that makes it must live as long as the child shall: the child dies with it (see `workers.lifeline`).
     """
 
-    def __init__(self, module: str, arguments: list[str], log: Path | None) -> None:
-        """Starts the process; its output goes to the file `log`, or to our standard error."""
+    def __init__(self, module: str, arguments: list[str], log: Path | None, python: str | None = None) -> None:
+        """Starts the process; its output goes to the file `log`, or to our standard error.
+
+        `python` is the interpreter; default: the one that runs this.
+        """
         self.log = log
         search = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        command = [sys.executable, "-m", module, *arguments, "--parent", str(os.getpid())]
+        command = [python or sys.executable, "-m", module, *arguments, "--parent", str(os.getpid())]
         output = log.open("ab") if log else sys.stderr.fileno()
         try:
             self._process = subprocess.Popen(

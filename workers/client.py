@@ -16,16 +16,19 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import zmq
 
-from errors import ConfigError, ProtocolError, RelayClosed
+from errors import ConfigError, InputError, ProtocolError, RelayClosed
 from modules.payloads import Payload
 from workers import wire
-from workers.frames import Buffer, pack, unpack
+from workers.frames import pack, unpack
+from workers.keys import PeerKeys, dial
 from workers.result import Event, Result, Transcript
+from workers.transport import receive, send, waiting
 
 logger = logging.getLogger("relevo.client")
 
@@ -36,7 +39,7 @@ OnEvent = Callable[[Event], None]
 @dataclass(eq=False, slots=True)
 class _Pending:
     message: wire.Submit
-    frame: Buffer
+    frame: wire.Buffer
     future: Future[Result]
     on_event: OnEvent | None
     submitted_at: float
@@ -74,9 +77,18 @@ class Client:
     the same id, and what was delivered before is not delivered twice.
     """
 
-    def __init__(self, address: str) -> None:
-        """Dials `address`, as printed by `python pipeline.py serve`; returns without waiting for an answer."""
+    def __init__(self, address: str, keys: str | Path | None = None) -> None:
+        """Dials a relay; returns without waiting for an answer.
+
+        Args:
+            address: as printed by `python pipeline.py serve`.
+            keys: folder with broker.key and peer.key_secret, for a tcp:// address of a relay that has keys.
+
+        Raises:
+            ConfigError: the keys cannot be read.
+        """
         self.address = address
+        self._keys = None if keys is None else PeerKeys.read(Path(keys))
         self._numbers = itertools.count(1)
         self._name = secrets.token_hex(4)
         self._pending: dict[str, _Pending] = {}
@@ -85,6 +97,7 @@ class Client:
         self._answers: dict[type, wire.Welcome | wire.Scaled] = {}
         self._lock = threading.Condition()
         self._closed = False
+        self._refusal: RelayClosed | None = None
         self._wake_reader, self._wake_writer = os.pipe()
         self._decode = wire.decoder(wire.ToClient)
         self._thread = threading.Thread(target=self._run, name="client", daemon=True)
@@ -121,12 +134,17 @@ class Client:
             A future of the Result. Cancelling the future cancels the request.
 
         Raises:
+            InputError: the payload is larger than a message may be.
             RelayClosed: the client was closed.
         """
         if self._closed:
             raise RelayClosed("this client is closed; make a new one")
         now = time.monotonic()
         meta, frame = pack(payload)
+        if len(frame) > wire.MAX_PAYLOAD_BYTES:
+            raise InputError(
+                f"a payload of {len(frame)} bytes is over the limit of {wire.MAX_PAYLOAD_BYTES}; send it in parts"
+            )
         request = f"{self._name}-{next(self._numbers)}"
         message = wire.Submit(request, meta, deadline_s, priority, on_event is not None, stage)
         future: Future[Result] = Future()
@@ -186,8 +204,14 @@ class Client:
         with self._lock:
             self._answers.pop(answer, None)
             self._call(lambda: self._send(question))
-            if not self._lock.wait_for(lambda: answer in self._answers or self._closed, timeout_s):
+
+            def settled() -> bool:
+                return answer in self._answers or self._closed or self._refusal is not None
+
+            if not self._lock.wait_for(settled, timeout_s):
                 raise RelayClosed(f"no relay answers at {self.address}; start one with `python pipeline.py serve`")
+            if self._refusal is not None:
+                raise self._refusal
             if answer not in self._answers:
                 raise RelayClosed("this client is closed; make a new one")
             return self._answers[answer]
@@ -219,7 +243,7 @@ class Client:
         self._dealer = context.socket(zmq.DEALER)
         self._dealer.setsockopt(zmq.SNDHWM, 0)
         self._dealer.setsockopt(zmq.RCVHWM, 0)
-        self._dealer.connect(self.address)
+        dial(self._dealer, self.address, self._keys)
         self._instance = ""  # of the broker that has our requests; they wait here until one has answered
         self._send(wire.Ping())
         ping_at = time.monotonic() + PING_S
@@ -227,8 +251,8 @@ class Client:
         poller.register(self._dealer, zmq.POLLIN)
         poller.register(self._wake_reader, zmq.POLLIN)
         while not self._closed:
-            waiting = self._pending or not self._instance
-            next_at = min(ping_at, *(at for at, _ in self._again[:1]), math.inf) if waiting else math.inf
+            expecting = self._pending or not self._instance
+            next_at = min(ping_at, *(at for at, _ in self._again[:1]), math.inf) if expecting else math.inf
             wait_ms = None if next_at == math.inf else max(0, math.ceil((next_at - time.monotonic()) * 1000))
             ready = dict(poller.poll(wait_ms))
             if self._wake_reader in ready:
@@ -237,7 +261,7 @@ class Client:
                     self._calls.popleft()()
             if self._dealer in ready:
                 self._take_all()
-            if waiting and time.monotonic() >= ping_at:
+            if expecting and time.monotonic() >= ping_at:
                 self._send(wire.Ping())
                 ping_at = time.monotonic() + PING_S
             while self._again and self._again[0][0] <= time.monotonic():
@@ -265,16 +289,26 @@ class Client:
         self._call(lambda: self._send(wire.Cancel(request)))
 
     def _send(self, message: wire.FromClient, *frames: Any) -> None:
-        self._dealer.send_multipart([wire.encode(message), *frames], copy=False)
+        try:
+            send(self._dealer, message, *frames)
+        except zmq.Again:
+            self._turned_away()
+
+    def _turned_away(self) -> None:
+        error = RelayClosed(f"the relay at {self.address} does not admit this client; pass keys that it admits")
+        with self._lock:
+            self._refusal = error
+            self._lock.notify_all()
+        for pending in self._pending.values():
+            if pending.future.set_running_or_notify_cancel():
+                pending.future.set_exception(error)
+        self._pending.clear()
 
     def _take_all(self) -> None:
-        while True:
+        while waiting(self._dealer):
+            header, frames = receive(self._dealer)
             try:
-                header, *frames = self._dealer.recv_multipart(zmq.NOBLOCK, copy=False)
-            except zmq.Again:
-                return
-            try:
-                message: wire.ToClient = self._decode(header.buffer)
+                message: wire.ToClient = self._decode(header)
                 wire.check_payloads(message, frames)
                 self._take(message, frames)
             except ProtocolError as error:
@@ -297,7 +331,7 @@ class Client:
             case wire.Event(request, stage, path, meta):
                 if (stage, path) not in pending.delivered:
                     pending.delivered.add((stage, path))
-                    payload = unpack(meta, frames[0].buffer)
+                    payload = unpack(meta, frames[0])
                     event = Event(request, stage, path, payload, at_s)
                     pending.transcript.add(event)
                     self._deliver(pending, event)

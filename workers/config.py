@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 
 from errors import ConfigError
+from workers.keys import is_exposed
 
 
 class _Loader(yaml.SafeLoader):
@@ -74,6 +75,9 @@ class StageConfig(BaseModel):
     memory_limit_mb: int | None = Field(
         None, ge=1, description="A replica whose resident memory exceeds this is replaced between two jobs."
     )
+    python: str | None = Field(
+        None, description="Interpreter of its replicas, where packages cannot live together. Default: this one."
+    )
 
 
 class PipelineConfig(BaseSettings):
@@ -94,9 +98,18 @@ class PipelineConfig(BaseSettings):
     listen: str = Field(
         "ipc", description="Where clients dial in: ipc (a private socket), ipc:///path/of/socket or tcp://host:port."
     )
+    listen_replicas: str = Field(
+        "ipc", description="Where replicas dial in; another address than ipc lets them come from elsewhere."
+    )
+    keys: str | None = Field(
+        None, description="Folder made by `python pipeline.py keys`; with it, every tcp:// address is encrypted."
+    )
     max_attempts: int = Field(3, ge=1, description="How often a job is tried when the replica under it dies.")
     dead_letters: str = Field(
         "dead-letters", description="Folder that keeps the jobs that took their replicas down, to look into and retry."
+    )
+    deaths_per_minute: int = Field(
+        5, ge=1, description="A stage whose replicas die this often within a minute is given up, with the reason."
     )
     heartbeat_timeout_s: float = Field(15, gt=0, description="A replica silent for this long is taken for stuck.")
     drain_s: float = Field(30, ge=0, description="How long accepted requests may take to finish when the relay stops.")
@@ -109,12 +122,22 @@ class PipelineConfig(BaseSettings):
                 raise ValueError(f"stage name {name!r}: use lower-case letters, digits and _, beginning with a letter")
         return stages
 
-    @field_validator("listen")
+    @field_validator("listen", "listen_replicas")
     @classmethod
-    def _listen_address(cls, listen: str) -> str:
-        if listen == "ipc" or re.fullmatch(r"ipc:///.+|tcp://[^:/]+:\d+", listen):
-            return listen
-        raise ValueError(f"{listen!r}: write ipc, ipc:///path/of/socket or tcp://host:port")
+    def _address(cls, address: str) -> str:
+        if address == "ipc" or re.fullmatch(r"ipc:///.+|tcp://[^:/]+:\d+", address):
+            return address
+        raise ValueError(f"{address!r}: write ipc, ipc:///path/of/socket or tcp://host:port")
+
+    @model_validator(mode="after")
+    def _exposed_only_with_keys(self) -> PipelineConfig:
+        for key, address in (("listen", self.listen), ("listen_replicas", self.listen_replicas)):
+            if is_exposed(address) and self.keys is None:
+                raise ValueError(
+                    f"{key}: {address} can be reached from other machines, so it needs keys: a folder made by "
+                    f"`python pipeline.py keys DIR`; or listen on tcp://127.0.0.1:port"
+                )
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -133,8 +156,11 @@ class PipelineConfig(BaseSettings):
     def replicas(self) -> dict[str, int]:
         """Replicas per stage, as the ratio asks.
 
+        0 stands for a stage whose replicas all dial in from elsewhere.
+
         Raises:
-            ConfigError: the ratio has another number of parts than there are stages, or a part that is no count.
+            ConfigError: the ratio has another number of parts than there are stages, a part that is no count, or a 0
+                although nobody can dial in.
         """
         if self.ratio is None:
             return dict.fromkeys(self.stages, 1)
@@ -145,9 +171,11 @@ class PipelineConfig(BaseSettings):
                 f"ratio {self.ratio!r} has {len(parts)} parts but the relay has {len(self.stages)} stages; "
                 f"write one count for each of {names}"
             )
-        if not all(part.isdecimal() and int(part) >= 1 for part in parts):
+        least = 1 if self.listen_replicas == "ipc" else 0
+        if not all(part.isdecimal() and int(part) >= least for part in parts):
             raise ConfigError(
-                f"ratio {self.ratio!r}: each part must be a whole number from 1; write one for each of {names}"
+                f"ratio {self.ratio!r}: each part must be a whole number from {least}; write one for each of {names} "
+                f"(0, for a stage whose replicas dial in from elsewhere, needs listen_replicas)"
             )
         return {name: int(part) for name, part in zip(self.stages, parts, strict=True)}
 
@@ -184,7 +212,7 @@ def _problem(detail: Any) -> str:
     if detail["type"] == "extra_forbidden":
         return f"unknown key {where!r} (value {detail['input']!r}); remove it or mend its spelling"
     value = f" (value {detail['input']!r})" if isinstance(detail["input"], str | int | float) else ""
-    return f"{where}: {detail['msg'].removeprefix('Value error, ')}{value}"
+    return f"{where + ': ' if where else ''}{detail['msg'].removeprefix('Value error, ')}{value}"
 
 
 def nested(assignments: list[str]) -> dict[str, Any]:

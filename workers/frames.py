@@ -6,9 +6,7 @@ import numpy as np
 
 from errors import ProtocolError
 from modules.payloads import Audio, Payload, Text
-from workers.wire import Meta
-
-Buffer = bytes | memoryview
+from workers.wire import Buffer, Meta
 
 
 def pack(payload: Payload) -> tuple[Meta, Buffer]:
@@ -32,7 +30,7 @@ def unpack(meta: Meta, frame: Buffer) -> Payload:
     """
     try:
         if meta.kind == "text":
-            return Text(str(frame, "utf-8"), meta.language, meta.start_s, meta.end_s, meta.notes)
+            return Text(str(memoryview(frame), "utf-8"), meta.language, meta.start_s, meta.end_s, meta.notes)
         samples = np.frombuffer(frame, dtype="<f4")
         return Audio(samples, meta.sample_rate, meta.start_s, meta.end_s, meta.notes)
     except ValueError as error:

@@ -27,8 +27,8 @@ def die_with(parent: int) -> None:
         sys.exit("the process that started this one has already ended")
 
 
-def set_on_sigterm(poller: zmq.Poller) -> threading.Event:
-    """An event that SIGTERM sets. The poller wakes for it, so that a process that waits for messages notices.
+def set_when_asked_to_end(poller: zmq.Poller) -> threading.Event:
+    """An event that SIGTERM sets, and SIGINT unless it is ignored. The poller wakes for it.
 
     Only the main thread of a process may call this.
     """
@@ -36,6 +36,8 @@ def set_on_sigterm(poller: zmq.Poller) -> threading.Event:
     writer.setblocking(False)
     asked = threading.Event()
     signal.set_wakeup_fd(writer.detach(), warn_on_full_buffer=False)
-    signal.signal(signal.SIGTERM, lambda *_: asked.set())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: asked.set())
     poller.register(reader.detach(), zmq.POLLIN)
     return asked

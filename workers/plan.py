@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from errors import ConfigError
+from errors import ConfigError, MissingWeights
 from modules.module import Module
 from modules.payloads import Payload
 from modules.registry import module_class, module_options
 from modules.weights import locate
 from workers.budget import available_cores
 from workers.config import PipelineConfig, StageConfig
+from workers.keys import check_keys
 
 PROCESS_BYTES = 150 * 2**20  # interpreter and libraries of a replica, before its model
 
 
 @dataclass(frozen=True, slots=True)
 class StageLayout:
-    """One stage as it will run. `model` is the folder of its weights; `devices` has one entry a replica."""
+    """One stage as it will run. `model` is the folder of its weights; `devices` has one entry a replica.
+
+    Where all of its replicas dial in from elsewhere there are none to count here, and no weights are needed.
+    """
 
     name: str
     config: StageConfig
@@ -60,11 +65,14 @@ def make_plan(config: PipelineConfig, weights: Path | None = None) -> Plan:
         weights: folder that holds the models, instead of the cache.
 
     Raises:
-        ConfigError: an unknown module or option, neighbours that do not fit, or a stage over the core budget.
+        ConfigError: an unknown module or option, neighbours that do not fit, a stage over the core budget, or an
+            interpreter or keys that are not there.
         MissingWeights: a model is not on this machine.
     """
     cores = config.cores or available_cores()
     replicas = config.replicas()
+    if config.keys is not None:
+        check_keys(Path(config.keys))
     stages = tuple(_layout(name, stage, replicas[name], cores, weights) for name, stage in config.stages.items())
     _check_neighbours(stages)
     warnings = [_oversubscribed(stage, config, cores) for stage in stages]
@@ -86,6 +94,8 @@ def resized(plan: Plan, stage: StageLayout | None, name: str, replicas: int) -> 
         raise ConfigError(f"there is no stage {name!r}; name one of {', '.join(s.name for s in plan.stages)}")
     if replicas < 1:
         raise ConfigError(f"{name} needs at least 1 replica, not {replicas}")
+    if stage.config.model is not None and stage.model is None:
+        raise ConfigError(f"{name} has replicas from elsewhere only: its model {stage.config.model} is not here")
     layout = dataclasses.replace(
         stage,
         replicas=replicas,
@@ -111,7 +121,7 @@ def _oversubscribed(stage: StageLayout, config: PipelineConfig, cores: int) -> s
 
 
 def _threads(stage: StageConfig, replicas: int, cores: int) -> int:
-    return max(1, cores // replicas) if stage.threads == "auto" else stage.threads
+    return max(1, cores // max(1, replicas)) if stage.threads == "auto" else stage.threads
 
 
 def _devices(stage: StageConfig, replicas: int) -> tuple[str, ...]:
@@ -126,7 +136,9 @@ def _layout(name: str, stage: StageConfig, replicas: int, cores: int, weights: P
         module_options(stage.module, stage.options)
     except ConfigError as error:
         raise ConfigError(f"stage {name}: {error}") from error
-    model = None if stage.model is None else locate(stage.model, weights)
+    if stage.python is not None and not (Path(stage.python).is_file() and os.access(stage.python, os.X_OK)):
+        raise ConfigError(f"stage {name}: python: {stage.python} is no program; name an interpreter, or leave it out")
+    model = _model(stage, replicas, weights)
     on_disk = sum(file.stat().st_size for file in model.rglob("*") if file.is_file()) if model else 0
     return StageLayout(
         name=name,
@@ -138,6 +150,17 @@ def _layout(name: str, stage: StageConfig, replicas: int, cores: int, weights: P
         devices=_devices(stage, replicas),
         replica_bytes=on_disk + PROCESS_BYTES,
     )
+
+
+def _model(stage: StageConfig, replicas: int, weights: Path | None) -> Path | None:
+    if stage.model is None:
+        return None
+    try:
+        return locate(stage.model, weights)
+    except MissingWeights:
+        if replicas:
+            raise
+        return None
 
 
 def _check_neighbours(stages: tuple[StageLayout, ...]) -> None:

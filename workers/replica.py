@@ -10,9 +10,11 @@ heartbeats, so that a busy model is told from a stuck process.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import faulthandler
 import gc
 import logging
+import math
 import os
 import secrets
 import signal
@@ -20,7 +22,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +30,12 @@ import msgspec
 import psutil
 import zmq
 
-from errors import ProtocolError, RelevoError
+from errors import ConfigError, ProtocolError, RelayError, RelevoError
 from workers import wire
 from workers.budget import apply_budget
-from workers.lifeline import die_with, set_on_sigterm
+from workers.keys import PeerKeys, dial
+from workers.lifeline import die_with, set_when_asked_to_end
+from workers.transport import receive, send
 
 if TYPE_CHECKING:
     from modules.module import Module
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("relevo.replica")
 
 HEARTBEAT_S = 1.0
+WAIT_S = 30.0  # for the relay's answer to Join
 
 
 class ReplicaSpec(msgspec.Struct, frozen=True):
@@ -53,10 +58,19 @@ class ReplicaSpec(msgspec.Struct, frozen=True):
 class Heart:
     """Sends a sign of life every second, from its own thread and socket."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str, replica: str, stage: str) -> None:
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        address: str,
+        keys: PeerKeys | None,
+        replica: str,
+        stage: str,
+    ) -> None:
         self.state: wire.ReplicaState = "starting"
         self.busy_since: float | None = None
-        self._context, self._address, self._replica, self._stage = context, address, replica, stage
+        self._context, self._address, self._keys = context, address, keys
+        self._replica, self._stage = replica, stage
+        self.refused = False
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heart", daemon=True)
         self._thread.start()
@@ -65,12 +79,18 @@ class Heart:
         process = psutil.Process()
         with self._context.socket(zmq.DEALER) as dealer:
             dealer.setsockopt(zmq.LINGER, 0)
-            dealer.connect(self._address)
+            dealer.setsockopt(zmq.CONFLATE, 1)  # while the broker is away, only the latest is worth keeping
+            dial(dealer, self._address, self._keys)
             while not self._stopped.wait(HEARTBEAT_S):
                 since = self.busy_since
                 busy_s = 0.0 if since is None else time.monotonic() - since
                 beat = wire.Beat(self._replica, self._stage, self.state, busy_s, process.memory_info().rss)
-                dealer.send(wire.encode(beat))
+                try:
+                    dealer.send(wire.encode(beat))
+                except zmq.Again:
+                    self.refused = True
+                    os.kill(os.getpid(), signal.SIGTERM)  # wakes the main thread, wherever it waits
+                    return
 
     def stop(self) -> None:
         """Ends the thread."""
@@ -81,37 +101,39 @@ class Heart:
 class Replica:
     """A module behind a socket."""
 
-    def __init__(self, stage: str, address: str, name: str) -> None:
-        self._stage, self._name = stage, name
+    def __init__(self, stage: str, address: str, keys: PeerKeys | None, name: str) -> None:
+        self._stage, self._address, self._name = stage, address, name
         self._context = zmq.Context()
         self._dealer = self._context.socket(zmq.DEALER)
         self._dealer.setsockopt(zmq.IDENTITY, name.encode())
         self._dealer.setsockopt(zmq.LINGER, 2000)
         self._dealer.setsockopt(zmq.SNDHWM, 0)  # a full send queue must delay, never drop
-        self._dealer.connect(address)
+        dial(self._dealer, address, keys)
         self._decode = wire.decoder(wire.ToReplica)
         self._poller = zmq.Poller()
         self._poller.register(self._dealer, zmq.POLLIN)
-        self._rejoin = False
-        self._draining = set_on_sigterm(self._poller)
-        self._heart = Heart(self._context, address, name, stage)
+        self._spec = b""
+        self._rejoin: wire.Rejoin | None = None  # came while a batch was computed
+        self._draining = set_when_asked_to_end(self._poller)
+        self._heart = Heart(self._context, address, keys, name, stage)
 
-    def run(self, load: Any) -> int:
-        """Loads the module with `load(spec)`, serves until drained, and returns the exit status."""
+    def run(self, load: Callable[[ReplicaSpec], Module], wait_s: float = WAIT_S) -> int:
+        """Loads the module with `load(spec)`, serves until drained, and returns the exit status.
+
+        It gives up when the relay has not answered after `wait_s`.
+        """
         reason, fatal = "", False
         try:
-            self._send(wire.Join(self._name, self._stage, os.getpid()))
-            hired = self._receive()
-            if isinstance(hired, tuple) and isinstance(hired[0], wire.Hired):
+            if self._join(time.monotonic() + wait_s):
                 self._heart.state = "loading"
-                module = load(msgspec.json.decode(hired[0].spec, type=ReplicaSpec))
+                module = load(msgspec.json.decode(self._spec, type=ReplicaSpec))
                 self._heart.state = "warming"
                 module.warm_up()
                 gc.freeze()  # the model stays; leave it out of every later collection
                 self._serve(module)
         except RelevoError as error:
             logger.error("cannot go on: %s", error)
-            reason, fatal = str(error), True
+            reason, fatal = str(error), not isinstance(error, RelayError)
         except Exception as error:
             logger.exception("cannot go on")
             reason = f"{type(error).__name__}: {error}"
@@ -124,12 +146,32 @@ class Replica:
             self._context.term()
         return 1 if reason else 0
 
+    def _join(self, give_up_at: float) -> bool:
+        """Asks what to load; False when it was asked to end meanwhile.
+
+        Raises:
+            RelayError: the relay refused this replica, or did not answer.
+        """
+        join = wire.Join(self._name, self._stage, os.getpid())
+        self._send(join)
+        while (received := self._receive(give_up_at)) is not None:
+            match received[0]:
+                case wire.Hired(spec):
+                    self._spec = spec
+                    return True
+                case wire.Refused(reason):
+                    raise RelayError(f"the relay at {self._address} refuses this replica: {reason}")
+                case wire.Rejoin():  # another broker than the one that was asked
+                    self._send(join)
+                case wire.Drain():
+                    return False
+        return False
+
     def _serve(self, module: Module) -> None:
         from workers.batch import Batch  # brings numpy, so only once the thread budget is set
 
-        ready = wire.Ready(self._name, self._stage)
         self._heart.state = "ready"
-        self._send(ready)
+        self._send(wire.Ready(self._name, self._stage))
         while (received := self._receive()) is not None:
             message, frames = received
             match message:
@@ -137,13 +179,20 @@ class Replica:
                     self._heart.state, self._heart.busy_since = "busy", time.monotonic()
                     self._send(Batch(self._name, message, frames, self._send_output, self._abandoned).run(module))
                     self._heart.state, self._heart.busy_since = "ready", None
-                    if self._rejoin:
-                        self._rejoin = False
-                        self._send(ready)
+                    if self._rejoin is not None:
+                        self._ready_again(self._rejoin)
                 case wire.Rejoin():
-                    self._send(ready)
+                    self._ready_again(message)
+                case wire.Refused(reason):
+                    raise RelayError(f"the relay at {self._address} refuses this replica: {reason}")
                 case wire.Drain():
                     return
+
+    def _ready_again(self, rejoin: wire.Rejoin) -> None:
+        if rejoin.spec != self._spec:
+            raise RelayError(f"the relay came back with other settings of {self._stage}; start this replica again")
+        self._rejoin = None
+        self._send(wire.Ready(self._name, self._stage))
 
     def _send_output(self, output: wire.Output, frame: Any) -> None:
         self._send(output, frame)
@@ -158,30 +207,39 @@ class Replica:
                     jobs.add(job)
                 case (wire.Drain(), _):
                     self._draining.set()
-                case (wire.Rejoin(), _):
-                    self._rejoin = True
+                case (wire.Rejoin() as rejoin, _):
+                    self._rejoin = rejoin
         return jobs
 
-    def _receive(self) -> tuple[wire.ToReplica, Sequence[Any]] | None:
+    def _receive(self, give_up_at: float = math.inf) -> tuple[wire.ToReplica, Sequence[Any]] | None:
         """The next message, or None when this replica was asked to end."""
         while not self._draining.is_set():
-            ready = dict(self._poller.poll())
+            left_s = give_up_at - time.monotonic()
+            if left_s <= 0:
+                raise RelayError(
+                    f"no relay answers at {self._address}; is it up, is this its listen_replicas, "
+                    f"and does it admit the key of --keys?"
+                )
+            ready = dict(self._poller.poll(None if left_s == math.inf else math.ceil(left_s * 1000)))
             if self._dealer in ready and (received := self._read()) is not None:
                 return received
+        if self._heart.refused:
+            raise RelayError(f"the relay at {self._address} does not admit this replica; pass --keys that it admits")
         return None
 
     def _read(self) -> tuple[wire.ToReplica, Sequence[Any]] | None:
-        header, *frames = self._dealer.recv_multipart(copy=False)
+        header, frames = receive(self._dealer)
         try:
-            message: wire.ToReplica = self._decode(header.buffer)
+            message: wire.ToReplica = self._decode(header)
             wire.check_payloads(message, frames)
         except ProtocolError as error:
             logger.warning("ignored a message: %s", error)
             return None
-        return message, [frame.buffer for frame in frames]
+        return message, frames
 
     def _send(self, message: wire.FromReplica, *frames: Any) -> None:
-        self._dealer.send_multipart([wire.encode(message), *frames], copy=False)
+        with contextlib.suppress(zmq.Again):  # not admitted any more, of which the heart tells
+            send(self._dealer, message, *frames)
 
 
 def main() -> None:
@@ -190,7 +248,13 @@ def main() -> None:
         description="One replica of a stage: dials in to a relay, loads what it is told to, and works."
     )
     parser.add_argument("--stage", required=True, help="name of the stage to serve")
-    parser.add_argument("--connect", required=True, metavar="ADDRESS", help="the relay's address for replicas")
+    parser.add_argument("--connect", required=True, metavar="ADDRESS", help="the relay's listen_replicas")
+    parser.add_argument(
+        "--keys", type=Path, metavar="DIR", help="folder with broker.key and peer.key_secret, for tcp://"
+    )
+    parser.add_argument(
+        "--wait", type=float, default=WAIT_S, metavar="S", help="seconds to wait for the relay (default: %(default).0f)"
+    )
     parser.add_argument("--threads", type=int, default=1, help="CPU threads to compute with (default: 1)")
     parser.add_argument("--device", default="cpu", help="cpu, or cuda:N (default: cpu)")
     parser.add_argument("--weights", type=Path, help="folder with the models, instead of the cache")
@@ -214,7 +278,11 @@ def main() -> None:
         compute = Compute(arguments.threads, arguments.device.partition(":")[0], spec.seed)
         return module_class(spec.module)(model, module_options(spec.module, spec.options), compute)
 
-    sys.exit(Replica(arguments.stage, arguments.connect, name).run(load))
+    try:
+        keys = None if arguments.keys is None else PeerKeys.read(arguments.keys)
+    except ConfigError as error:
+        parser.error(str(error))
+    sys.exit(Replica(arguments.stage, arguments.connect, keys, name).run(load, arguments.wait))
 
 
 if __name__ == "__main__":

@@ -32,6 +32,13 @@ class Quantiles(_Figures):
         return cls(p50=float(p50), p95=float(p95))
 
 
+class BatchSize(_Figures):
+    """Jobs handed out at once."""
+
+    mean: float | None = Field(description="Over batches; null when there were none.")
+    largest: int
+
+
 class StageFigures(_Figures):
     """One stage over the whole run."""
 
@@ -40,6 +47,7 @@ class StageFigures(_Figures):
     jobs: int = Field(description="Jobs of this run that ended at the stage.")
     queue_s: Quantiles = Field(description="Time that jobs waited for a replica.")
     service_s: Quantiles = Field(description="Time that jobs were computed.")
+    batch: BatchSize
     throughput_rps: float = Field(description="Jobs ended per second of the run.")
     busy: float = Field(description="Share of the replicas' time that they computed for this run, 0 to 1.")
 
@@ -118,14 +126,23 @@ def make_report(clips: Sequence[Clip], stages: Iterable[StageInfo], wall_s: floa
 
 
 def _stage(stage: StageInfo, spans: list[Span], wall_s: float) -> StageFigures:
+    replicas = max(1, stage.replicas, stage.ready)  # those that dial in from elsewhere are ready but not wanted here
     return StageFigures(
-        replicas=stage.replicas,
+        replicas=replicas,
         threads=stage.threads,
         jobs=len(spans),
         queue_s=Quantiles.of(span.queue_s for span in spans),
         service_s=Quantiles.of(span.service_s for span in spans),
+        batch=_batch_size(spans),
         throughput_rps=len(spans) / wall_s if wall_s else 0.0,
-        busy=sum(span.busy_s for span in spans) / (wall_s * max(1, stage.replicas)) if wall_s else 0.0,
+        busy=sum(span.busy_s for span in spans) / (wall_s * replicas) if wall_s else 0.0,
+    )
+
+
+def _batch_size(spans: list[Span]) -> BatchSize:
+    batches = sum(1 / span.batch for span in spans)  # each of a batch's n jobs stands for 1/n of it
+    return BatchSize(
+        mean=len(spans) / batches if batches else None, largest=max((span.batch for span in spans), default=0)
     )
 
 

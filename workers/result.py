@@ -10,6 +10,7 @@ from modules.notes import Note
 from modules.payloads import Audio, Payload, Text
 from workers.wire import OutcomeName, Path, Span
 
+UNSPACED = {"ja", "th", "zh"}  # languages that are written without spaces between sentences
 AUDIBLE = 10 ** (-50 / 20)  # amplitude at -50 dB of full scale, below which a sample counts as silence
 
 
@@ -54,9 +55,9 @@ class Result:
 class Transcript:
     """Gathers a request's events into what its result shows."""
 
-    texts: dict[str, list[str]] = field(default_factory=dict)
+    texts: dict[str, list[Text]] = field(default_factory=dict)
     sounds: list[Audio] = field(default_factory=list)
-    notes: list[Note] = field(default_factory=list)
+    notes: dict[Note, None] = field(default_factory=dict)
     first_audio_s: float | None = None
     _silence_s: float = 0.0
 
@@ -65,25 +66,42 @@ class Transcript:
         payload = event.payload
         if payload is None:
             return
-        self.notes.extend(payload.notes)
+        self.notes.update(dict.fromkeys(payload.notes))  # a stage hands on what the one before it remarked
         if isinstance(payload, Text):
-            self.texts.setdefault(event.stage, []).append(payload.text)
+            self.texts.setdefault(event.stage, []).append(payload)
             return
         self.sounds.append(payload)
         if self.first_audio_s is None:
-            audible = np.flatnonzero(np.abs(payload.samples) > AUDIBLE)
-            if len(audible):
-                self.first_audio_s = event.at_s + self._silence_s + float(audible[0]) / payload.sample_rate
-            self._silence_s += payload.seconds
+            silent_s = _leading_silence_s(payload)
+            if silent_s < payload.seconds:
+                self.first_audio_s = event.at_s + self._silence_s + silent_s
+            self._silence_s += silent_s
 
     def audio(self) -> Audio | None:
         """All the sound, one piece after the other, or None."""
         if not self.sounds:
             return None
         first, last = self.sounds[0], self.sounds[-1]
+        if first is last:
+            return first
         samples = np.concatenate([sound.samples for sound in self.sounds])
         return Audio(samples, first.sample_rate, first.start_s, last.end_s)
 
     def joined_texts(self) -> dict[str, str]:
         """The text of each stage, its pieces joined."""
-        return {stage: " ".join(pieces) for stage, pieces in self.texts.items()}
+        return {stage: _joined(pieces) for stage, pieces in self.texts.items()}
+
+
+def _joined(pieces: list[Text]) -> str:
+    spaced = pieces[0].language.partition("-")[0] not in UNSPACED
+    return (" " if spaced else "").join(piece.text for piece in pieces)
+
+
+def _leading_silence_s(audio: Audio) -> float:
+    """Seconds before the first audible sample; the whole length when there is none."""
+    block = audio.sample_rate // 10  # speech begins soon, so look no further than needed
+    for start in range(0, len(audio.samples), block):
+        audible = np.flatnonzero(np.abs(audio.samples[start : start + block]) > AUDIBLE)
+        if len(audible):
+            return (start + int(audible[0])) / audio.sample_rate
+    return audio.seconds

@@ -207,8 +207,11 @@ class Scheduler:
 
     # what the supervisor says
 
-    def gone(self, replica_id: str, cause: str, now: float, last_words: str = "") -> None:
-        """A replica has ended: what it had in hand goes back to the front of the queue, or to the dead letters."""
+    def gone(self, replica_id: str, cause: str, now: float, last_words: str = "", *, died: bool = True) -> None:
+        """A replica has ended: what it had in hand goes back to the front of the queue, or to the dead letters.
+
+        One that left of its own accord, without having `died`, had not begun it: that is no attempt.
+        """
         replica = self._replicas.pop(replica_id, None)
         if replica is None:
             return
@@ -220,13 +223,13 @@ class Scheduler:
             stage.in_service -= 1
             if job.id not in job.request.jobs:
                 continue
-            if job.attempt >= self._max_attempts:
+            if died and job.attempt >= self._max_attempts:
                 name = stage.plan.name
                 reason = f"{name} died {job.attempt} times under this request, the last time: {cause}"
                 self._outbox.dead_letter(job, name, reason, last_words)
                 self._end(job.request, "dead_letter", reason)
                 continue
-            job.attempt += 1
+            job.attempt += died
             job.replica = None
             job.queued_at = now
             stage.queue.push_front(job)
@@ -303,6 +306,11 @@ class Scheduler:
             )
             for stage in self._stages
         )
+
+    def handed_before(self, replica_id: str, then: float) -> bool:
+        """Whether a replica has had a job in hand since before `then`."""
+        replica = self._replicas.get(replica_id)
+        return replica is not None and any(job.handed_at < then for job in replica.jobs.values())
 
     def in_hand(self, replica_id: str) -> int:
         """Jobs that a replica has been handed and not finished."""

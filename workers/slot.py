@@ -60,14 +60,17 @@ class Slot:
         """Whether it is warm and takes work."""
         return self.child is not None and self.state in ("ready", "busy") and not self.leaving
 
-    def start(self, address: str, weights: Path | None, log_folder: Path | None) -> None:
-        """Starts a replica here that dials `address`."""
+    def start(self, address: str, keys: str | None, weights: Path | None, log_folder: Path | None) -> None:
+        """Starts a replica here that dials `address` and shows `keys`."""
         self.name = f"{self.stage.name}-{self.number}.{self.starts}"
         arguments = ["--stage", self.stage.name, "--connect", address, "--name", self.name]
         arguments += ["--threads", str(self.stage.threads), "--device", self.device]
         if weights is not None:
             arguments += ["--weights", str(weights)]
-        self.child = Child("workers.replica", arguments, log_folder / f"{self.name}.log" if log_folder else None)
+        if keys is not None:
+            arguments += ["--keys", keys]
+        log = log_folder / f"{self.name}.log" if log_folder else None
+        self.child = Child("workers.replica", arguments, log, self.stage.config.python)
         self.starts += 1
         self.state, self.reason, self.leaving = "starting", "", False
         self.busy_s, self.kill_at, self.rss_bytes = 0.0, math.inf, 0

@@ -30,13 +30,13 @@ from workers import wire
 from workers.broker import BrokerSettings
 from workers.child import Child
 from workers.plan import Plan, StageLayout, resized
+from workers.remote import RemoteReplicas
 from workers.replica import ReplicaSpec
 from workers.scheduler import StagePlan
 from workers.slot import DUMP_S, Slot, SlotView
 
 logger = logging.getLogger("relevo.supervisor")
 
-DEATHS_TO_GIVE_UP = 5
 DEATHS_WITHIN_S = 60.0
 END_S = 5.0  # how long a process may take to end by itself
 LOOK_S = 1.0  # how often to look for stuck and outgrown replicas
@@ -59,6 +59,8 @@ class Supervisor:
         self._slots = [slot for stage in plan.stages for slot in _slots(stage, 0)]
         self._deaths: dict[str, deque[float]] = {name: deque() for name in self._stages}
         self._given_up: dict[str, str] = {}
+        self._remotes = RemoteReplicas({stage.name: stage.config.stuck_after_s for stage in plan.stages})
+        self._buried: set[str] = set()  # a late word of theirs is not a remote replica's
         self._broker: Child | None = None
         self._overseen: wire.Overseen | None = None
         self._folder = Path()
@@ -112,10 +114,17 @@ class Supervisor:
             raise RelayClosed("the relay has not started; call start() first")
         return self._overseen.clients
 
+    @property
+    def replica_address(self) -> str:
+        """Where replicas dial in."""
+        if self._overseen is None:
+            raise RelayClosed("the relay has not started; call start() first")
+        return self._overseen.replicas
+
     def replicas(self) -> list[SlotView]:
-        """The replicas as they stand now."""
+        """The replicas as they stand now, the remote ones without a process id."""
         with self._changed:
-            return [slot.view() for slot in self._slots]
+            return [*(slot.view() for slot in self._slots), *self._remotes.views()]
 
     @property
     def broker_pid(self) -> int | None:
@@ -124,7 +133,8 @@ class Supervisor:
         return broker.pid if broker else None
 
     def _is_ready(self) -> bool:
-        return {slot.stage.name for slot in self._slots if slot.serving} == set(self._stages)
+        serving = {slot.stage.name for slot in self._slots if slot.serving}
+        return serving | self._remotes.serving_stages() == set(self._stages)
 
     # the thread
 
@@ -135,7 +145,7 @@ class Supervisor:
         self._decode = wire.decoder(wire.ToSupervisor)
         try:
             self._control.connect(self._address_of("control"))
-            self._start_broker(self._plan.config.listen)
+            self._start_broker(self._plan.config.listen, self._plan.config.listen_replicas)
             while not self._finished():
                 self._start_due()
                 self._wait()
@@ -180,6 +190,8 @@ class Supervisor:
             match message:
                 case wire.Overseen():
                     self._overseen = message
+                    if self._plan.config.listen_replicas != "ipc":
+                        logger.info("replicas dial in at %s", message.replicas)
                 case wire.Standing():
                     self._note(message)
                 case wire.ScaleAsked(client, stage, replicas):
@@ -190,24 +202,26 @@ class Supervisor:
 
     def _note(self, standing: wire.Standing) -> None:
         slot = next((slot for slot in self._slots if slot.name == standing.replica and slot.child), None)
-        if slot is None:
-            return
-        slot.note(standing)
-        if standing.fatal:
-            self._give_up(standing.stage, standing.reason)
+        if slot is not None:
+            slot.note(standing)
+            if standing.fatal:
+                self._give_up(standing.stage, standing.reason)
+        elif standing.replica not in self._buried:
+            self._remotes.note(standing, time.monotonic())
 
     # starting
 
-    def _start_broker(self, listen: str) -> None:
+    def _start_broker(self, listen: str, listen_replicas: str) -> None:
         config = self._plan.config
         settings = BrokerSettings(
             clients=self._address_of("clients") if listen == "ipc" else listen,
-            replicas=self._address_of("replicas"),
+            replicas=self._address_of("replicas") if listen_replicas == "ipc" else listen_replicas,
             control=self._address_of("control"),
             max_attempts=config.max_attempts,
             stages=[_stage_plan(stage) for stage in self._stages.values()],
             specs={stage.name: _spec(stage, config.seed) for stage in self._stages.values()},
             dead_letters=str(Path(config.dead_letters).absolute()),
+            keys=config.keys,
         )
         file = self._folder / "broker.msgpack"
         file.write_bytes(msgspec.msgpack.encode(settings))
@@ -228,7 +242,8 @@ class Supervisor:
                 slot.start_at = time.monotonic() + LOOK_S
                 continue
             with self._changed:
-                slot.start(self._overseen.replicas, self._weights, self._folder if self._quiet else None)
+                log_folder = self._folder if self._quiet else None
+                slot.start(self._overseen.replicas, self._plan.config.keys, self._weights, log_folder)
 
     def _address_of(self, role: str) -> str:
         return f"ipc://{self._folder / role}"
@@ -255,11 +270,12 @@ class Supervisor:
             self._fail(AddressInUse(broker.last_line()) if "use" in cause else RelayError(f"the broker {cause}"))
         elif self._drain_s is None:
             logger.warning("the broker %s; starting it again", cause)
-            self._start_broker(self._overseen.clients)
+            self._start_broker(self._overseen.clients, self._overseen.replicas)
 
     def _bury(self, slot: Slot, child: Child) -> None:
         expected = slot.leaving
         cause, last_words = slot.bury(child)
+        self._buried.add(slot.name)
         self._tell(wire.Gone(slot.name, cause, last_words))
         stage, now = slot.stage.name, time.monotonic()
         if expected or self._drain_s is not None or stage in self._given_up:
@@ -269,8 +285,8 @@ class Supervisor:
         deaths.append(now)
         while deaths[0] < now - DEATHS_WITHIN_S:
             deaths.popleft()
-        if len(deaths) >= DEATHS_TO_GIVE_UP:
-            self._give_up(stage, f"{DEATHS_TO_GIVE_UP} deaths in {DEATHS_WITHIN_S:.0f} s, the last: {cause}")
+        if len(deaths) >= self._plan.config.deaths_per_minute:
+            self._give_up(stage, f"{len(deaths)} deaths in {DEATHS_WITHIN_S:.0f} s, the last: {cause}")
 
     def _give_up(self, stage: str, reason: str) -> None:
         if stage in self._given_up:
@@ -281,8 +297,11 @@ class Supervisor:
         self._fail(StageFailed(f"stage {stage} cannot run: {reason}"))
 
     def _look_after(self) -> None:
-        """Kills what is stuck, and lets go of what is surplus or has outgrown its memory limit."""
+        """Kills what is stuck, and lets go of what is surplus, has outgrown its memory limit, or is out of reach."""
         now = time.monotonic()
+        for gone in self._remotes.lost(now, self._plan.config.heartbeat_timeout_s):
+            logger.warning("the remote replica %s is taken for gone: %s", gone.replica, gone.cause)
+            self._tell(gone)
         for slot in self._slots:
             if slot.child is None:
                 continue
@@ -322,7 +341,7 @@ class Supervisor:
         for slot in self._slots:
             if slot.stage.name == stage:
                 slot.surplus = slot not in keep
-        first = 1 + max(slot.number for slot in self._slots if slot.stage.name == stage)
+        first = 1 + max((slot.number for slot in self._slots if slot.stage.name == stage), default=-1)
         self._slots += _slots(layout, first)[: replicas - len(keep)]
         return ""
 

@@ -20,7 +20,9 @@ from modules.notes import Note
 VERSION = 1
 _PREFIX = b"RLV" + bytes([VERSION])
 MAX_HEADER_BYTES = 1 << 20
+MAX_PAYLOAD_BYTES = 256 * 2**20  # over an hour of 16 kHz float32
 
+Buffer = bytes | memoryview
 Path = tuple[int, ...]
 OutcomeName = Literal["ok", "rejected", "expired", "cancelled", "failed", "dead_letter"]
 Priority = Literal["interactive", "batch"]
@@ -121,12 +123,16 @@ class Scaled(_Message, frozen=True):
 
 
 class Welcome(_Message, frozen=True):
-    """The broker's state. A new ``instance`` means that the broker restarted and knows no earlier request."""
+    """The broker's state. A new ``instance`` means that the broker restarted and knows no earlier request.
+
+    ``refused`` counts the messages and the connections that this broker has turned away.
+    """
 
     instance: str
     ready: bool
     accepts: Literal["audio", "text"]
     stages: tuple[StageInfo, ...]
+    refused: int
 
 
 class Started(_Message, frozen=True):
@@ -252,8 +258,16 @@ class Abandon(_Message, frozen=True):
     job: int
 
 
+class Refused(_Message, frozen=True):
+    """The replica is not wanted here, and may end."""
+
+    reason: str
+
+
 class Rejoin(_Message, frozen=True):
-    """The broker restarted and does not know the replica: say Ready again when idle."""
+    """The broker does not know the replica, or lost touch with it: say Ready when idle, if ``spec`` is yours still."""
+
+    spec: bytes
 
 
 class Drain(_Message, frozen=True):
@@ -342,7 +356,7 @@ class Closed(_Message, frozen=True):
 FromClient = Ping | Submit | Cancel | Scale
 ToClient = Welcome | Scaled | Started | Event | Outcome
 FromReplica = Join | Ready | Output | Done | Beat | Leave
-ToReplica = Hired | Work | Abandon | Rejoin | Drain
+ToReplica = Hired | Refused | Work | Abandon | Rejoin | Drain
 FromSupervisor = Oversee | Gone | StageDown | Retire | Close | ScaleAnswer
 ToSupervisor = Overseen | Standing | ScaleAsked | Closed
 Message = FromClient | ToClient | FromReplica | ToReplica | FromSupervisor | ToSupervisor
@@ -388,7 +402,10 @@ def payload_count(message: Message) -> int:
 
 
 def check_payloads(message: Message, frames: Sequence[Any]) -> None:
-    """Raises ProtocolError unless exactly the payload frames that the message announces are there."""
+    """Raises ProtocolError unless exactly the payload frames that the message announces are there, none too large."""
     expected = payload_count(message)
     if len(frames) != expected:
         raise ProtocolError(f"{type(message).__name__} came with {len(frames)} payload frames instead of {expected}")
+    for frame in frames:
+        if len(frame) > MAX_PAYLOAD_BYTES:
+            raise ProtocolError(f"a payload of {len(frame)} bytes is over the limit of {MAX_PAYLOAD_BYTES}")

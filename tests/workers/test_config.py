@@ -50,12 +50,24 @@ def test_the_ratio_may_come_from_the_environment(file, monkeypatch):
         ("stages.Bad.module=kokoro", "lower-case"),
         ("stages.a.device=[gpu]", "device"),
         ("listen=somewhere", "tcp://host:port"),
+        ("listen_replicas=somewhere", "tcp://host:port"),
+        ("listen=tcp://0.0.0.0:5555", r"listen: tcp://0\.0\.0\.0:5555 can be reached .* needs keys"),
+        ("listen_replicas=tcp://*:5555", "listen_replicas: .* needs keys"),
+        ("ratio=1:0", "needs listen_replicas"),
         ("seed", "KEY=VALUE"),
     ],
 )
 def test_a_wrong_key_or_value_is_named(file, assignment, message):
     with pytest.raises(ConfigError, match=message):
         load_config(file, **nested([assignment]))
+
+
+def test_a_stage_may_have_all_its_replicas_elsewhere_when_they_can_dial_in(file):
+    assert load_config(file, ratio="1:0", listen_replicas="tcp://127.0.0.1:0").replicas() == {"a": 1, "b": 0}
+
+
+def test_an_exposed_address_is_fine_with_keys(file):
+    assert load_config(file, listen="tcp://0.0.0.0:5555", keys="keys").listen == "tcp://0.0.0.0:5555"
 
 
 def test_an_unreadable_or_broken_file_is_named(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from errors import ConfigError, MissingWeights
 from workers.budget import available_cores
 from workers.config import PipelineConfig
-from workers.plan import make_plan
+from workers.plan import make_plan, resized
 
 
 def config(ratio="1:1:1", **changes):
@@ -60,6 +60,26 @@ def test_neighbours_that_do_not_fit_are_refused():
 def test_a_wrong_module_or_option_is_named_with_its_stage(stage, message):
     with pytest.raises(ConfigError, match=f"stage only.*{message}"):
         make_plan(PipelineConfig(stages={"only": stage}, cores=1))
+
+
+@pytest.mark.parametrize("python", ["nowhere/python", "/", __file__])
+def test_an_interpreter_that_is_no_program_is_named_with_its_stage(python):
+    with pytest.raises(ConfigError, match=f"stage speak: python: {python} is no program"):
+        make_plan(config(speak={"python": python}))
+
+
+def test_keys_that_are_not_there_are_named_before_anything_starts(tmp_path):
+    with pytest.raises(ConfigError, match=r"broker\.key_secret"):
+        make_plan(config(keys=str(tmp_path)))
+
+
+def test_a_stage_served_from_elsewhere_needs_no_weights_here_until_it_is_to_run_here(tmp_path, monkeypatch):
+    monkeypatch.setenv("RELEVO_CACHE", str(tmp_path))
+    stages = {"speak": {"module": "kokoro", "model": "kokoro-82m-onnx"}}
+    plan = make_plan(PipelineConfig(stages=stages, cores=2, ratio="0", listen_replicas="tcp://127.0.0.1:0"))
+    assert (plan.stages[0].replicas, plan.stages[0].devices, plan.memory_bytes) == (0, (), 0)
+    with pytest.raises(ConfigError, match="kokoro-82m-onnx is not here"):
+        resized(plan, plan.stages[0], "speak", 1)
 
 
 def test_missing_weights_are_named_with_the_command_that_brings_them(tmp_path, monkeypatch):

@@ -176,6 +176,16 @@ def test_a_dead_replicas_job_is_first_in_line_and_its_sent_outputs_are_not_sent_
     assert [event.path for event in relay.outbox.events("a")] == [(0,), (1,)]
 
 
+def test_work_that_came_too_late_for_a_replica_that_left_is_not_held_against_it():
+    relay = Relay()
+    relay.submit("a")
+    for number in range(3):
+        relay.join(f"listen-{number}")
+        relay.scheduler.gone(f"listen-{number}", "it left", relay.now, died=False)
+    relay.join("listen-3")
+    assert relay.outbox.work("listen-3")[0].jobs[0].attempt == 1
+
+
 def test_a_job_that_takes_its_replicas_down_becomes_a_dead_letter():
     relay = Relay()
     relay.submit("a")

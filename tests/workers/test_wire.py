@@ -46,6 +46,13 @@ def test_a_truncated_header_is_refused(length):
         wire.decoder(wire.FromClient)(header[: min(length, len(header) - 1)])
 
 
+def test_an_oversized_payload_is_refused(monkeypatch):
+    monkeypatch.setattr(wire, "MAX_PAYLOAD_BYTES", 3)
+    wire.check_payloads(wire.Submit("r", META), [b"abc"])
+    with pytest.raises(ProtocolError, match="4 bytes is over the limit of 3"):
+        wire.check_payloads(wire.Submit("r", META), [b"abcd"])
+
+
 def test_another_version_is_refused_and_named():
     header = wire.encode(wire.Ping())
     with pytest.raises(ProtocolError, match="version 63"):
