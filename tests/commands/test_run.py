@@ -122,8 +122,9 @@ def test_the_default_configuration_says_in_one_line_what_to_use_instead(tmp_path
     assert "not built yet; use --config pipelines/offline.yaml" in done.stderr
 
 
-def test_missing_weights_are_one_line_with_the_command(tmp_path):
-    done = relevo("check", "--config", ROOT / "pipelines" / "offline.yaml", "--weights", tmp_path)
+def test_missing_weights_are_one_line_with_the_command(tmp_path, monkeypatch):
+    monkeypatch.setenv("RELEVO_CACHE", str(tmp_path))
+    done = relevo("check", "--config", ROOT / "pipelines" / "offline.yaml")
     assert done.returncode == 1
     assert "weights fetch" in done.stderr
     assert "Traceback" not in done.stderr
