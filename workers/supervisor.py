@@ -231,7 +231,8 @@ class Supervisor:
 
     def _start_due(self) -> None:
         """Fills the places that are due, side by side as far as memory allows; one may always load."""
-        if self._overseen is None or self._drain_s is not None:
+        address = self._dial_address()
+        if address is None or self._drain_s is not None:
             return
         for slot in self._slots:
             due = slot.child is None and slot.start_at <= time.monotonic() and slot.stage.name not in self._given_up
@@ -243,7 +244,13 @@ class Supervisor:
                 continue
             with self._changed:
                 log_folder = self._folder if self._quiet else None
-                slot.start(self._overseen.replicas, self._plan.config.keys, self._weights, log_folder)
+                slot.start(address, self._plan.config.keys, self._weights, log_folder)
+
+    def _dial_address(self) -> str | None:
+        """Where replicas dial in. A private socket's path is known before the broker listens, and dialling waits."""
+        if self._plan.config.listen_replicas == "ipc":
+            return self._address_of("replicas")
+        return self._overseen.replicas if self._overseen else None
 
     def _address_of(self, role: str) -> str:
         return f"ipc://{self._folder / role}"
