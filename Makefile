@@ -8,7 +8,7 @@ CONFIG ?= pipelines/offline.yaml
 RATIO ?= 1:1:1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint lock weights
+.PHONY: help demo test lint lock peers weights
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,7 +37,10 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 	$(RUN) -m pip install --quiet --disable-pip-version-check --requirement requirements/dev.txt
 	@touch $@
 
+peers: $(VENV)/.dev ## what benchmarks/overhead.py measures us beside
+	$(RUN) -m pip install --quiet --disable-pip-version-check --requirement requirements/peers.txt
+
 lock: $(VENV)/.dev ## resolve requirements/*.in again
-	cd requirements && for set in run dev; do \
+	cd requirements && for set in run dev peers; do \
 		../$(VENV)/bin/uv pip compile --quiet --no-emit-index-url --no-header --python-version 3.11 --python-platform linux \
 			$$set.in --output-file $$set.txt || exit 1; done

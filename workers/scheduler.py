@@ -156,8 +156,8 @@ class Scheduler:
             self._release(request)
         else:
             self._enqueue(Job(next(self._numbers), request, job.stage + 1, path, message.meta, frame, now))
+            self._hand_out(now)  # first, because the next replica waits for it
             self._release(request)
-            self._hand_out(now)
         return True
 
     def done(self, message: Done, now: float) -> None:
