@@ -8,8 +8,13 @@ import numpy as np
 import psutil
 import pytest
 import yaml
+from hypothesis import HealthCheck, settings
 
 from modules.payloads import Audio
+
+# No test depends on how fast the machine is.
+settings.register_profile("relevo", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("relevo")
 
 
 @pytest.fixture(autouse=True)
