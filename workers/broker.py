@@ -67,7 +67,9 @@ class Broker:
         self._control = self._bind(settings.control, "TMPDIR")
         self._replicas = self._bind(settings.replicas, "listen_replicas")
         self._clients = self._bind(settings.clients, "listen")
-        self._scheduler = Scheduler(settings.stages, self, settings.max_attempts)
+        # No job of ours may bear the number of one that an earlier broker handed out: its answer may still come.
+        first_number = secrets.randbits(40) << 20
+        self._scheduler = Scheduler(settings.stages, self, settings.max_attempts, first_number)
         self._settings = settings
         self._instance = secrets.token_hex(4)
         self._supervisor: bytes | None = None

@@ -86,14 +86,14 @@ class _Stage:
 class Scheduler:
     """Queues, credits and the in-flight table of every stage, and the requests that they belong to."""
 
-    def __init__(self, stages: list[StagePlan], outbox: Outbox, max_attempts: int = 3) -> None:
+    def __init__(self, stages: list[StagePlan], outbox: Outbox, max_attempts: int = 3, numbers_from: int = 1) -> None:
         self._stages = [_Stage(plan) for plan in stages]
         self._outbox = outbox
         self._max_attempts = max_attempts
         self._requests: dict[str, Request] = {}
         self._replicas: dict[str, _Replica] = {}
         self._deadlines: list[tuple[float, int, str]] = []
-        self._numbers = itertools.count(1)
+        self._numbers = itertools.count(numbers_from)
         self._closing = False
 
     # what clients do

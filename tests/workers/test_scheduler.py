@@ -48,9 +48,9 @@ class Recorder:
         return [m for m in self.client_messages if isinstance(m, wire.Event) and m.request == request]
 
 
-def make(outbox: Recorder, **changes: Any) -> Scheduler:
+def make(outbox: Recorder, numbers_from: int = 1, **changes: Any) -> Scheduler:
     plans = [StagePlan(name, "audio" if name == "listen" else "text", **changes) for name in STAGES]
-    return Scheduler(plans, outbox, max_attempts=2)
+    return Scheduler(plans, outbox, 2, numbers_from)
 
 
 class Relay:
@@ -202,6 +202,19 @@ def test_outputs_of_a_lost_lease_are_dropped(relay):
     relay.scheduler.gone("listen-0", "silent", relay.now)
     assert relay.output("listen-0") is False
     assert relay.outbox.events("a") == []
+
+
+def test_the_answer_to_an_earlier_brokers_job_is_not_taken_for_this_ones():
+    earlier, later = Relay(), Relay(numbers_from=1000)
+    for relay in (earlier, later):
+        relay.join("listen-0")
+        relay.submit("a" if relay is earlier else "b")
+    stale = earlier.in_hand("listen-0").jobs[0]
+    assert later.scheduler.output(wire.Output("listen-0", stale.job, 1, 0, TEXT), b"", 0.0) is False
+    later.scheduler.done(wire.Done("listen-0", 0.1, (wire.JobDone(stale.job, 1, 1, 0.1),)), 0.0)
+    assert later.outbox.outcomes() == {}
+    later.work_off(["listen-0"])
+    assert [event.path for event in later.outbox.events("b")] == [(0,)]
 
 
 def test_a_full_queue_downstream_holds_back_the_stage_before():
