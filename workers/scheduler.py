@@ -168,9 +168,10 @@ class Scheduler:
         stage = self._stages[replica.stage]
         share_s = message.batch_s / max(1, len(message.jobs))
         for ended in message.jobs:
-            job = replica.jobs.pop(ended.job, None)
-            if job is None:
-                continue
+            job = replica.jobs.get(ended.job)
+            if job is None or job.attempt != ended.attempt:
+                continue  # of a lease that this replica lost; it may hold the same job again by now
+            del replica.jobs[ended.job]
             stage.in_service -= 1
             stage.seconds_per_job += (share_s - stage.seconds_per_job) * (SMOOTHING if stage.seconds_per_job else 1)
             if job.id in job.request.jobs:

@@ -208,6 +208,8 @@ class Supervisor:
                 self._give_up(standing.stage, standing.reason)
         elif standing.replica not in self._buried:
             self._remotes.note(standing, time.monotonic())
+        elif standing.state != "dead":  # its last words reached a new broker after its end was told to the old one
+            self._tell(wire.Gone(standing.replica, "it ended while the broker was away"))
 
     # starting
 

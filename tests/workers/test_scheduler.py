@@ -217,6 +217,18 @@ def test_the_answer_to_an_earlier_brokers_job_is_not_taken_for_this_ones():
     assert [event.path for event in later.outbox.events("b")] == [(0,)]
 
 
+def test_the_end_of_a_lost_lease_does_not_end_the_job_that_the_replica_holds_again(relay):
+    relay.submit("a")
+    first = relay.in_hand("listen-0").jobs[0]
+    relay.seen["listen-0"] += 1
+    relay.join("listen-0")  # it said ready twice: the job is handed to it again
+    relay.scheduler.done(wire.Done("listen-0", 0.1, (wire.JobDone(first.job, first.attempt, 1, 0.1),)), relay.now)
+    assert relay.outbox.outcomes() == {}
+    relay.work_off(ALL)
+    assert [event.stage for event in relay.outbox.events("a")] == list(STAGES)
+    assert relay.outcome("a").outcome == "ok"
+
+
 def test_a_full_queue_downstream_holds_back_the_stage_before():
     relay = Relay(queue_items=1)
     relay.join("listen-0")
