@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 
 _NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
@@ -45,12 +46,13 @@ _CURRENCIES = {"$": "美元", "€": "欧元", "£": "英镑", "¥": "元", "￥
 
 
 def spell_numbers(text: str) -> str:
-    """Writes every ASCII digit of ``text`` as Han numerals.
+    """Writes every decimal digit of ``text``, of any script, as Han numerals.
 
     Knows times, dates, years, telephone numbers, currencies, percentages, temperatures and other units,
     fractions, ratios, ranges, ordinals, signs, decimals and thousands separators. What fits none of these is read
     digit by digit, so no digit is ever left. Numerals come from cn2an (https://github.com/Ailln/cn2an).
     """
+    text = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
     for pattern, reading in _READINGS:
         text = pattern.sub(reading, text)
     return text

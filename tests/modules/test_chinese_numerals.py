@@ -67,3 +67,7 @@ def test_text_without_digits_keeps_its_words(text: str) -> None:
     letters = re.sub(r"[\W_]", "", text)
 
     assert re.sub(r"[\W_]", "", spell_numbers(text).replace("到", "")) == letters.replace("到", "")
+
+
+def test_digits_of_other_scripts_are_read_too() -> None:
+    assert spell_numbers("٣") == spell_numbers("3") == "三"
