@@ -20,7 +20,7 @@ import signal
 import sys
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
@@ -135,12 +135,10 @@ def drive(
     accepted = lost = wrong = 0
     latencies: list[float] = []
     running: dict[Future[Result], int] = {}
-    pending = deque[tuple[int, Audio]]()
     source = iter(requests)
     while True:
         while len(running) < IN_FLIGHT and (following := next(source, None)) is not None:
-            pending.append(following)
-            number, audio = pending.popleft()
+            number, audio = following
             running[pipeline.submit(audio, patient=True)] = number
             accepted += 1
         if not running:

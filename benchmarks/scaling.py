@@ -40,16 +40,11 @@ def measure(replicas: int, times: list[float], requests: int) -> float:
         def noted(_: object) -> None:
             endings.append(time.monotonic())
 
-        def sent() -> list[object]:
-            futures = []
-            for number in range(requests):
-                future = pipeline.submit(request_audio(number), patient=True)
-                future.add_done_callback(noted)
-                futures.append(future)
-            return futures
-
-        for future in sent():
-            future.result()  # type: ignore[attr-defined]
+        futures = [pipeline.submit(request_audio(number), patient=True) for number in range(requests)]
+        for future in futures:
+            future.add_done_callback(noted)
+        for future in futures:
+            future.result()
     # the ends of the run, where the queue is not full or runs empty, are left out
     endings.sort()
     steady = endings[in_flight : len(endings) - in_flight]

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from commands.options import add_config_options, config_of
-from workers.plan import make_plan
+from workers.plan import PROCESS_BYTES, make_plan
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -47,7 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console()
     console.print(table)
     console.print(
-        f"memory of all replicas: about {plan.memory_bytes / 2**20:.0f} MiB (model files + 150 MiB a process)"
+        f"memory of all replicas: about {plan.memory_bytes / 2**20:.0f} MiB "
+        f"(model files + {PROCESS_BYTES / 2**20:.0f} MiB a process)"
     )
     for stage in plan.stages:
         if stage.config.python is not None:

@@ -10,10 +10,11 @@ from rich.table import Column, Table
 
 from commands.options import add_connect_options, client_of
 from modules.audio_file import write_wav
+from workers.config import PipelineConfig
 from workers.dead_letters import list_letters, read_letter, remove_letter
 from workers.frames import unpack
 
-DEFAULT_FOLDER = Path("dead-letters")
+DEFAULT_FOLDER = Path(PipelineConfig.model_fields["dead_letters"].default)
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,7 +26,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "dead_letter, and the job is kept with its payload, its spans and the last stack of the replica.",
     )
     parser.add_argument(
-        "--folder", type=Path, default=DEFAULT_FOLDER, help="the configuration's dead_letters (default: dead-letters)"
+        "--folder",
+        type=Path,
+        default=DEFAULT_FOLDER,
+        help=f"the configuration's dead_letters (default: {DEFAULT_FOLDER})",
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="one line a letter")

@@ -313,11 +313,6 @@ class Scheduler:
         replica = self._replicas.get(replica_id)
         return replica is not None and any(job.handed_at < then for job in replica.jobs.values())
 
-    def in_hand(self, replica_id: str) -> int:
-        """Jobs that a replica has been handed and not finished."""
-        replica = self._replicas.get(replica_id)
-        return len(replica.jobs) if replica else 0
-
     def expected_wait_s(self) -> float:
         """How long a request that came now would take to get through the jobs before it, by measured service times."""
         before, longest = 0, 0.0
