@@ -94,3 +94,9 @@ def test_config_yaml_documents_every_key():
 )
 def test_the_shipped_configurations_are_valid(path):
     assert load_config(path).stages
+
+
+def test_a_relative_interpreter_begins_at_the_checkout_wherever_the_caller_stands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert StageConfig(module="kokoro", python=".venv-x/bin/python").python == str(ROOT / ".venv-x/bin/python")
+    assert StageConfig(module="kokoro", python="/usr/bin/python").python == "/usr/bin/python"
