@@ -99,11 +99,16 @@ class Scheduler:
     # what clients do
 
     def submit(self, client: bytes, message: Submit, frame: Any, now: float) -> None:
-        """Accepts a request, or ends it at the door. An id that is already here changes only who is told."""
+        """Accepts a request, or ends it at the door.
+
+        An id that is already here changes nothing; unless it comes by another connection: whatever was sent by the
+        earlier one may be lost, so the request begins again.
+        """
         known = self._requests.get(message.request)
         if known is not None:
-            known.client = client
-            return
+            if known.client == client:
+                return
+            self._forget(known)
         deadline_at = math.inf if message.deadline_s is None else now + message.deadline_s
         order = PathOrder[Any](len(self._stages))
         request = Request(message.request, client, message.priority, now, deadline_at, message.progress, order)
@@ -403,12 +408,23 @@ class Scheduler:
         self._outbox.to_replica(replica_id, Work(tuple(items)), *frames)
 
     def _release(self, request: Request) -> None:
+        """Sends the outputs whose turn has come; a client that follows no progress gets texts with the next sound."""
+        if request.progress or request.order.is_due(len(self._stages) - 1):
+            self._send_released(request)
+
+    def _send_released(self, request: Request) -> None:
         for path, (meta, frame) in request.order.release():
             event = Event(request.id, self._stages[len(path) - 1].plan.name, path, meta)
             self._outbox.to_client(request.client, event, frame)
 
     def _end(self, request: Request, outcome: OutcomeName, reason: str) -> None:
-        """Tells the client how the request ended and forgets it; its jobs leave the queues and the replicas."""
+        """Tells the client how the request ended and forgets it."""
+        self._forget(request)
+        self._send_released(request)
+        self._outbox.to_client(request.client, Outcome(request.id, outcome, reason, 0.0, tuple(request.spans)))
+
+    def _forget(self, request: Request) -> None:
+        """Takes a request's jobs out of the queues and from the replicas."""
         for job in request.jobs.values():
             if job.replica is None:
                 self._stages[job.stage].queue.remove(job)
@@ -416,4 +432,3 @@ class Scheduler:
                 self._outbox.to_replica(job.replica, Abandon(job.id))
         request.jobs.clear()
         self._requests.pop(request.id, None)
-        self._outbox.to_client(request.client, Outcome(request.id, outcome, reason, 0.0, tuple(request.spans)))

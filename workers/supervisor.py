@@ -26,7 +26,7 @@ import zmq
 
 from errors import AddressInUse, ConfigError, RelayClosed, RelayError, StageFailed
 from modules.payloads import Audio
-from workers import wire
+from workers import codec, wire
 from workers.broker import BrokerSettings
 from workers.child import Child
 from workers.plan import Plan, StageLayout, resized
@@ -142,7 +142,7 @@ class Supervisor:
         context: zmq.Context[Any] = zmq.Context()
         self._control = context.socket(zmq.DEALER)
         self._control.setsockopt(zmq.LINGER, 0)
-        self._decode = wire.decoder(wire.ToSupervisor)
+        self._decode = codec.decoder(wire.ToSupervisor)
         try:
             self._control.connect(self._address_of("control"))
             self._start_broker(self._plan.config.listen, self._plan.config.listen_replicas)
@@ -376,7 +376,7 @@ class Supervisor:
             self._changed.notify_all()
 
     def _tell(self, message: wire.FromSupervisor) -> None:
-        self._control.send(wire.encode(message))
+        self._control.send(codec.encode(message))
 
 
 def _slots(stage: StageLayout, first: int) -> list[Slot]:

@@ -1,26 +1,15 @@
 """The messages that clients, the broker, replicas and the supervisor exchange over ZeroMQ.
 
-A message is one header frame followed by its raw payload frames. The header is ``RLV`` and a version byte,
-then a MessagePack array whose first element names the message type. Nothing on the wire is pickled, and a
-receiver decodes only the message types that its peer may send, so that anything else is refused, not run.
-
-Times are durations in seconds: no clock is shared between hosts.
+`workers.codec` turns them into frames and back. Times are durations in seconds: no clock is shared between hosts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
-from errors import ProtocolError
 from modules.notes import Note
-
-VERSION = 1
-_PREFIX = b"RLV" + bytes([VERSION])
-MAX_HEADER_BYTES = 1 << 20
-MAX_PAYLOAD_BYTES = 256 * 2**20  # over an hour of 16 kHz float32
 
 Buffer = bytes | memoryview
 Path = tuple[int, ...]
@@ -360,52 +349,3 @@ ToReplica = Hired | Refused | Work | Abandon | Rejoin | Drain
 FromSupervisor = Oversee | Gone | StageDown | Retire | Close | ScaleAnswer
 ToSupervisor = Overseen | Standing | ScaleAsked | Closed
 Message = FromClient | ToClient | FromReplica | ToReplica | FromSupervisor | ToSupervisor
-
-_encoder = msgspec.msgpack.Encoder()
-
-
-def encode(message: Message) -> bytes:
-    """The header frame of a message."""
-    return _PREFIX + _encoder.encode(message)
-
-
-def decoder(types: Any) -> Callable[[bytes | memoryview], Any]:
-    """A function that reads header frames as one of the message types given (a union of Message classes).
-
-    It raises ProtocolError for an oversized frame, one of another version, or one that is not such a message.
-    """
-    decode = msgspec.msgpack.Decoder(types).decode
-
-    def read(header: bytes | memoryview) -> Any:
-        view = memoryview(header)
-        if len(view) > MAX_HEADER_BYTES:
-            raise ProtocolError(f"a header of {len(view)} bytes is over the limit of {MAX_HEADER_BYTES}")
-        if bytes(view[:3]) != _PREFIX[:3]:
-            raise ProtocolError("not a Relevo message: its header does not begin with RLV")
-        if bytes(view[3:4]) != _PREFIX[3:]:
-            raise ProtocolError(
-                f"a message of wire version {bytes(view[3:4]).hex() or 'none'}; this side speaks {VERSION}"
-            )
-        try:
-            return decode(view[4:])
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise ProtocolError(f"not a message that this peer may send: {error}") from error
-
-    return read
-
-
-def payload_count(message: Message) -> int:
-    """The number of payload frames that must follow the header."""
-    if isinstance(message, Work):
-        return len(message.jobs)
-    return 1 if isinstance(message, Submit | Event | Output) else 0
-
-
-def check_payloads(message: Message, frames: Sequence[Any]) -> None:
-    """Raises ProtocolError unless exactly the payload frames that the message announces are there, none too large."""
-    expected = payload_count(message)
-    if len(frames) != expected:
-        raise ProtocolError(f"{type(message).__name__} came with {len(frames)} payload frames instead of {expected}")
-    for frame in frames:
-        if len(frame) > MAX_PAYLOAD_BYTES:
-            raise ProtocolError(f"a payload of {len(frame)} bytes is over the limit of {MAX_PAYLOAD_BYTES}")
