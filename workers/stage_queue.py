@@ -40,6 +40,7 @@ class Job:
     queued_at: float
     attempt: int = 1
     forwarded: int = 0  # outputs that went on to the next stage or the client, by this attempt or an earlier one
+    cost_out: float = 0.0  # of those outputs
     replica: str | None = None  # None while it is queued
     handed_at: float = 0.0
 

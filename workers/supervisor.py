@@ -32,8 +32,8 @@ from workers.child import Child
 from workers.plan import Plan, StageLayout, resized
 from workers.remote import RemoteReplicas
 from workers.replica import ReplicaSpec
-from workers.scheduler import StagePlan
 from workers.slot import DUMP_S, Slot, SlotView
+from workers.stage import StagePlan
 
 logger = logging.getLogger("relevo.supervisor")
 

@@ -249,15 +249,25 @@ def test_a_full_door_rejects_with_the_wait_to_expect():
     assert relay.outcome("b").retry_after_s > 0
 
 
-def test_the_wait_to_expect_follows_from_the_measured_service_time():
+def test_the_wait_to_expect_follows_from_the_queued_cost_and_the_measured_rate():
     relay = Relay(queue_items=2)
     relay.join("listen-0")
     relay.submit("a")
     relay.output("listen-0")
-    relay.done("listen-0")  # which took 0.1 s
-    for name in "bcd":
-        relay.submit(name)
-    assert relay.scheduler.expected_wait_s() == pytest.approx(0.3)  # one in service, two queued
+    relay.done("listen-0")  # which took 0.1 s for 1 s of audio
+    for seconds in (1.0, 1.0, 6.0):
+        request = f"{relay.scheduler.open_requests}"
+        relay.scheduler.submit(b"c", wire.Submit(request, wire.Meta("audio", seconds)), b"", relay.now)
+    assert relay.scheduler.expected_wait_s() == pytest.approx(0.8)  # one in service, two queued
+    relay.submit("late")
+    assert relay.outcome("late").retry_after_s == pytest.approx(0.8)
+
+
+def test_what_failed_or_was_not_begun_says_nothing_of_the_rate(relay):
+    relay.submit("a")
+    relay.done("listen-0", error="no")
+    relay.submit("b")
+    assert relay.scheduler.expected_wait_s() == 0.0
 
 
 def test_interactive_goes_first_and_batch_does_not_starve():
