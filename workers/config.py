@@ -36,6 +36,7 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"[-+]?[0-9]+$
 ENVIRONMENT_PREFIX = "RELEVO_"
 STAGE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 CUDA_DEVICE = r"^cuda:\d+$"
+MAX_PORT = 2**16 - 1
 _FILE = "_file"  # how the file's content reaches the sources
 
 
@@ -104,6 +105,14 @@ class PipelineConfig(BaseSettings):
     keys: str | None = Field(
         None, description="Folder made by `python pipeline.py keys`; with it, every tcp:// address is encrypted."
     )
+    metrics: str | None = Field(
+        "127.0.0.1:0",
+        description="host:port that serves /metrics, /livez and /readyz; port 0 takes a free one, null serves none.",
+    )
+    objectives_s: list[Annotated[float, Field(gt=0)]] = Field(
+        [4.0], description="Latencies to be held, in seconds: each is an edge of the metrics' buckets."
+    )
+    spans: bool = Field(True, description="Keep the queue and service times of every job for the request's result.")
     max_attempts: int = Field(3, ge=1, description="How often a job is tried when the replica under it dies.")
     dead_letters: str = Field(
         "dead-letters", description="Folder that keeps the jobs that took their replicas down, to look into and retry."
@@ -128,6 +137,14 @@ class PipelineConfig(BaseSettings):
         if address == "ipc" or re.fullmatch(r"ipc:///.+|tcp://[^:/]+:\d+", address):
             return address
         raise ValueError(f"{address!r}: write ipc, ipc:///path/of/socket or tcp://host:port")
+
+    @field_validator("metrics")
+    @classmethod
+    def _host_and_port(cls, address: str | None) -> str | None:
+        host, _, port = (address or "localhost:0").rpartition(":")
+        if not re.fullmatch(r"[^:/\s]+", host) or not port.isdecimal() or int(port) > MAX_PORT:
+            raise ValueError(f"{address!r}: write host:port, such as 127.0.0.1:9464, or null for no metrics")
+        return address
 
     @model_validator(mode="after")
     def _exposed_only_with_keys(self) -> PipelineConfig:

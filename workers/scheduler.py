@@ -13,6 +13,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from workers.observer import Observer
 from workers.path_order import PathOrder
 from workers.stage_queue import Job, Request, StageQueue
 from workers.wire import (
@@ -21,6 +22,7 @@ from workers.wire import (
     Drain,
     Event,
     JobDone,
+    Load,
     Outcome,
     OutcomeName,
     Output,
@@ -35,6 +37,7 @@ from workers.wire import (
 )
 
 SHORTEST_WAIT_S = 0.05  # what a rejected client is told while nothing has been measured yet
+CLOSING = "the relay is closing"
 SMOOTHING = 0.1  # weight of the newest job in a stage's mean service time
 
 
@@ -71,6 +74,11 @@ class _Replica:
     stage: int
     jobs: dict[int, Job] = field(default_factory=dict)
 
+    def busy_s(self, now: float) -> float:
+        """How long it has had its batch in hand."""
+        first = next(iter(self.jobs.values()), None)
+        return now - first.handed_at if first else 0.0
+
 
 @dataclass(eq=False, slots=True)
 class _Stage:
@@ -80,15 +88,26 @@ class _Stage:
     in_service: int = 0
     warmed: set[str] = field(default_factory=set)
     seconds_per_job: float = 0.0
+    busy_s: float = 0.0  # that replicas had batches in hand which they no longer have
     down: str = ""
 
 
 class Scheduler:
     """Queues, credits and the in-flight table of every stage, and the requests that they belong to."""
 
-    def __init__(self, stages: list[StagePlan], outbox: Outbox, max_attempts: int = 3, numbers_from: int = 1) -> None:
+    def __init__(
+        self,
+        stages: list[StagePlan],
+        outbox: Outbox,
+        max_attempts: int = 3,
+        numbers_from: int = 1,
+        observer: Observer | None = None,
+        keep_spans: bool = True,
+    ) -> None:
         self._stages = [_Stage(plan) for plan in stages]
         self._outbox = outbox
+        self._observer = observer or Observer()
+        self._keep_spans = keep_spans
         self._max_attempts = max_attempts
         self._requests: dict[str, Request] = {}
         self._replicas: dict[str, _Replica] = {}
@@ -110,8 +129,10 @@ class Scheduler:
         refusal = self._refusal(message)
         if refusal is not None:
             self._outbox.to_client(client, Outcome(request.id, *refusal, spans=()))
+            self._observer.request_ended(request, refusal[0], now)
             return
         self._requests[request.id] = request
+        self._observer.accepted(message.meta)
         if deadline_at < math.inf:
             heapq.heappush(self._deadlines, (deadline_at, next(self._numbers), request.id))
         entry = self._index(message.stage) if message.stage else 0
@@ -124,7 +145,7 @@ class Scheduler:
         """Ends a request of this client as cancelled: its queued jobs leave now, a running one at its next output."""
         request = self._requests.get(request_id)
         if request is not None and request.client == client:
-            self._end(request, "cancelled", "cancelled by the client")
+            self._end(request, "cancelled", "cancelled by the client", now)
             self._hand_out(now)
 
     # what replicas do
@@ -153,11 +174,11 @@ class Scheduler:
         if last or message.meta.kind == "text":
             request.order.output(path, (message.meta, frame))
         if last:
-            self._release(request)
+            self._release(request, now)
         else:
             self._enqueue(Job(next(self._numbers), request, job.stage + 1, path, message.meta, frame, now))
             self._hand_out(now)  # first, because the next replica waits for it
-            self._release(request)
+            self._release(request, now)
         return True
 
     def done(self, message: Done, now: float) -> None:
@@ -167,6 +188,8 @@ class Scheduler:
             return
         stage = self._stages[replica.stage]
         share_s = message.batch_s / max(1, len(message.jobs))
+        self._observer.batch_ended(replica.stage, len(message.jobs), message.batch_s)
+        busy_s = replica.busy_s(now)
         for ended in message.jobs:
             job = replica.jobs.get(ended.job)
             if job is None or job.attempt != ended.attempt:
@@ -175,36 +198,41 @@ class Scheduler:
             stage.in_service -= 1
             stage.seconds_per_job += (share_s - stage.seconds_per_job) * (SMOOTHING if stage.seconds_per_job else 1)
             if job.id in job.request.jobs:
-                self._job_ended(job, ended, share_s, len(message.jobs))
+                self._job_ended(job, ended, share_s, len(message.jobs), now)
+        if not replica.jobs:
+            stage.busy_s += busy_s
         if not replica.jobs and message.replica in stage.warmed and message.replica not in stage.credits:
             stage.credits.append(message.replica)
         self._hand_out(now)
 
-    def _job_ended(self, job: Job, ended: JobDone, share_s: float, batch: int) -> None:
+    def _job_ended(self, job: Job, ended: JobDone, share_s: float, batch: int, now: float) -> None:
         request = job.request
         del request.jobs[job.id]
-        request.spans.append(
-            Span(
-                stage=self._stages[job.stage].plan.name,
-                path=job.path,
-                attempt=job.attempt,
-                replica=job.replica or "",
-                start_s=job.handed_at - request.submitted_at,
-                queue_s=job.handed_at - job.queued_at,
-                service_s=ended.service_s,
-                busy_s=share_s,
-                batch=batch,
+        self._observer.job_ended(job, ended, now)
+        if self._keep_spans:
+            request.spans.append(
+                Span(
+                    stage=self._stages[job.stage].plan.name,
+                    path=job.path,
+                    attempt=job.attempt,
+                    replica=job.replica or "",
+                    start_s=job.handed_at - request.submitted_at,
+                    queue_s=job.handed_at - job.queued_at,
+                    service_s=ended.service_s,
+                    busy_s=share_s,
+                    batch=batch,
+                )
             )
-        )
         if ended.error:
-            self._end(request, "failed", ended.error)
+            self._end(request, "failed", ended.error, now)
         elif ended.expired:
-            self._end(request, "expired", f"its deadline passed before {self._stages[job.stage].plan.name} began")
+            reason = f"its deadline passed before {self._stages[job.stage].plan.name} began"
+            self._end(request, "expired", reason, now)
         else:
             request.order.job_ended(job.path, max(ended.outputs, job.forwarded))
-            self._release(request)
+            self._release(request, now)
             if not request.jobs:
-                self._end(request, "ok", "")
+                self._end(request, "ok", "", now)
 
     # what the supervisor says
 
@@ -218,6 +246,7 @@ class Scheduler:
             return
         stage = self._stages[replica.stage]
         stage.warmed.discard(replica_id)
+        stage.busy_s += replica.busy_s(now)
         if replica_id in stage.credits:
             stage.credits.remove(replica_id)
         for job in reversed(replica.jobs.values()):
@@ -228,7 +257,7 @@ class Scheduler:
                 name = stage.plan.name
                 reason = f"{name} died {job.attempt} times under this request, the last time: {cause}"
                 self._outbox.dead_letter(job, name, reason, last_words)
-                self._end(job.request, "dead_letter", reason)
+                self._end(job.request, "dead_letter", reason, now)
                 continue
             job.attempt += died
             job.replica = None
@@ -252,17 +281,17 @@ class Scheduler:
         self._stages[index].down = f"stage {stage_name} is down: {reason}"
         for request in list(self._requests.values()):
             if any(job.stage <= index for job in request.jobs.values()):
-                self._end(request, "failed", self._stages[index].down)
+                self._end(request, "failed", self._stages[index].down, now)
         self._hand_out(now)
 
     def close(self) -> None:
         """Accepts no further request."""
         self._closing = True
 
-    def end_all(self, reason: str) -> None:
+    def end_all(self, reason: str, now: float) -> None:
         """Cancels every request that is still here."""
         for request in list(self._requests.values()):
-            self._end(request, "cancelled", reason)
+            self._end(request, "cancelled", reason, now)
 
     # time and state
 
@@ -271,7 +300,7 @@ class Scheduler:
         while self._deadlines and self._deadlines[0][0] <= now:
             request = self._requests.get(heapq.heappop(self._deadlines)[2])
             if request is not None and all(job.replica is None for job in request.jobs.values()):
-                self._end(request, "expired", "its deadline passed while it waited")
+                self._end(request, "expired", "its deadline passed while it waited", now)
         self._hand_out(now)
 
     def next_tick_at(self) -> float:
@@ -308,6 +337,32 @@ class Scheduler:
             for stage in self._stages
         )
 
+    def loads(self, now: float) -> tuple[Load, ...]:
+        """How much every stage has to do."""
+        busy_s = [stage.busy_s for stage in self._stages]
+        for replica in self._replicas.values():
+            busy_s[replica.stage] += replica.busy_s(now)
+        return tuple(
+            Load(stage.plan.name, len(stage.warmed), stage_busy_s, max(0.0, now - stage.queue.oldest_at()))
+            for stage, stage_busy_s in zip(self._stages, busy_s, strict=True)
+        )
+
+    def at_work(self) -> set[str]:
+        """The replicas that have work in hand."""
+        return {name for name, replica in self._replicas.items() if replica.jobs}
+
+    def blockers(self) -> dict[str, str]:
+        """Why each stage that cannot serve cannot; nothing when the relay takes requests."""
+        why = {}
+        for stage in self._stages:
+            if stage.down:
+                why[stage.plan.name] = stage.down
+            elif not stage.warmed:
+                why[stage.plan.name] = "no replica is warm"
+            elif self._closing:
+                why[stage.plan.name] = CLOSING
+        return why
+
     def handed_before(self, replica_id: str, then: float) -> bool:
         """Whether a replica has had a job in hand since before `then`."""
         replica = self._replicas.get(replica_id)
@@ -340,7 +395,7 @@ class Scheduler:
         if down:
             return "rejected", down, 0.0
         if self._closing:
-            return "rejected", "the relay is closing", 0.0
+            return "rejected", CLOSING, 0.0
         if len(entry.queue) >= entry.plan.queue_items or entry.queue.cost >= entry.plan.queue_cost:
             reason = f"the queue of {entry.plan.name} is full ({len(entry.queue)} waiting)"
             return "rejected", reason, max(SHORTEST_WAIT_S, self.expected_wait_s())
@@ -378,7 +433,7 @@ class Scheduler:
         cost = 0.0
         while len(batch) < plan.max_batch and (job := queue.head()) is not None:
             if job.request.deadline_at <= now:
-                self._end(job.request, "expired", f"its deadline passed while it waited for {plan.name}")
+                self._end(job.request, "expired", f"its deadline passed while it waited for {plan.name}", now)
                 continue
             cost += job.meta.cost
             if batch and cost > plan.max_batch_cost:
@@ -402,13 +457,16 @@ class Scheduler:
         stage.in_service += len(batch)
         self._outbox.to_replica(replica_id, Work(tuple(items)), *frames)
 
-    def _release(self, request: Request) -> None:
+    def _release(self, request: Request, now: float) -> None:
         for path, (meta, frame) in request.order.release():
             event = Event(request.id, self._stages[len(path) - 1].plan.name, path, meta)
             self._outbox.to_client(request.client, event, frame)
+            if len(path) == len(self._stages):
+                self._observer.audio_out(request, meta, now)
 
-    def _end(self, request: Request, outcome: OutcomeName, reason: str) -> None:
+    def _end(self, request: Request, outcome: OutcomeName, reason: str, now: float) -> None:
         """Tells the client how the request ended and forgets it; its jobs leave the queues and the replicas."""
+        self._observer.request_ended(request, outcome, now)
         for job in request.jobs.values():
             if job.replica is None:
                 self._stages[job.stage].queue.remove(job)

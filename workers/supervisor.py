@@ -121,6 +121,12 @@ class Supervisor:
             raise RelayClosed("the relay has not started; call start() first")
         return self._overseen.replicas
 
+    @property
+    def metrics_url(self) -> str | None:
+        """Where Prometheus scrapes, or None when no metrics are served."""
+        address = self._overseen.metrics if self._overseen else ""
+        return f"http://{address}/metrics" if address else None
+
     def replicas(self) -> list[SlotView]:
         """The replicas as they stand now, the remote ones without a process id."""
         with self._changed:
@@ -145,7 +151,8 @@ class Supervisor:
         self._decode = wire.decoder(wire.ToSupervisor)
         try:
             self._control.connect(self._address_of("control"))
-            self._start_broker(self._plan.config.listen, self._plan.config.listen_replicas)
+            config = self._plan.config
+            self._start_broker(config.listen, config.listen_replicas, config.metrics)
             while not self._finished():
                 self._start_due()
                 self._wait()
@@ -213,7 +220,7 @@ class Supervisor:
 
     # starting
 
-    def _start_broker(self, listen: str, listen_replicas: str) -> None:
+    def _start_broker(self, listen: str, listen_replicas: str, metrics: str | None) -> None:
         config = self._plan.config
         settings = BrokerSettings(
             clients=self._address_of("clients") if listen == "ipc" else listen,
@@ -224,6 +231,9 @@ class Supervisor:
             specs={stage.name: _spec(stage, config.seed) for stage in self._stages.values()},
             dead_letters=str(Path(config.dead_letters).absolute()),
             keys=config.keys,
+            metrics=metrics,
+            objectives_s=tuple(config.objectives_s),
+            spans=config.spans,
         )
         file = self._folder / "broker.msgpack"
         file.write_bytes(msgspec.msgpack.encode(settings))
@@ -279,23 +289,27 @@ class Supervisor:
             self._fail(AddressInUse(broker.last_line()) if "use" in cause else RelayError(f"the broker {cause}"))
         elif self._drain_s is None:
             logger.warning("the broker %s; starting it again", cause)
-            self._start_broker(self._overseen.clients, self._overseen.replicas)
+            self._start_broker(self._overseen.clients, self._overseen.replicas, self._overseen.metrics or None)
 
     def _bury(self, slot: Slot, child: Child) -> None:
-        expected = slot.leaving
+        expected, restart = slot.leaving, slot.ended_as or child.ended_as()
         cause, last_words = slot.bury(child)
         self._buried.add(slot.name)
         self._tell(wire.Gone(slot.name, cause, last_words))
         stage, now = slot.stage.name, time.monotonic()
-        if expected or self._drain_s is not None or stage in self._given_up:
+        if self._drain_s is not None or stage in self._given_up:
             return
-        logger.warning("%s: %s; starting another in %.0f s", slot.name, cause, slot.start_at - now)
-        deaths = self._deaths[stage]
-        deaths.append(now)
-        while deaths[0] < now - DEATHS_WITHIN_S:
-            deaths.popleft()
-        if len(deaths) >= self._plan.config.deaths_per_minute:
-            self._give_up(stage, f"{len(deaths)} deaths in {DEATHS_WITHIN_S:.0f} s, the last: {cause}")
+        if not expected:
+            logger.warning("%s: %s; starting another in %.0f s", slot.name, cause, slot.start_at - now)
+            deaths = self._deaths[stage]
+            deaths.append(now)
+            while deaths[0] < now - DEATHS_WITHIN_S:
+                deaths.popleft()
+            if len(deaths) >= self._plan.config.deaths_per_minute:
+                self._give_up(stage, f"{len(deaths)} deaths in {DEATHS_WITHIN_S:.0f} s, the last: {cause}")
+                return
+        if not slot.surplus:
+            self._tell(wire.Restarting(stage, restart))
 
     def _give_up(self, stage: str, reason: str) -> None:
         if stage in self._given_up:
@@ -321,6 +335,7 @@ class Supervisor:
                 slot.end_stuck(why, now)
             elif slot.serving and slot.over_memory():
                 logger.warning("%s has outgrown its memory limit with %d MiB", slot.name, slot.rss_bytes >> 20)
+                slot.ended_as = "memory"
                 self._retire(slot)
             elif slot.serving and slot.surplus and self._enough_without(slot):
                 self._retire(slot)

@@ -54,6 +54,9 @@ def test_the_ratio_may_come_from_the_environment(file, monkeypatch):
         ("listen=tcp://0.0.0.0:5555", r"listen: tcp://0\.0\.0\.0:5555 can be reached .* needs keys"),
         ("listen_replicas=tcp://*:5555", "listen_replicas: .* needs keys"),
         ("ratio=1:0", "needs listen_replicas"),
+        ("metrics=somewhere:x", "metrics: .* write host:port"),
+        ("metrics=127.0.0.1:99999", "metrics: .* write host:port"),
+        ("objectives_s=[0]", "objectives_s"),
         ("seed", "KEY=VALUE"),
     ],
 )
