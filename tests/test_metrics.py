@@ -10,7 +10,6 @@ import subprocess
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from errors import AddressInUse
 from pipeline import Pipeline
-from tests.conftest import clip
+from tests.conftest import clip, until
 from workers.metrics import OUTCOMES
 from workers.metrics_server import MetricsServer
 
@@ -43,13 +42,6 @@ def scrape(pipeline: Pipeline) -> dict[tuple[str, ...], float]:
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
-
-
-def until(seen: Callable[[], Any]) -> Any:
-    """What `seen` returns once it is true, looked for until the test's own time is up."""
-    while not (found := seen()):
-        threading.Event().wait(0.05)
-    return found
 
 
 def health(pipeline: Pipeline, path: str) -> tuple[int, dict[str, Any]]:

@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ import zmq
 from errors import AddressInUse, ConfigError, RelayClosed, RelayError, StageFailed
 from modules.payloads import Audio
 from workers import wire
+from workers.autoscale import Autoscaler
 from workers.broker import BrokerSettings
 from workers.child import Child
 from workers.plan import Plan, StageLayout, resized
@@ -60,6 +61,10 @@ class Supervisor:
         self._deaths: dict[str, deque[float]] = {name: deque() for name in self._stages}
         self._given_up: dict[str, str] = {}
         self._remotes = RemoteReplicas({stage.name: stage.config.stuck_after_s for stage in plan.stages})
+        self._autoscalers = {
+            stage.name: Autoscaler(stage.config.autoscale) for stage in plan.stages if stage.config.autoscale
+        }
+        self._measure_at = 0.0
         self._buried: set[str] = set()  # a late word of theirs is not a remote replica's
         self._broker: Child | None = None
         self._overseen: wire.Overseen | None = None
@@ -204,6 +209,8 @@ class Supervisor:
                 case wire.ScaleAsked(client, stage, replicas):
                     error = self._scale(stage, replicas)
                     self._tell(wire.ScaleAnswer(client, error, self._desired()))
+                case wire.Measured(loads):
+                    self._autoscale(loads, time.monotonic())
                 case wire.Closed():
                     self._closed = True
 
@@ -322,6 +329,9 @@ class Supervisor:
     def _look_after(self) -> None:
         """Kills what is stuck, and lets go of what is surplus, has outgrown its memory limit, or is out of reach."""
         now = time.monotonic()
+        if self._autoscalers and now >= self._measure_at:
+            self._measure_at = now + LOOK_S
+            self._tell(wire.Measure())
         for gone in self._remotes.lost(now, self._plan.config.heartbeat_timeout_s):
             logger.warning("the remote replica %s is taken for gone: %s", gone.replica, gone.cause)
             self._tell(gone)
@@ -368,6 +378,21 @@ class Supervisor:
         first = 1 + max((slot.number for slot in self._slots if slot.stage.name == stage), default=-1)
         self._slots += _slots(layout, first)[: replicas - len(keep)]
         return ""
+
+    def _autoscale(self, loads: Iterable[wire.Load], now: float) -> None:
+        """Gives the stages that scale by themselves what their load asks for."""
+        for load in loads:
+            autoscaler, desired = self._autoscalers.get(load.stage), self._desired()[load.stage]
+            if autoscaler is None or load.stage in self._given_up or self._drain_s is not None:
+                continue
+            wanted = autoscaler.decide(load, desired, now)
+            if wanted == desired:
+                continue
+            if error := self._scale(load.stage, wanted):
+                logger.warning("%s stays at %d replicas: %s", load.stage, desired, error)
+            else:
+                logger.info("%s: %d replicas become %d", load.stage, desired, wanted)
+                self._tell(wire.Desired(self._desired()))
 
     # ending
 
