@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import zmq
@@ -34,6 +34,10 @@ from workers.scheduler import Scheduler, StagePlan
 from workers.stage_queue import Job
 from workers.transport import has_message, receive, send_frames
 from workers.watch import Source, Watch
+
+if TYPE_CHECKING:
+    from workers.metrics import Metrics
+    from workers.metrics_server import Figures, MetricsServer
 
 logger = logging.getLogger("relevo.broker")
 
@@ -59,6 +63,9 @@ class BrokerSettings(msgspec.Struct, frozen=True):
     specs: dict[str, bytes]
     dead_letters: str
     keys: str | None
+    metrics: str | None
+    objectives_s: tuple[float, ...]
+    spans: bool
 
 
 class Broker:
@@ -72,9 +79,12 @@ class Broker:
         self._control = self._bind(settings.control, "TMPDIR")
         self._replicas = self._bind(settings.replicas, "listen_replicas")
         self._clients = self._bind(settings.clients, "listen")
+        self._metrics, self._metrics_server = _measure(settings)
         # No job of ours may bear the number of one that an earlier broker handed out: its answer may still come.
         first_number = secrets.randbits(40) << 20
-        self._scheduler = Scheduler(settings.stages, self, settings.max_attempts, first_number)
+        self._scheduler = Scheduler(
+            settings.stages, self, settings.max_attempts, first_number, self._metrics, settings.spans
+        )
         self._settings = settings
         self._instance = secrets.token_hex(4)
         self._supervisor: bytes | None = None
@@ -116,6 +126,9 @@ class Broker:
             self._clients: self._taker(self._clients, wire.FromClient, self._from_client),
             **{monitor: partial(self._take_refusals, monitor) for monitor in self._monitors},
         }
+        if self._metrics_server is not None:
+            self._watch.add(self._metrics_server.inquiries_fd)
+            takers[self._metrics_server.inquiries_fd] = partial(self._metrics_server.answer, self._figures)
         while not asked_to_end.is_set():
             for source in self._watch.wait(self._wait_s()):
                 if source in takers:
@@ -126,6 +139,8 @@ class Broker:
         self._send_to_clients()
         for replica in self._joined:  # those that the supervisor did not start learn it here
             self.to_replica(replica, wire.Drain())
+        if self._metrics_server is not None:
+            self._metrics_server.close()
         if self._admission is not None:
             self._admission.close()
         self._context.destroy(LINGER_MS)
@@ -196,24 +211,22 @@ class Broker:
             case wire.Join(replica, stage):
                 self._joined[replica] = stage
                 self.to_replica(replica, wire.Hired(self._settings.specs[stage]))
-                self._tell_supervisor(wire.Standing(replica, stage, "loading"))
+                self._pass_on(wire.Standing(replica, stage, "loading"))
             case wire.Ready(replica, stage):
                 self._joined[replica] = stage
                 self._scheduler.ready(replica, stage, now)
-                self._tell_supervisor(wire.Standing(replica, stage, "ready"))
+                self._pass_on(wire.Standing(replica, stage, "ready"))
             case wire.Beat(replica, stage, state, busy_s, rss_bytes):
                 lost = state == "ready" and self._scheduler.handed_before(replica, now - LOST_AFTER_S)
                 if replica not in self._joined or lost:
-                    rejoin = wire.Rejoin(self._settings.specs[stage])
-                    if self._send(
-                        self._replicas, replica.encode(), (codec.encode(rejoin),)
-                    ):  # else again at its next beat
+                    rejoin = codec.encode(wire.Rejoin(self._settings.specs[stage]))
+                    if self._send(self._replicas, replica.encode(), (rejoin,)):  # else again at its next beat
                         self._joined[replica] = stage
-                self._tell_supervisor(wire.Standing(replica, stage, state, busy_s, rss_bytes))
+                self._pass_on(wire.Standing(replica, stage, state, busy_s, rss_bytes))
             case wire.Leave(replica, stage, reason, fatal):
                 self._joined.pop(replica, None)
                 self._scheduler.gone(replica, reason or "it left", now, died=bool(reason))
-                self._tell_supervisor(wire.Standing(replica, stage, "dead", reason=reason, fatal=fatal))
+                self._pass_on(wire.Standing(replica, stage, "dead", reason=reason, fatal=fatal))
 
     def _from_supervisor(self, sender: bytes, message: wire.FromSupervisor, _: Sequence[Any]) -> None:
         now = time.monotonic()
@@ -223,17 +236,29 @@ class Broker:
                 clients, replicas = (
                     router.getsockopt_string(zmq.LAST_ENDPOINT) for router in (self._clients, self._replicas)
                 )
-                self._tell_supervisor(wire.Overseen(self._instance, clients, replicas))
+                metrics = self._metrics_server.address if self._metrics_server is not None else ""
+                self._tell_supervisor(wire.Overseen(self._instance, clients, replicas, metrics))
             case wire.Gone(replica, cause, last_words):
                 self._joined.pop(replica, None)
+                if self._metrics is not None:
+                    self._metrics.gone(replica)
                 self._scheduler.gone(replica, cause, now, last_words)
             case wire.ScaleAnswer(client, error, desired):
                 self._desired = desired
                 self.to_client(client, wire.Scaled(error))
+            case wire.Restarting(stage, cause):
+                if self._metrics is not None:
+                    self._metrics.restarting(stage, cause)
+            case wire.Measure():
+                self._tell_supervisor(wire.Measured(self._scheduler.loads(now)))
+            case wire.Desired(replicas):
+                self._desired = replicas
             case wire.StageDown(stage, reason):
                 self._scheduler.stage_down(stage, reason, now)
             case wire.Retire(replica):
                 self._scheduler.retire(replica)
+                if self._metrics is not None:
+                    self._metrics.retiring(replica)
             case wire.Close(within_s):
                 self._scheduler.close()
                 self._close_at = now + within_s
@@ -242,10 +267,17 @@ class Broker:
         if self._close_at is None:
             return
         if self._scheduler.open_requests and time.monotonic() >= self._close_at:
-            self._scheduler.end_all("the relay was closed before it was finished")
+            self._scheduler.end_all("the relay was closed before it was finished", time.monotonic())
         if not self._scheduler.open_requests:
             self._close_at = None
             self._tell_supervisor(wire.Closed())
+
+    def _figures(self) -> Figures:
+        from workers.metrics_server import Figures
+
+        stages = self._scheduler.stage_infos(self._desired)
+        families = self._metrics.families(stages, self._scheduler.at_work()) if self._metrics is not None else []
+        return Figures(families, stages, self._scheduler.blockers())
 
     # what leaves
 
@@ -271,6 +303,11 @@ class Broker:
         else:
             logger.error("request %s is a dead letter: %s; kept in %s", job.request.id, reason, folder)
 
+    def _pass_on(self, standing: wire.Standing) -> None:
+        if self._metrics is not None:
+            self._metrics.standing(standing)
+        self._tell_supervisor(standing)
+
     def _tell_supervisor(self, message: wire.ToSupervisor) -> None:
         if self._supervisor is not None:
             self._send(self._control, self._supervisor, (codec.encode(message),))
@@ -286,6 +323,16 @@ class Broker:
             logger.info("a message for %r has nowhere to go: it is not connected", peer)
             return False
         return True
+
+
+def _measure(settings: BrokerSettings) -> tuple[Metrics | None, MetricsServer | None]:
+    if settings.metrics is None:
+        return None, None
+    from workers.metrics import Metrics  # brings prometheus-client and HTTP, for this process only
+    from workers.metrics_server import MetricsServer
+
+    metrics = Metrics([stage.name for stage in settings.stages], settings.objectives_s)
+    return metrics, MetricsServer(settings.metrics)
 
 
 def _answers(path: str) -> bool:

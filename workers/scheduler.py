@@ -11,6 +11,7 @@ import itertools
 import math
 from typing import Any
 
+from workers.observer import Observer
 from workers.outbox import Outbox
 from workers.path_order import PathOrder
 from workers.stage import Stage, StagePlan, expected_wait_s
@@ -21,6 +22,7 @@ from workers.wire import (
     Drain,
     Event,
     JobDone,
+    Load,
     Outcome,
     OutcomeName,
     Output,
@@ -35,14 +37,25 @@ from workers.wire import (
 __all__ = ["Scheduler", "StagePlan"]
 
 SHORTEST_WAIT_S = 0.05  # what a rejected client is told while nothing has been measured yet
+CLOSING = "the relay is closing"
 
 
 class Scheduler:
     """Queues, credits and the in-flight table of every stage, and the requests that they belong to."""
 
-    def __init__(self, stages: list[StagePlan], outbox: Outbox, max_attempts: int = 3, numbers_from: int = 1) -> None:
+    def __init__(
+        self,
+        stages: list[StagePlan],
+        outbox: Outbox,
+        max_attempts: int = 3,
+        numbers_from: int = 1,
+        observer: Observer | None = None,
+        keep_spans: bool = True,
+    ) -> None:
         self._stages = [Stage(plan) for plan in stages]
         self._outbox = outbox
+        self._observer = observer or Observer()
+        self._keep_spans = keep_spans
         self._max_attempts = max_attempts
         self._requests: dict[str, Request] = {}
         self._stage_of: dict[str, Stage] = {}  # by replica
@@ -69,8 +82,11 @@ class Scheduler:
         refusal = self._refusal(message)
         if refusal is not None:
             self._outbox.to_client(client, Outcome(request.id, *refusal, spans=()))
+            self._observer.request_ended(request, refusal[0], now)
             return
         self._requests[request.id] = request
+        if known is None:
+            self._observer.accepted(message.meta)
         if deadline_at < math.inf:
             heapq.heappush(self._deadlines, (deadline_at, next(self._numbers), request.id))
         entry = self._index(message.stage) if message.stage else 0
@@ -83,7 +99,7 @@ class Scheduler:
         """Ends a request of this client as cancelled: its queued jobs leave now, a running one at its next output."""
         request = self._requests.get(request_id)
         if request is not None and request.client == client:
-            self._end(request, "cancelled", "cancelled by the client")
+            self._end(request, "cancelled", "cancelled by the client", now)
             self._hand_out(now)
 
     # what replicas do
@@ -111,11 +127,11 @@ class Scheduler:
         if last or message.meta.kind == "text":
             request.order.output(path, (message.meta, frame))
         if last:
-            self._release(request)
+            self._release(request, now)
         else:
             self._enqueue(Job(next(self._numbers), request, job.stage + 1, path, message.meta, frame, now))
             self._hand_out(now)  # first, because the next replica waits for it
-            self._release(request)
+            self._release(request, now)
         return True
 
     def done(self, message: Done, now: float) -> None:
@@ -124,42 +140,46 @@ class Scheduler:
         if stage is None:
             return
         share_s = message.batch_s / max(1, len(message.jobs))
+        self._observer.batch_ended(self._stages.index(stage), len(message.jobs), message.batch_s)
         for ended in message.jobs:
             job = stage.replicas.in_hand(message.replica, ended.job, ended.attempt)
             if job is None:
                 continue  # of a lease that this replica lost
-            stage.replicas.finish(message.replica, job)
+            stage.replicas.finish(message.replica, job, now)
             if job.id in job.request.jobs:
-                self._job_ended(job, ended, share_s, len(message.jobs))
+                self._job_ended(job, ended, share_s, len(message.jobs), now)
         stage.replicas.credit(message.replica)
         self._hand_out(now)
 
-    def _job_ended(self, job: Job, ended: JobDone, share_s: float, batch: int) -> None:
+    def _job_ended(self, job: Job, ended: JobDone, share_s: float, batch: int, now: float) -> None:
         request = job.request
         del request.jobs[job.id]
-        request.spans.append(
-            Span(
-                stage=self._stages[job.stage].plan.name,
-                path=job.path,
-                attempt=job.attempt,
-                replica=job.replica or "",
-                start_s=job.handed_at - request.submitted_at,
-                queue_s=job.handed_at - job.queued_at,
-                service_s=ended.service_s,
-                busy_s=share_s,
-                batch=batch,
+        self._observer.job_ended(job, ended, now)
+        if self._keep_spans:
+            request.spans.append(
+                Span(
+                    stage=self._stages[job.stage].plan.name,
+                    path=job.path,
+                    attempt=job.attempt,
+                    replica=job.replica or "",
+                    start_s=job.handed_at - request.submitted_at,
+                    queue_s=job.handed_at - job.queued_at,
+                    service_s=ended.service_s,
+                    busy_s=share_s,
+                    batch=batch,
+                )
             )
-        )
         if ended.error:
-            self._end(request, "failed", ended.error)
+            self._end(request, "failed", ended.error, now)
         elif ended.expired:
-            self._end(request, "expired", f"its deadline passed before {self._stages[job.stage].plan.name} began")
+            reason = f"its deadline passed before {self._stages[job.stage].plan.name} began"
+            self._end(request, "expired", reason, now)
         else:
             self._stages[job.stage].pace.add(job.meta.cost, share_s, job.cost_out)
             request.order.job_ended(job.path, max(ended.outputs, job.forwarded))
-            self._release(request)
+            self._release(request, now)
             if not request.jobs:
-                self._end(request, "ok", "")
+                self._end(request, "ok", "", now)
 
     # what the supervisor says
 
@@ -171,14 +191,14 @@ class Scheduler:
         stage = self._stage_of.pop(replica_id, None)
         if stage is None:
             return
-        for job in reversed(stage.replicas.leave(replica_id)):
+        for job in reversed(stage.replicas.leave(replica_id, now)):
             if job.id not in job.request.jobs:
                 continue
             if died and job.attempt >= self._max_attempts:
                 name = stage.plan.name
                 reason = f"{name} died {job.attempt} times under this request, the last time: {cause}"
                 self._outbox.dead_letter(job, name, reason, last_words)
-                self._end(job.request, "dead_letter", reason)
+                self._end(job.request, "dead_letter", reason, now)
                 continue
             job.attempt += died
             job.replica = None
@@ -199,17 +219,17 @@ class Scheduler:
         self._stages[index].down = f"stage {stage_name} is down: {reason}"
         for request in list(self._requests.values()):
             if any(job.stage <= index for job in request.jobs.values()):
-                self._end(request, "failed", self._stages[index].down)
+                self._end(request, "failed", self._stages[index].down, now)
         self._hand_out(now)
 
     def close(self) -> None:
         """Accepts no further request."""
         self._closing = True
 
-    def end_all(self, reason: str) -> None:
+    def end_all(self, reason: str, now: float) -> None:
         """Cancels every request that is still here."""
         for request in list(self._requests.values()):
-            self._end(request, "cancelled", reason)
+            self._end(request, "cancelled", reason, now)
 
     # time and state
 
@@ -218,7 +238,7 @@ class Scheduler:
         while self._deadlines and self._deadlines[0][0] <= now:
             request = self._requests.get(heapq.heappop(self._deadlines)[2])
             if request is not None and all(job.replica is None for job in request.jobs.values()):
-                self._end(request, "expired", "its deadline passed while it waited")
+                self._end(request, "expired", "its deadline passed while it waited", now)
         self._hand_out(now)
 
     def next_tick_at(self) -> float:
@@ -239,6 +259,26 @@ class Scheduler:
     def stage_infos(self, desired: dict[str, int]) -> tuple[StageInfo, ...]:
         """The state of every stage, with the number of replicas that the supervisor wants."""
         return tuple(stage.info(desired.get(stage.plan.name, 0)) for stage in self._stages)
+
+    def loads(self, now: float) -> tuple[Load, ...]:
+        """How much every stage has to do."""
+        return tuple(stage.load(now) for stage in self._stages)
+
+    def at_work(self) -> set[str]:
+        """The replicas that have work in hand."""
+        return {name for stage in self._stages for name in stage.replicas.at_work()}
+
+    def blockers(self) -> dict[str, str]:
+        """Why each stage that cannot serve cannot; nothing when the relay takes requests."""
+        why = {}
+        for stage in self._stages:
+            if stage.down:
+                why[stage.plan.name] = stage.down
+            elif not stage.replicas.warm:
+                why[stage.plan.name] = "no replica is warm"
+            elif self._closing:
+                why[stage.plan.name] = CLOSING
+        return why
 
     def handed_before(self, replica_id: str, then: float) -> bool:
         """Whether a replica has had a job in hand since before `then`."""
@@ -268,7 +308,7 @@ class Scheduler:
         if down:
             return "rejected", down, 0.0
         if self._closing:
-            return "rejected", "the relay is closing", 0.0
+            return "rejected", CLOSING, 0.0
         if not entry.has_room():
             reason = f"the queue of {entry.plan.name} is full ({len(entry.queue)} waiting)"
             return "rejected", reason, max(SHORTEST_WAIT_S, self.expected_wait_s())
@@ -301,7 +341,7 @@ class Scheduler:
         cost = 0.0
         while len(batch) < plan.max_batch and (job := queue.head()) is not None:
             if job.request.deadline_at <= now:
-                self._end(job.request, "expired", f"its deadline passed while it waited for {plan.name}")
+                self._end(job.request, "expired", f"its deadline passed while it waited for {plan.name}", now)
                 continue
             cost += job.meta.cost
             if batch and cost > plan.max_batch_cost:
@@ -322,20 +362,23 @@ class Scheduler:
                 self._outbox.to_client(request.client, Started(request.id, stage.plan.name, job.path))
         self._outbox.to_replica(replica_id, Work(tuple(items)), *frames)
 
-    def _release(self, request: Request) -> None:
+    def _release(self, request: Request, now: float) -> None:
         """Sends the outputs whose turn has come; a client that follows no progress gets texts with the next sound."""
         if request.progress or request.order.is_due(len(self._stages) - 1):
-            self._send_released(request)
+            self._send_released(request, now)
 
-    def _send_released(self, request: Request) -> None:
+    def _send_released(self, request: Request, now: float) -> None:
         for path, (meta, frame) in request.order.release():
             event = Event(request.id, self._stages[len(path) - 1].plan.name, path, meta)
             self._outbox.to_client(request.client, event, frame)
+            if len(path) == len(self._stages):
+                self._observer.audio_out(request, meta, now)
 
-    def _end(self, request: Request, outcome: OutcomeName, reason: str) -> None:
+    def _end(self, request: Request, outcome: OutcomeName, reason: str, now: float) -> None:
         """Tells the client how the request ended and forgets it."""
+        self._observer.request_ended(request, outcome, now)
         self._forget(request)
-        self._send_released(request)
+        self._send_released(request, now)
         self._outbox.to_client(request.client, Outcome(request.id, outcome, reason, 0.0, tuple(request.spans)))
 
     def _forget(self, request: Request) -> None:

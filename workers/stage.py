@@ -10,7 +10,7 @@ from typing import Literal
 from workers.pace import Pace
 from workers.stage_queue import StageQueue
 from workers.stage_replicas import StageReplicas
-from workers.wire import StageInfo
+from workers.wire import Load, StageInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,11 @@ class Stage:
             queued=len(self.queue),
             in_service=self.replicas.in_service,
         )
+
+    def load(self, now: float) -> Load:
+        """How much it has to do."""
+        waited_s = max(0.0, now - self.queue.oldest_at())
+        return Load(self.plan.name, self.replicas.warm, self.replicas.busy_s(now), waited_s)
 
 
 def expected_wait_s(stages: Iterable[Stage]) -> float:

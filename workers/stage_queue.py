@@ -25,6 +25,7 @@ class Request:
     order: PathOrder[tuple[Meta, Any]]
     jobs: dict[int, Job] = field(default_factory=dict)  # every job that has not ended, queued or in service
     spans: list[Span] = field(default_factory=list)
+    silent_s: float | None = 0.0  # how much silence was sent so far; None once something can be heard
 
 
 @dataclass(eq=False, slots=True)

@@ -15,6 +15,7 @@ class StageReplicas:
         self._in_hand: dict[str, dict[int, Job]] = {}
         self._warm: set[str] = set()
         self._credits: deque[str] = deque()  # replicas that wait for a batch, longest first
+        self._past_busy_s = 0.0  # that replicas had batches in hand which they no longer have
 
     @property
     def warm(self) -> int:
@@ -42,10 +43,12 @@ class StageReplicas:
         self._warm.add(replica)
         self._credits.append(replica)
 
-    def leave(self, replica: str) -> list[Job]:
+    def leave(self, replica: str, now: float) -> list[Job]:
         """Forgets a replica; what it had in hand, in the order it was handed out."""
         self.retire(replica)
-        return list(self._in_hand.pop(replica).values())
+        jobs = list(self._in_hand.pop(replica).values())
+        self._past_busy_s += _busy_s(jobs, now)
+        return jobs
 
     def retire(self, replica: str) -> None:
         """Gives a replica no more work; what it has in hand is still its own."""
@@ -64,9 +67,19 @@ class StageReplicas:
         job = self._in_hand[replica].get(job_id)
         return job if job is not None and job.attempt == attempt else None
 
-    def finish(self, replica: str, job: Job) -> None:
+    def finish(self, replica: str, job: Job, now: float) -> None:
         """A replica has ended a job that it had in hand."""
         del self._in_hand[replica][job.id]
+        if not self._in_hand[replica]:
+            self._past_busy_s += _busy_s([job], now)
+
+    def busy_s(self, now: float) -> float:
+        """Seconds that replicas have had batches in hand, so far and together."""
+        return self._past_busy_s + sum(_busy_s(jobs.values(), now) for jobs in self._in_hand.values())
+
+    def at_work(self) -> list[str]:
+        """The replicas that have something in hand."""
+        return [replica for replica, jobs in self._in_hand.items() if jobs]
 
     def credit(self, replica: str) -> None:
         """Takes a replica's next credit, when it has nothing in hand and is to have more."""
@@ -76,3 +89,9 @@ class StageReplicas:
     def handed_before(self, replica: str, then: float) -> bool:
         """Whether a replica has had a job in hand since before `then`."""
         return any(job.handed_at < then for job in self._in_hand[replica].values())
+
+
+def _busy_s(jobs: Iterable[Job], now: float) -> float:
+    """How long a replica has had these in hand; a batch is handed out at once."""
+    first = next(iter(jobs), None)
+    return now - first.handed_at if first else 0.0

@@ -15,6 +15,7 @@ Buffer = bytes | memoryview
 Path = tuple[int, ...]
 OutcomeName = Literal["ok", "rejected", "expired", "cancelled", "failed", "dead_letter"]
 Priority = Literal["interactive", "batch"]
+RestartCause = Literal["killed", "exited", "stuck", "memory"]
 ReplicaState = Literal["starting", "loading", "warming", "ready", "busy", "draining", "dead"]
 
 
@@ -27,7 +28,10 @@ class _Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
 
 
 class Meta(_Record, frozen=True):
-    """What the broker may know of a payload: its kind, place on the time line and cost, never its content."""
+    """What the broker may know of a payload: its kind, place on the time line and cost, never its content.
+
+    ``silence_s`` is how much of an audio passes before its first audible sample.
+    """
 
     kind: Literal["audio", "text"]
     cost: float
@@ -36,6 +40,7 @@ class Meta(_Record, frozen=True):
     language: str = ""
     sample_rate: int = 0
     notes: tuple[Note, ...] = ()
+    silence_s: float = 0.0
 
 
 class Span(_Record, frozen=True):
@@ -54,6 +59,19 @@ class Span(_Record, frozen=True):
     service_s: float
     busy_s: float
     batch: int
+
+
+class Load(_Record, frozen=True):
+    """How much a stage has to do.
+
+    ``busy_s`` adds up, over its replicas and since the broker's start, how long they have had work in hand;
+    ``wait_s`` is how long the job at the head of its queue has waited.
+    """
+
+    stage: str
+    ready: int
+    busy_s: float
+    wait_s: float
 
 
 class StageInfo(_Record, frozen=True):
@@ -280,6 +298,23 @@ class Gone(_Message, frozen=True):
     last_words: str = ""
 
 
+class Restarting(_Message, frozen=True):
+    """A replica of the stage ended and gets a successor."""
+
+    stage: str
+    cause: RestartCause
+
+
+class Measure(_Message, frozen=True):
+    """Asks for the stages' loads."""
+
+
+class Desired(_Message, frozen=True):
+    """The supervisor now wants so many replicas for each stage."""
+
+    replicas: dict[str, int]
+
+
 class StageDown(_Message, frozen=True):
     """The supervisor gave a stage up: requests that need it fail with the reason."""
 
@@ -319,11 +354,21 @@ class ScaleAsked(_Message, frozen=True):
 
 
 class Overseen(_Message, frozen=True):
-    """The broker listens; ``clients`` and ``replicas`` are the addresses to dial."""
+    """The broker listens; ``clients`` and ``replicas`` are the addresses to dial.
+
+    ``metrics`` is the host:port that serves its metrics, or empty.
+    """
 
     instance: str
     clients: str
     replicas: str
+    metrics: str
+
+
+class Measured(_Message, frozen=True):
+    """The answer to Measure."""
+
+    loads: tuple[Load, ...]
 
 
 class Standing(_Message, frozen=True):
@@ -346,6 +391,6 @@ FromClient = Ping | Submit | Cancel | Scale
 ToClient = Welcome | Scaled | Started | Event | Outcome
 FromReplica = Join | Ready | Output | Done | Beat | Leave
 ToReplica = Hired | Refused | Work | Abandon | Rejoin | Drain
-FromSupervisor = Oversee | Gone | StageDown | Retire | Close | ScaleAnswer
-ToSupervisor = Overseen | Standing | ScaleAsked | Closed
+FromSupervisor = Oversee | Gone | Restarting | Measure | Desired | StageDown | Retire | Close | ScaleAnswer
+ToSupervisor = Overseen | Measured | Standing | ScaleAsked | Closed
 Message = FromClient | ToClient | FromReplica | ToReplica | FromSupervisor | ToSupervisor
