@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from errors import ConfigError, WeightsError
-from modules.module import Compute
+from modules.module import Compute, named
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -40,11 +40,10 @@ def open_model(
     """
     from tokenizers import Tokenizer
 
-    if model is None:
-        raise ConfigError("the stage names no model and this module cannot run without; set its key `model`")
+    folder = named(model)
     try:
         loaded = kind(
-            str(model),
+            str(folder),
             device=compute.device,
             compute_type=compute_type,
             inter_threads=1,
@@ -52,10 +51,10 @@ def open_model(
         )
     except (RuntimeError, ValueError) as error:
         raise ConfigError(
-            f"{model} does not open on {compute.device} with compute_type {compute_type}: {error}; "
+            f"{folder} does not open on {compute.device} with compute_type {compute_type}: {error}; "
             "choose another compute_type, device or model"
         ) from error
     try:
-        return loaded, Tokenizer.from_file(str(model / "tokenizer.json"))
+        return loaded, Tokenizer.from_file(str(folder / "tokenizer.json"))
     except Exception as error:  # the tokenizers package raises nothing more specific
-        raise WeightsError(f"{model / 'tokenizer.json'} cannot be read ({error}); fetch the weights again") from error
+        raise WeightsError(f"{folder / 'tokenizer.json'} cannot be read ({error}); fetch the weights again") from error

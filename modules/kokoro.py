@@ -8,11 +8,11 @@ from pathlib import Path
 
 from pydantic import Field
 
-from errors import ConfigError, InputError
+from errors import InputError
 from modules.chinese_phonemes import ChinesePhonemes
 from modules.chinese_speech import ChineseOptions, cut_chinese
 from modules.kokoro_model import KOKORO_RATE, KokoroModel
-from modules.module import Compute, Module
+from modules.module import Compute, Module, named
 from modules.payloads import Audio, Note, Payload, Text
 from modules.speaking import Utterance, speak
 
@@ -45,12 +45,11 @@ class Kokoro(Module):
             ConfigError: no model is named, there is no such voice, or ONNX Runtime cannot use the device.
             WeightsError: a file of the model is missing or cannot be read.
         """
-        if model is None:
-            raise ConfigError("the stage names no model and this module cannot run without; set its key `model`")
+        folder = named(model)
         self._options = options
         # ONNX Runtime reads the network without holding Python's lock, while Python reads the dictionary.
         with ThreadPoolExecutor(1) as executor:
-            network = executor.submit(KokoroModel, model, options.voice, compute)
+            network = executor.submit(KokoroModel, folder, options.voice, compute)
             self._phonemes = ChinesePhonemes()
             self._network = network.result()
 

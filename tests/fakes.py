@@ -27,6 +27,8 @@ class FakeOptions(Options):
     fail_on: str | None = None  # a word in the text that raises
     fail_load: bool = False
     crash_load: bool = False
+    crash_load_if: str | None = None  # a file; while it exists, loading kills the replica
+    silence_s: float = 0.0  # before the sound of each answer
     hoard_mb: int = 0  # memory that each input leaves behind
 
 
@@ -36,7 +38,7 @@ class _Fake(Module):
     def __init__(self, model: Path | None, options: Any, compute: Compute) -> None:
         if options.fail_load:
             raise MissingWeights("the fake has no weights; run nothing")
-        if options.crash_load:
+        if options.crash_load or (options.crash_load_if and Path(options.crash_load_if).exists()):
             os.kill(os.getpid(), signal.SIGKILL)
         self.options, self.compute = options, compute
         self.hoard: list[bytes] = []
@@ -102,6 +104,7 @@ class FakeSpeak(_Fake):
 
     def answer(self, payload: Any, piece: int, batch: int) -> Payload | InputError:
         samples = np.full(8000, 0.1 * (piece + 1), np.float32)
+        samples = np.concatenate([np.zeros(round(16000 * self.options.silence_s), np.float32), samples])
         return Audio(samples, 16000, payload.start_s, payload.end_s)
 
 

@@ -86,23 +86,25 @@ class Batch:
             return
         yielded = [0] * len(pieces)
         for position, output in module.process([piece.payload for piece in pieces if piece.payload is not None]):
-            given_up = set(self._abandoned())
+            piece, index = pieces[position], yielded[position]
+            yielded[position] += 1
+            if piece.live and index >= piece.outputs:
+                self._pass_on(piece, index, output)
+            given_up = set(self._abandoned())  # after the output has left, which the next stage waits for
             for piece in self._pieces:
                 piece.abandoned |= piece.item.job in given_up
             if not any(piece.live for piece in pieces):
                 break
-            piece, index = pieces[position], yielded[position]
-            yielded[position] += 1
-            if not piece.live or index < piece.outputs:
-                continue
-            if isinstance(output, InputError):
-                piece.error = str(output)
-                continue
-            meta, frame = pack(output)
-            self._send(wire.Output(self._replica, piece.item.job, piece.item.attempt, index, meta), frame)
-            piece.outputs += 1
         for piece in pieces:
             piece.service_s = time.monotonic() - self._began
+
+    def _pass_on(self, piece: _Piece, index: int, output: Payload | InputError) -> None:
+        if isinstance(output, InputError):
+            piece.error = str(output)
+            return
+        meta, frame = pack(output)
+        self._send(wire.Output(self._replica, piece.item.job, piece.item.attempt, index, meta), frame)
+        piece.outputs += 1
 
 
 def _piece(item: wire.WorkItem, frame: wire.Buffer) -> _Piece:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 ROOT = Path(__file__).resolve().parent.parent
 LOG_TAIL_BYTES = 8192
@@ -63,6 +64,10 @@ class Child:
         self.signal(signal.SIGKILL)
         self._process.wait()
         os.close(self.exit_fd)
+
+    def ended_as(self) -> Literal["killed", "exited"]:
+        """How it ended, in one word: by a signal or of its own accord."""
+        return "killed" if self._process.wait() < 0 else "exited"
 
     def cause_of_death(self) -> str:
         """How it ended, with the last line it wrote."""

@@ -75,7 +75,7 @@ def make_plan(config: PipelineConfig, weights: Path | None = None) -> Plan:
         check_keys(Path(config.keys))
     stages = tuple(_layout(name, stage, replicas[name], cores, weights) for name, stage in config.stages.items())
     _check_neighbours(stages)
-    warnings = [_oversubscribed(stage, config, cores) for stage in stages]
+    warnings = [_oversubscribed(_at_most(stage), config, cores) for stage in stages]
     total = sum(stage.replicas * stage.threads for stage in stages if stage.config.device == "cpu")
     if total > cores:
         warnings.append(
@@ -120,8 +120,18 @@ def _oversubscribed(stage: StageLayout, config: PipelineConfig, cores: int) -> s
     return f"{message}; they will slow each other down"
 
 
+def _at_most(stage: StageLayout) -> StageLayout:
+    """The stage with as many replicas as autoscaling may give it."""
+    bounds = stage.config.autoscale
+    if bounds is None:
+        return stage
+    return dataclasses.replace(stage, replicas=bounds.max, devices=_devices(stage.config, bounds.max))
+
+
 def _threads(stage: StageConfig, replicas: int, cores: int) -> int:
-    return max(1, cores // max(1, replicas)) if stage.threads == "auto" else stage.threads
+    """An autoscaled stage shares the cores out once, for its most replicas: a new one leaves the others alone."""
+    sharing = stage.autoscale.max if stage.autoscale else replicas
+    return max(1, cores // max(1, sharing)) if stage.threads == "auto" else stage.threads
 
 
 def _devices(stage: StageConfig, replicas: int) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ class Request:
     order: PathOrder[tuple[Meta, Any]]
     jobs: dict[int, Job] = field(default_factory=dict)  # every job that has not ended, queued or in service
     spans: list[Span] = field(default_factory=list)
+    silent_s: float | None = 0.0  # how much silence was sent so far; None once something can be heard
 
 
 @dataclass(eq=False, slots=True)
@@ -40,6 +41,7 @@ class Job:
     queued_at: float
     attempt: int = 1
     forwarded: int = 0  # outputs that went on to the next stage or the client, by this attempt or an earlier one
+    cost_out: float = 0.0  # of those outputs
     replica: str | None = None  # None while it is queued
     handed_at: float = 0.0
 

@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +26,15 @@ import zmq
 
 from errors import AddressInUse, ConfigError, RelayClosed, RelayError, StageFailed
 from modules.payloads import Audio
-from workers import wire
+from workers import codec, wire
+from workers.autoscale import Autoscaler
 from workers.broker import BrokerSettings
 from workers.child import Child
 from workers.plan import Plan, StageLayout, resized
 from workers.remote import RemoteReplicas
 from workers.replica import ReplicaSpec
-from workers.scheduler import StagePlan
 from workers.slot import DUMP_S, Slot, SlotView
+from workers.stage import StagePlan
 
 logger = logging.getLogger("relevo.supervisor")
 
@@ -60,6 +61,10 @@ class Supervisor:
         self._deaths: dict[str, deque[float]] = {name: deque() for name in self._stages}
         self._given_up: dict[str, str] = {}
         self._remotes = RemoteReplicas({stage.name: stage.config.stuck_after_s for stage in plan.stages})
+        self._autoscalers = {
+            stage.name: Autoscaler(stage.config.autoscale) for stage in plan.stages if stage.config.autoscale
+        }
+        self._measure_at = 0.0
         self._buried: set[str] = set()  # a late word of theirs is not a remote replica's
         self._broker: Child | None = None
         self._overseen: wire.Overseen | None = None
@@ -121,6 +126,12 @@ class Supervisor:
             raise RelayClosed("the relay has not started; call start() first")
         return self._overseen.replicas
 
+    @property
+    def metrics_url(self) -> str | None:
+        """Where Prometheus scrapes, or None when no metrics are served."""
+        address = self._overseen.metrics if self._overseen else ""
+        return f"http://{address}/metrics" if address else None
+
     def replicas(self) -> list[SlotView]:
         """The replicas as they stand now, the remote ones without a process id."""
         with self._changed:
@@ -142,10 +153,11 @@ class Supervisor:
         context: zmq.Context[Any] = zmq.Context()
         self._control = context.socket(zmq.DEALER)
         self._control.setsockopt(zmq.LINGER, 0)
-        self._decode = wire.decoder(wire.ToSupervisor)
+        self._decode = codec.decoder(wire.ToSupervisor)
         try:
             self._control.connect(self._address_of("control"))
-            self._start_broker(self._plan.config.listen, self._plan.config.listen_replicas)
+            config = self._plan.config
+            self._start_broker(config.listen, config.listen_replicas, config.metrics)
             while not self._finished():
                 self._start_due()
                 self._wait()
@@ -197,6 +209,8 @@ class Supervisor:
                 case wire.ScaleAsked(client, stage, replicas):
                     error = self._scale(stage, replicas)
                     self._tell(wire.ScaleAnswer(client, error, self._desired()))
+                case wire.Measured(loads):
+                    self._autoscale(loads, time.monotonic())
                 case wire.Closed():
                     self._closed = True
 
@@ -213,7 +227,7 @@ class Supervisor:
 
     # starting
 
-    def _start_broker(self, listen: str, listen_replicas: str) -> None:
+    def _start_broker(self, listen: str, listen_replicas: str, metrics: str | None) -> None:
         config = self._plan.config
         settings = BrokerSettings(
             clients=self._address_of("clients") if listen == "ipc" else listen,
@@ -224,6 +238,9 @@ class Supervisor:
             specs={stage.name: _spec(stage, config.seed) for stage in self._stages.values()},
             dead_letters=str(Path(config.dead_letters).absolute()),
             keys=config.keys,
+            metrics=metrics,
+            objectives_s=tuple(config.objectives_s),
+            spans=config.spans,
         )
         file = self._folder / "broker.msgpack"
         file.write_bytes(msgspec.msgpack.encode(settings))
@@ -279,23 +296,27 @@ class Supervisor:
             self._fail(AddressInUse(broker.last_line()) if "use" in cause else RelayError(f"the broker {cause}"))
         elif self._drain_s is None:
             logger.warning("the broker %s; starting it again", cause)
-            self._start_broker(self._overseen.clients, self._overseen.replicas)
+            self._start_broker(self._overseen.clients, self._overseen.replicas, self._overseen.metrics or None)
 
     def _bury(self, slot: Slot, child: Child) -> None:
-        expected = slot.leaving
+        expected, restart = slot.leaving, slot.ended_as or child.ended_as()
         cause, last_words = slot.bury(child)
         self._buried.add(slot.name)
         self._tell(wire.Gone(slot.name, cause, last_words))
         stage, now = slot.stage.name, time.monotonic()
-        if expected or self._drain_s is not None or stage in self._given_up:
+        if self._drain_s is not None or stage in self._given_up:
             return
-        logger.warning("%s: %s; starting another in %.0f s", slot.name, cause, slot.start_at - now)
-        deaths = self._deaths[stage]
-        deaths.append(now)
-        while deaths[0] < now - DEATHS_WITHIN_S:
-            deaths.popleft()
-        if len(deaths) >= self._plan.config.deaths_per_minute:
-            self._give_up(stage, f"{len(deaths)} deaths in {DEATHS_WITHIN_S:.0f} s, the last: {cause}")
+        if not expected:
+            logger.warning("%s: %s; starting another in %.0f s", slot.name, cause, slot.start_at - now)
+            deaths = self._deaths[stage]
+            deaths.append(now)
+            while deaths[0] < now - DEATHS_WITHIN_S:
+                deaths.popleft()
+            if len(deaths) >= self._plan.config.deaths_per_minute:
+                self._give_up(stage, f"{len(deaths)} deaths in {DEATHS_WITHIN_S:.0f} s, the last: {cause}")
+                return
+        if not slot.surplus:
+            self._tell(wire.Restarting(stage, restart))
 
     def _give_up(self, stage: str, reason: str) -> None:
         if stage in self._given_up:
@@ -308,6 +329,9 @@ class Supervisor:
     def _look_after(self) -> None:
         """Kills what is stuck, and lets go of what is surplus, has outgrown its memory limit, or is out of reach."""
         now = time.monotonic()
+        if self._autoscalers and now >= self._measure_at:
+            self._measure_at = now + LOOK_S
+            self._tell(wire.Measure())
         for gone in self._remotes.lost(now, self._plan.config.heartbeat_timeout_s):
             logger.warning("the remote replica %s is taken for gone: %s", gone.replica, gone.cause)
             self._tell(gone)
@@ -321,6 +345,7 @@ class Supervisor:
                 slot.end_stuck(why, now)
             elif slot.serving and slot.over_memory():
                 logger.warning("%s has outgrown its memory limit with %d MiB", slot.name, slot.rss_bytes >> 20)
+                slot.ended_as = "memory"
                 self._retire(slot)
             elif slot.serving and slot.surplus and self._enough_without(slot):
                 self._retire(slot)
@@ -354,6 +379,21 @@ class Supervisor:
         self._slots += _slots(layout, first)[: replicas - len(keep)]
         return ""
 
+    def _autoscale(self, loads: Iterable[wire.Load], now: float) -> None:
+        """Gives the stages that scale by themselves what their load asks for."""
+        for load in loads:
+            autoscaler, desired = self._autoscalers.get(load.stage), self._desired()[load.stage]
+            if autoscaler is None or load.stage in self._given_up or self._drain_s is not None:
+                continue
+            wanted = autoscaler.decide(load, desired, now)
+            if wanted == desired:
+                continue
+            if error := self._scale(load.stage, wanted):
+                logger.warning("%s stays at %d replicas: %s", load.stage, desired, error)
+            else:
+                logger.info("%s: %d replicas become %d", load.stage, desired, wanted)
+                self._tell(wire.Desired(self._desired()))
+
     # ending
 
     def _end_children(self) -> None:
@@ -376,7 +416,7 @@ class Supervisor:
             self._changed.notify_all()
 
     def _tell(self, message: wire.FromSupervisor) -> None:
-        self._control.send(wire.encode(message))
+        self._control.send(codec.encode(message))
 
 
 def _slots(stage: StageLayout, first: int) -> list[Slot]:

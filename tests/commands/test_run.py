@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import urllib.request
 import wave
 from pathlib import Path
 
@@ -146,6 +147,7 @@ def test_serve_takes_several_clients_and_drains_on_sigterm(fake_config, tmp_path
     )
     try:
         address = serve.stdout.readline().removeprefix("ready at ").strip()
+        metrics = serve.stdout.readline().removeprefix("metrics at ").strip()
         file = write_wav(tmp_path / "a.wav")
         runs = [
             subprocess.Popen(
@@ -165,6 +167,7 @@ def test_serve_takes_several_clients_and_drains_on_sigterm(fake_config, tmp_path
             for number in range(2)
         ]
         assert [run.wait(WAIT_S) for run in runs] == [0, 0]
+        assert 'relevo_requests_total{outcome="ok"} 4.0' in urllib.request.urlopen(metrics).read().decode()
         serve.send_signal(signal.SIGTERM)
         assert serve.wait(WAIT_S) == 0
     finally:

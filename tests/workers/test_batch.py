@@ -78,8 +78,7 @@ def test_an_unexpected_exception_is_named():
 
 def test_an_abandoned_job_stops_at_its_next_output():
     sent, done = run(["5"], abandoned=lambda: (0,))
-    assert sent == []
-    assert done.jobs[0].outputs == 0
+    assert len(sent) == done.jobs[0].outputs == 1
 
 
 def test_a_job_past_its_deadline_is_not_begun():

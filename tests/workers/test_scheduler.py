@@ -163,7 +163,7 @@ def test_a_batch_that_is_not_full_waits_at_most_its_time():
 def test_a_dead_replicas_job_is_first_in_line_and_its_sent_outputs_are_not_sent_twice():
     relay = Relay()
     relay.join("listen-0")
-    relay.submit("a")
+    relay.submit("a", progress=True)
     relay.submit("b")
     relay.output("listen-0")
     relay.scheduler.gone("listen-0", "killed", relay.now)
@@ -208,7 +208,7 @@ def test_the_answer_to_an_earlier_brokers_job_is_not_taken_for_this_ones():
     earlier, later = Relay(), Relay(numbers_from=1000)
     for relay in (earlier, later):
         relay.join("listen-0")
-        relay.submit("a" if relay is earlier else "b")
+        relay.submit("a" if relay is earlier else "b", progress=True)
     stale = earlier.in_hand("listen-0").jobs[0]
     assert later.scheduler.output(wire.Output("listen-0", stale.job, 1, 0, TEXT), b"", 0.0) is False
     later.scheduler.done(wire.Done("listen-0", 0.1, (wire.JobDone(stale.job, 1, 1, 0.1),)), 0.0)
@@ -249,15 +249,25 @@ def test_a_full_door_rejects_with_the_wait_to_expect():
     assert relay.outcome("b").retry_after_s > 0
 
 
-def test_the_wait_to_expect_follows_from_the_measured_service_time():
+def test_the_wait_to_expect_follows_from_the_queued_cost_and_the_measured_rate():
     relay = Relay(queue_items=2)
     relay.join("listen-0")
     relay.submit("a")
     relay.output("listen-0")
-    relay.done("listen-0")  # which took 0.1 s
-    for name in "bcd":
-        relay.submit(name)
-    assert relay.scheduler.expected_wait_s() == pytest.approx(0.3)  # one in service, two queued
+    relay.done("listen-0")  # which took 0.1 s for 1 s of audio
+    for seconds in (1.0, 1.0, 6.0):
+        request = f"{relay.scheduler.open_requests}"
+        relay.scheduler.submit(b"c", wire.Submit(request, wire.Meta("audio", seconds)), b"", relay.now)
+    assert relay.scheduler.expected_wait_s() == pytest.approx(0.8)  # one in service, two queued
+    relay.submit("late")
+    assert relay.outcome("late").retry_after_s == pytest.approx(0.8)
+
+
+def test_what_failed_or_was_not_begun_says_nothing_of_the_rate(relay):
+    relay.submit("a")
+    relay.done("listen-0", error="no")
+    relay.submit("b")
+    assert relay.scheduler.expected_wait_s() == 0.0
 
 
 def test_interactive_goes_first_and_batch_does_not_starve():
@@ -311,6 +321,17 @@ def test_submitting_again_under_the_same_id_changes_nothing(relay):
     relay.submit("a")
     relay.work_off(ALL)
     assert relay.outcome("a").outcome == "ok"
+
+
+def test_submitting_again_by_another_connection_begins_again(relay):
+    relay.submit("a")
+    stale = relay.in_hand("listen-0").jobs[0].job
+    relay.scheduler.submit(b"other", wire.Submit("a", AUDIO), b"", relay.now)
+    assert ("listen-0", wire.Abandon(stale)) in relay.outbox.replica_messages
+    relay.work_off(ALL)
+    assert relay.outcome("a").outcome == "ok"
+    assert [event.path for event in relay.outbox.events("a")] == [(0,), (0, 0), (0, 0, 0)]
+    assert [span.stage for span in relay.outcome("a").spans] == list(STAGES)
 
 
 def test_an_error_ends_its_request_alone(relay):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from errors import ProtocolError
 from modules.notes import Note
 from modules.payloads import Audio, Text
-from workers import wire
+from workers import codec, wire
 from workers.frames import pack, unpack
 
 META = wire.Meta("text", 3.0, 0.5, 1.5, "en", notes=(Note("truncated", "at 96 tokens"),))
@@ -29,51 +29,59 @@ META = wire.Meta("text", 3.0, 0.5, 1.5, "en", notes=(Note("truncated", "at 96 to
     ],
 )
 def test_a_message_comes_back_as_it_was(message, types):
-    assert wire.decoder(types)(wire.encode(message)) == message
+    assert codec.decoder(types)(codec.encode(message)) == message
 
 
 @given(st.binary(max_size=200))
 def test_garbage_is_a_protocol_error_and_nothing_else(garbage):
     for header in (garbage, b"RLV\x01" + garbage):
         with contextlib.suppress(ProtocolError):
-            wire.decoder(wire.FromClient)(header)
+            codec.decoder(wire.FromClient)(header)
 
 
 @given(st.integers(0, 60))
 def test_a_truncated_header_is_refused(length):
-    header = wire.encode(wire.Submit("request", META))
+    header = codec.encode(wire.Submit("request", META))
     with pytest.raises(ProtocolError):
-        wire.decoder(wire.FromClient)(header[: min(length, len(header) - 1)])
+        codec.decoder(wire.FromClient)(header[: min(length, len(header) - 1)])
 
 
 def test_an_oversized_payload_is_refused(monkeypatch):
-    monkeypatch.setattr(wire, "MAX_PAYLOAD_BYTES", 3)
-    wire.check_payloads(wire.Submit("r", META), [b"abc"])
+    monkeypatch.setattr(codec, "MAX_PAYLOAD_BYTES", 3)
+    decode, header = codec.decoder(wire.FromClient), codec.encode(wire.Submit("r", META))
+    codec.read(decode, [header, b"abc"])
     with pytest.raises(ProtocolError, match="4 bytes is over the limit of 3"):
-        wire.check_payloads(wire.Submit("r", META), [b"abcd"])
+        codec.read(decode, [header, b"abcd"])
 
 
 def test_another_version_is_refused_and_named():
-    header = wire.encode(wire.Ping())
+    header = codec.encode(wire.Ping())
     with pytest.raises(ProtocolError, match="version 63"):
-        wire.decoder(wire.FromClient)(header[:3] + b"c" + header[4:])
+        codec.decoder(wire.FromClient)(header[:3] + b"c" + header[4:])
 
 
 def test_an_oversized_header_is_refused():
     with pytest.raises(ProtocolError, match="over the limit"):
-        wire.decoder(wire.FromClient)(b"RLV\x01" + bytes(wire.MAX_HEADER_BYTES))
+        codec.decoder(wire.FromClient)(b"RLV\x01" + bytes(codec.MAX_HEADER_BYTES))
 
 
 def test_a_peer_cannot_send_another_roles_messages():
     with pytest.raises(ProtocolError):
-        wire.decoder(wire.FromClient)(wire.encode(wire.Gone("speak-0", "mischief")))
+        codec.decoder(wire.FromClient)(codec.encode(wire.Gone("speak-0", "mischief")))
 
 
-def test_missing_and_surplus_payload_frames_are_refused():
-    submit = wire.Submit("r", META)
-    for frames in ([], [b"", b""]):
-        with pytest.raises(ProtocolError, match="payload frames"):
-            wire.check_payloads(submit, frames)
+@pytest.mark.parametrize("payloads", [[], [b"", b""], [b"", codec.encode(wire.Ping())]])
+def test_missing_and_surplus_payload_frames_are_refused(payloads):
+    with pytest.raises(ProtocolError, match="payload frames"):
+        codec.read(codec.decoder(wire.FromClient), [codec.encode(wire.Submit("r", META)), *payloads])
+
+
+def test_messages_that_come_together_are_told_apart():
+    event, outcome = wire.Event("r", "listen", (0,), META), wire.Outcome("r", "ok", "", 0.0, ())
+    frames = [codec.encode(event), b"abc", codec.encode(outcome)]
+    assert list(codec.read_all(codec.decoder(wire.ToClient), frames)) == [(event, [b"abc"]), (outcome, [])]
+    with pytest.raises(ProtocolError, match="not a Relevo message"):
+        list(codec.read_all(codec.decoder(wire.ToClient), [*frames, b"abc"]))
 
 
 @pytest.mark.parametrize("samples", [np.zeros(0, np.float32), np.linspace(-1, 1, 7, dtype=np.float32)])
