@@ -11,11 +11,16 @@ from errors import ConfigError
 from modules.module import Module, Options
 
 MODULES = {
+    "bark": "modules.bark:Bark",
+    "espnet-tts": "modules.espnet_tts:EspnetTTS",
     "kokoro": "modules.kokoro:Kokoro",
     "qwen-ct2": "modules.qwen_ct2:QwenTranslator",
+    "speech-encoder-decoder": "modules.speech_encoder_decoder:SpeechEncoderDecoder",
+    "speecht5": "modules.speecht5:SpeechT5",
+    "vits": "modules.vits:Vits",
     "whisper-ct2": "modules.whisper_ct2:WhisperCT2",
 }
-NOT_YET = {"espnet-tts", "marian", "whisper"}
+NOT_YET = {"marian", "whisper"}
 
 
 def module_class(name: str) -> type[Module]:
