@@ -12,13 +12,14 @@ PRESETS = ("v2/en_speaker_6", "v2/zh_speaker_3")
 _SEMANTIC_OUT, _COARSE, _FINE, _TEXT = 10_048, 12_096, 1_056, 129_600
 
 
-def build(folder: Path) -> None:
+def save(folder: Path) -> None:
     """Writes a model folder as suno/bark-small has it."""
     import torch
     from transformers import BarkConfig, BarkModel, BarkProcessor, BertTokenizer, EncodecConfig, GenerationConfig
     from transformers.models.bark import configuration_bark as sizes
     from transformers.models.bark import generation_configuration_bark as settings
 
+    folder.mkdir()
     chars = [chr(c) for c in range(33, 127)] + list("今天气很好我们去公园你再见，。！？")
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *chars, *(f"##{c}" for c in chars)]
     (folder / "vocab.txt").write_text("\n".join(words))

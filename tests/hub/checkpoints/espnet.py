@@ -14,7 +14,7 @@ _STATS = "exp/tts_stats_raw_phn_pypinyin_g2p_phone/train/feats_stats.npz"
 _RATE, _FFT, _HOP, _BANDS = 24_000, 2048, 300, 80
 
 
-def build(folder: Path) -> None:
+def save(folder: Path) -> None:
     """Writes a voice as espnet/kan-bayashi_csmsc_tts_train_tacotron2_… has it, without the sound u4 as in 兔.
 
     In it is the folder ``vocoder``, a Parallel WaveGAN.

@@ -9,6 +9,6 @@ from tests.hub.checkpoints import marian
 GERMAN = ["Guten Morgen, wann öffnet die Apotheke?", "Der Zug fährt in zehn Minuten.", "Im Norden regnet es."]
 
 
-def build(folder: Path) -> None:
+def save(folder: Path) -> None:
     """Writes a model folder as Helsinki-NLP/opus-mt-en-de has it."""
-    marian.build(folder, GERMAN)
+    marian.save(folder, GERMAN)

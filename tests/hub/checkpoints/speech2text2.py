@@ -1,23 +1,16 @@
-"""A wav2vec 2.0 encoder and a Speech2Text2 decoder of some ten thousand weights, built where transformers has it."""
+"""A wav2vec 2.0 encoder and a Speech2Text2 decoder of some ten thousand weights, for transformers 4.46."""
 
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 from tests.hub.checkpoints.xlsr import WORDS, encoder
 
-ROOT = Path(__file__).parents[3]
 
-
-def build(folder: Path) -> None:
-    """Writes a model folder as facebook/s2t-wav2vec2-large-en-de has it, with the interpreter of .venv-s2t2."""
-    subprocess.run([ROOT / ".venv-s2t2/bin/python", "-m", __name__, folder], cwd=ROOT, check=True)
-
-
-def _build(folder: Path) -> None:
+def save(folder: Path) -> None:
+    """Writes a model folder as facebook/s2t-wav2vec2-large-en-de has it."""
     import torch
     from transformers import (
         Speech2Text2Config,
@@ -27,6 +20,7 @@ def _build(folder: Path) -> None:
         Wav2Vec2FeatureExtractor,
     )
 
+    folder.mkdir()
     vocabulary = {token: number for number, token in enumerate(["<s>", "<pad>", "</s>", "<unk>", *WORDS])}
     (folder / "vocab.json").write_text(json.dumps(vocabulary))
     Speech2Text2Tokenizer(str(folder / "vocab.json")).save_pretrained(folder)
@@ -45,4 +39,4 @@ def _build(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    _build(Path(sys.argv[1]))
+    save(Path(sys.argv[1]))

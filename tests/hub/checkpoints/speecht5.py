@@ -10,7 +10,7 @@ import numpy as np
 SPEAKER_SIZE = 16
 
 
-def build(folder: Path) -> None:
+def save(folder: Path) -> None:
     """Writes a model folder as microsoft/speecht5_tts has it; in it, the folders ``vocoder`` and ``encoder`` and
     speakers.npy, a table of three vectors."""
     import sentencepiece
@@ -26,6 +26,7 @@ def build(folder: Path) -> None:
         WavLMForXVector,
     )
 
+    folder.mkdir()
     lines = [string.ascii_letters, "the quick brown fox jumps over the lazy dog", ".,!?'-"] * 9
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(lines), model_prefix=str(folder / "spm_char"), model_type="char", vocab_size=80,

@@ -8,11 +8,12 @@ from pathlib import Path
 LETTERS = " abcdefghijklmnopqrstuvwxyzäöüß'-"
 
 
-def build(folder: Path) -> None:
+def save(folder: Path) -> None:
     """Writes a model folder as facebook/mms-tts-deu has it."""
     import torch
     from transformers import VitsConfig, VitsModel, VitsTokenizer
 
+    folder.mkdir()
     vocabulary = {char: number for number, char in enumerate(f"_{LETTERS}")}
     (folder / "vocab.json").write_text(json.dumps(vocabulary))
     file = str(folder / "vocab.json")

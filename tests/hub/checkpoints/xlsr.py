@@ -9,7 +9,7 @@ _ENDINGS = ("", "e", "en", "er", "es", "em", "lich", "ung", "heit", "bar")
 WORDS = [stem + ending for stem in _STEMS for ending in _ENDINGS]
 
 
-def build(folder: Path) -> None:
+def save(folder: Path) -> None:
     """Writes a model folder as facebook/wav2vec2-xls-r-300m-en-to-15 has it."""
     import torch
     from transformers import (
