@@ -1,4 +1,4 @@
-"""The scheduler between clients that insist, replicas that come and go, and a broker that is killed: any order of events.
+"""The scheduler among clients that insist, replicas that come and go and a broker that is killed, in any order.
 
 The clients and replicas here are played, and behave as `workers.client` and `workers.replica` do. What each job yields
 follows from its payload, as a model's answer does, so that the whole of an answer can be checked, however often parts
@@ -21,7 +21,8 @@ from workers import wire
 from workers.scheduler import Scheduler, StagePlan
 
 STAGES = ("listen", "translate", "speak")
-KINDS = ("text", "text", "audio")  # of what each stage yields
+ACCEPTS = ("audio", "text", "text")
+YIELDS = ("text", "text", "audio")
 MAX_ATTEMPTS = 2
 QUEUE_ITEMS = 4
 JOBS_OF_A_BROKER = 10**6
@@ -218,7 +219,7 @@ class AnyOrder(RuleBasedStateMachine):
         replica.sent[place] += 1
         assert replica.work is not None
         item = replica.work.jobs[place]
-        meta = wire.Meta(KINDS[STAGES.index(replica.stage)], 5.0)
+        meta = wire.Meta(YIELDS[STAGES.index(replica.stage)], 5.0)
         self.scheduler.output(wire.Output(name, item.job, item.attempt, index, meta), f"{payload}.{index}", self.now)
         return True
 
