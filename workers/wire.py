@@ -10,7 +10,7 @@ Times are durations in seconds: no clock is shared between hosts.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -29,6 +29,11 @@ Priority = Literal["interactive", "batch"]
 ReplicaState = Literal["starting", "loading", "warming", "ready", "busy", "draining", "dead"]
 
 
+# Bounds that no honest figure reaches: infinity, or what is not a number, would spread through the sums that it enters.
+_Amount = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
+_Seconds = Annotated[float, msgspec.Meta(ge=-1e12, le=1e12)]
+
+
 class _Record(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """A part of a message."""
 
@@ -41,7 +46,7 @@ class Meta(_Record, frozen=True):
     """What the broker may know of a payload: its kind, place on the time line and cost, never its content."""
 
     kind: Literal["audio", "text"]
-    cost: float
+    cost: _Amount
     start_s: float = 0.0
     end_s: float = 0.0
     language: str = ""
@@ -94,7 +99,7 @@ class Submit(_Message, frozen=True):
 
     request: str
     meta: Meta
-    deadline_s: float | None = None
+    deadline_s: _Seconds | None = None
     priority: Priority = "interactive"
     progress: bool = False
     stage: str = ""
@@ -196,7 +201,7 @@ class JobDone(_Record, frozen=True):
     job: int
     attempt: int
     outputs: int
-    service_s: float
+    service_s: _Amount
     error: str = ""
     expired: bool = False
 
@@ -205,7 +210,7 @@ class Done(_Message, frozen=True):
     """The end of a batch, and the replica's next credit."""
 
     replica: str
-    batch_s: float
+    batch_s: _Amount
     jobs: tuple[JobDone, ...]
 
 
@@ -215,7 +220,7 @@ class Beat(_Message, frozen=True):
     replica: str
     stage: str
     state: ReplicaState
-    busy_s: float
+    busy_s: _Amount
     rss_bytes: int
 
 
@@ -388,7 +393,7 @@ def decoder(types: Any) -> Callable[[bytes | memoryview], Any]:
             )
         try:
             return decode(view[4:])
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ProtocolError(f"not a message that this peer may send: {error}") from error
 
     return read
