@@ -4,8 +4,8 @@
     python -m benchmarks.scaling --config pipelines/offline.yaml [--replicas 1 2 3] [FILES]
 
 The speech stage is a stand-in for an accelerator: it waits instead of computing, with the service times of the
-seed's speech stage (--times, a JSON file with zh_text_to_zh_audio), shortened by --speed-up so that a run is short. The
-two stages before it take no time, so that the ideal is N ÷ mean service time. The queue is never empty.
+seed's speech stage (benchmarks/seed_times.json), shortened by --speed-up so that a run is short. The two stages before
+it take no time, so that the ideal is N ÷ mean service time. The queue is never empty.
 
 With --config it is that relay with its real models, all FILES (or the samples) submitted at once. The core budget is
 the machine's whatever N is: with `threads: auto` the replicas of the last stage share it. A ratio that exceeds it is
@@ -34,7 +34,7 @@ from pipeline import Pipeline
 from workers.budget import available_cores
 from workers.config import PipelineConfig, load_config, nested
 
-SEED_TIMES = ROOT.parent / "shared" / "data" / "seed_times.json"
+SEED_TIMES = ROOT / "benchmarks" / "seed_times.json"  # of the project that this one grew out of; seconds
 SPEECH_STAGE = "zh_text_to_zh_audio"
 
 
