@@ -6,8 +6,10 @@ other, and is not sent again.
 
 from __future__ import annotations
 
+import itertools
+import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
@@ -57,28 +59,36 @@ class WarmUp:
         return number < self.requests or at_s < self.seconds
 
 
-def choose_clips(clips: Sequence[Clip], arrivals: Sequence[Arrival], seed: int) -> list[Clip]:
-    """A clip for every arrival: the one that its trace names, or else all in turn, each round shuffled anew.
+def clip_turns(clips: Sequence[Clip], seed: int) -> Iterator[Clip]:
+    """The clips in turn, without end, each round shuffled anew.
 
     Rounds, and not independent draws, because every clip then comes equally often and a short run is not a lottery.
+    """
+    generator = np.random.default_rng([seed, 1])  # not the stream that the arrivals are drawn from
+    while True:
+        for index in generator.permutation(len(clips)):
+            yield clips[index]
+
+
+def choose_clips(clips: Sequence[Clip], arrivals: Sequence[Arrival], seed: int) -> list[Clip]:
+    """A clip for every arrival: the one that its trace names, or else the next in turn.
 
     Raises:
         ConfigError: a trace names a clip that was not given.
     """
     by_name = {clip.name: clip for clip in clips}
-    generator = np.random.default_rng([seed, 1])  # not the stream that the arrivals are drawn from
-    rounds = -(-len(arrivals) // len(clips))
-    turns = [clips[index] for _ in range(rounds) for index in generator.permutation(len(clips))]
-    chosen = []
-    for arrival, turn in zip(arrivals, turns, strict=False):
-        if arrival.clip and arrival.clip not in by_name:
-            raise ConfigError(f"the trace names the clip {arrival.clip!r}, which is not among {', '.join(by_name)}")
-        chosen.append(by_name[arrival.clip] if arrival.clip else turn)
-    return chosen
+    unknown = {arrival.clip for arrival in arrivals} - {"", *by_name}
+    if unknown:
+        raise ConfigError(f"the trace names clips that were not given: {', '.join(sorted(unknown))}; pass these files")
+    turns = clip_turns(clips, seed)
+    return [by_name[arrival.clip] if arrival.clip else next(turns) for arrival in arrivals]
 
 
 class Driver:
-    """One trial against one target. `samples` fills as requests end; `in_flight` is how many have not."""
+    """One trial against one target.
+
+    `samples` fills as requests end, `in_flight` is how many have not; `origin` is when the trial began, by its clock.
+    """
 
     def __init__(
         self,
@@ -101,7 +111,7 @@ class Driver:
         self.samples: list[Sample] = []
         self._target, self._clock, self._trial, self._warm_up = target, clock, trial, warm_up
         self._on_sample = on_sample
-        self._origin = clock.now()
+        self.origin = clock.now()
         self._running: dict[int, tuple[Future[Result], Clip, float, float]] = {}
         self._lock = threading.Lock()
 
@@ -115,17 +125,17 @@ class Driver:
 
         What has not ended `give_up_s` after the last arrival is cancelled, and its sample says so.
         """
-        self._origin = self._clock.now()
+        self.origin = self._clock.now()
         for number, (arrival, clip) in enumerate(zip(arrivals, clips, strict=True)):
-            self._clock.wait_until(self._origin + arrival.at_s)
+            self._clock.wait_until(self.origin + arrival.at_s)
             self._send(number, clip, arrival.at_s)
         return self._finish(give_up_s)
 
-    def closed_loop(self, callers: int, clips: Sequence[Clip], bound: Bound, give_up_s: float) -> list[Sample]:
+    def closed_loop(self, callers: int, turns: Iterator[Clip], bound: Bound, give_up_s: float) -> list[Sample]:
         """Keeps `callers` requests on their way until the bound; a request is scheduled when its caller is free."""
-        self._origin = self._clock.now()
-        end = self._origin + (bound.seconds if bound.seconds is not None else float("inf"))
-        for number, clip in enumerate(clips[: bound.requests]):
+        self.origin = self._clock.now()
+        end = self.origin + (math.inf if bound.seconds is None else bound.seconds)
+        for number, clip in enumerate(itertools.islice(turns, bound.requests)):
             self._clock.wait_for(lambda: self.in_flight < callers, end)
             if self._clock.now() >= end:
                 break
@@ -133,7 +143,7 @@ class Driver:
         return self._finish(give_up_s)
 
     def _now_s(self) -> float:
-        return self._clock.now() - self._origin
+        return self._clock.now() - self.origin
 
     def _send(self, number: int, clip: Clip, scheduled_s: float) -> None:
         sent_s = self._now_s()
