@@ -24,6 +24,7 @@ from benchmarks.load.report.canvas import ACCENT, ALARM, save, styled
 from benchmarks.load.report.templates import render
 from benchmarks.load.run import load
 from benchmarks.load.samples import Sample
+from benchmarks.load.view import WIDTH
 from benchmarks.load.words import load_text, number_text
 from errors import ConfigError, RelevoError
 
@@ -84,6 +85,8 @@ def _overlaid(before: Loaded, after: Loaded, pair: Pair) -> dict[str, list[Sampl
 
 def verdict(difference: Difference) -> str:
     """Whether the second run is better, in a word or two."""
+    if difference.change.low == difference.change.high == 0:
+        return "equal"
     return {None: "may be chance", True: "better", False: "worse"}[difference.better]
 
 
@@ -100,7 +103,7 @@ def _print(pair: Pair) -> None:
             f"{one.change.low:+.3g} to {one.change.high:+.3g}",
             verdict(one),
         )
-    Console().print(table)
+    (Console() if sys.stdout.isatty() else Console(width=WIDTH)).print(table)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 
 from rich.console import Console
@@ -15,6 +16,8 @@ from benchmarks.load.run import Run
 from benchmarks.load.statistics import Figure
 from benchmarks.load.words import load_text, number_text, remarks
 from workers.slot import SlotView
+
+WIDTH = 120  # of what goes to a file, where there is no terminal to fit
 
 
 class LoadView:
@@ -74,7 +77,7 @@ class LoadView:
 
 def print_run(run: Run) -> None:
     """Prints a table with a line for each level, then what there is to say of the whole."""
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     table = Table(title=f"{run.title}: latencies in seconds from the scheduled moment, with intervals of 95 %")
     for column in ("load", "n", "achieved/s", "p50", "p95", "first audio p50", "in time", "outcomes"):
         table.add_column(column, justify="left" if column in ("load", "outcomes") else "right", overflow="fold")
