@@ -21,6 +21,7 @@ EXIT_MISSED = 1
 EXIT_USAGE = 2
 EXIT_INVALID = 3
 EXIT_INTERRUPTED = 130
+INTERRUPTED = "interrupted"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,10 +64,10 @@ def load_relay(parsed: argparse.Namespace, wanted: Asked, command: list[str]) ->
                     run.peak = trials.peak()
                 else:
                     trials.rates()
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, RelevoError) as error:
                 if not trials.done:
                     raise
-                run.interrupted = True
+                run.interrupted = str(error) or INTERRUPTED
     run.take_in(trials.done)
     save(wanted.output, run, trials.done)
     page = write_report(wanted.output, run, trials.done)
@@ -78,7 +79,7 @@ def load_relay(parsed: argparse.Namespace, wanted: Asked, command: list[str]) ->
 def status(run: Run) -> int:
     """The exit status that a run deserves."""
     if run.interrupted:
-        return EXIT_INTERRUPTED
+        return EXIT_INTERRUPTED if run.interrupted == INTERRUPTED else EXIT_MISSED
     if run.invalid:
         return EXIT_INVALID
     if run.peak is not None:

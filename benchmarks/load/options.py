@@ -46,8 +46,9 @@ examples:
   python -m benchmarks.load --connect ADDRESS --find-peak --rate 0.1 --requests 60 --slo p95=12s samples/*.flac
   python -m benchmarks.compare reports/ONE reports/OTHER
 
-Exit status: 0 all well, 1 an objective was missed or no request ended well, 2 wrong usage or configuration, 3 the run
-is invalid because the generator could not keep its schedule, 130 interrupted (what was done by then is reported).
+Exit status: 0 all well, 1 an objective was missed, nothing ended well or the relay failed, 2 wrong usage or
+configuration, 3 the run is invalid because the generator could not keep its schedule, 130 interrupted. Trials that were
+over before an interrupt or a failure are reported.
 """
 
 

@@ -30,7 +30,8 @@ class StageSetting(msgspec.Struct, frozen=True):
 class Run(msgspec.Struct):
     """A whole run. `levels` can be computed again from the samples; it is kept for whoever reads the file.
 
-    `config` and `ready_s` are None when the relay was running already, `cores` when it runs elsewhere.
+    `config` and `ready_s` are None when the relay was running already, `cores` when it runs elsewhere. `interrupted`
+    says why trials are missing; it is empty when none is.
     """
 
     title: str
@@ -44,7 +45,7 @@ class Run(msgspec.Struct):
     clips: list[str]
     samples: str
     peak: Peak | None = None
-    interrupted: bool = False
+    interrupted: str = ""
     trials: list[Trial] = []
     levels: list[LevelFigures] = []
 

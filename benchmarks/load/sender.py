@@ -26,7 +26,7 @@ from modules.audio_file import read_audio
 from workers.client import Client
 from workers.lifeline import die_with
 
-TELL_S = 0.25  # between two lines of progress
+TELL_S = 0.5  # between two lines of progress
 SWITCH_S = 0.0005  # how long the client's thread may keep the one that sends from running; Python's default is 5 ms
 RECENT = 200  # samples that the live percentiles are of
 

@@ -33,6 +33,7 @@ class LoadView:
             TextColumn("{task.fields[live]}"),
             console=self._console,
             transient=True,
+            refresh_per_second=4,  # the cores are the relay's
         )
         self._task: TaskID | None = None
 

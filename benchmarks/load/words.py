@@ -15,7 +15,7 @@ def remarks(run: Run) -> list[str]:
     if run.levels:
         said += _limits(max(run.levels, key=lambda level: level.achieved_rps), run.cores)
     if run.interrupted:
-        said.append("interrupted: what was not finished is missing")
+        said.append(f"{run.interrupted}: trials are missing")
     return said
 
 

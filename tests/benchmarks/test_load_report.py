@@ -10,7 +10,7 @@ from PIL import Image
 
 from benchmarks import compare
 from benchmarks.environment import environment
-from benchmarks.load.__main__ import EXIT_INTERRUPTED, EXIT_INVALID, EXIT_MISSED, status
+from benchmarks.load.__main__ import EXIT_INTERRUPTED, EXIT_INVALID, EXIT_MISSED, INTERRUPTED, status
 from benchmarks.load.figures import TrialSamples
 from benchmarks.load.peak import Peak
 from benchmarks.load.report.page import write_report
@@ -147,7 +147,8 @@ def test_a_closed_loop_has_no_rate_to_plot(tmp_path):
         ({"objectives": ("p95=100ms",)}, EXIT_MISSED),
         ({"peak": Peak(None, 1.0, 3)}, EXIT_MISSED),
         ({"peak": Peak(1.0, None, 3), "objectives": ("p95=100ms",)}, 0),
-        ({"interrupted": True}, EXIT_INTERRUPTED),
+        ({"interrupted": INTERRUPTED}, EXIT_INTERRUPTED),
+        ({"interrupted": "the relay failed"}, EXIT_MISSED),
     ],
 )
 def test_the_exit_status_says_how_it_went(changes, expected):
