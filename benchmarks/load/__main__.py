@@ -26,7 +26,7 @@ INTERRUPTED = "interrupted"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns the exit status; see the end of `--help`."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # either way, what is done gets its report
     arguments = sys.argv[1:] if arguments is None else arguments
     parsed = parser().parse_args(arguments)
     try:
