@@ -132,9 +132,10 @@ def test_missing_weights_are_one_line_with_the_command(tmp_path, monkeypatch):
 
 
 def test_check_prints_the_plan(fake_config):
-    done = relevo("check", "--config", fake_config(), "--ratio", "1:1:4", env={"COLUMNS": "200", "PATH": ""})
+    autoscale = {"speak": {"autoscale": {"min": 2, "max": 4}}}
+    done = relevo("check", "--config", fake_config(autoscale), "--ratio", "1:1:4", env={"COLUMNS": "200", "PATH": ""})
     assert done.returncode == 0, done.stderr
-    for word in ("listen", "tests.fakes:FakeSpeak", "6 replicas", "warning", "threads on 4 cores"):
+    for word in ("listen", "tests.fakes:FakeSpeak", "6 replicas", "2 to 4 by load", "warning", "threads on 4 cores"):
         assert word in done.stdout
 
 
