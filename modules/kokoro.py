@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field, model_validator
 
-from errors import ConfigError, InputError
+from errors import InputError
 from modules.chinese_phonemes import ChinesePhonemes
 from modules.chinese_text import ends_phrase, ends_sentence, make_speakable, split_phrases
 from modules.kokoro_model import KOKORO_RATE, KokoroModel
-from modules.module import Compute, Module, Options
+from modules.module import Compute, Module, Options, named
 from modules.payloads import Audio, Note, Payload, Samples, Text
 
 # A Chinese syllable is at most 7 phonemes and a space: 60 of them stay within the 510 that Kokoro can take.
@@ -62,12 +62,11 @@ class Kokoro(Module):
             ConfigError: no model is named, there is no such voice, or ONNX Runtime cannot use the device.
             WeightsError: a file of the model is missing or cannot be read.
         """
-        if model is None:
-            raise ConfigError("the stage names no model and this module cannot run without; set its key `model`")
+        folder = named(model)
         self._options = options
         # ONNX Runtime reads the network without holding Python's lock, while Python reads the dictionary.
         with ThreadPoolExecutor(1) as executor:
-            network = executor.submit(KokoroModel, model, options.voice, compute)
+            network = executor.submit(KokoroModel, folder, options.voice, compute)
             self._phonemes = ChinesePhonemes()
             self._network = network.result()
 

@@ -106,3 +106,9 @@ def test_an_autoscaled_stage_begins_within_its_bounds(file):
 )
 def test_the_shipped_configurations_are_valid(path):
     assert load_config(path).stages
+
+
+def test_a_relative_interpreter_begins_at_the_checkout_wherever_the_caller_stands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert StageConfig(module="kokoro", python=".venv-x/bin/python").python == str(ROOT / ".venv-x/bin/python")
+    assert StageConfig(module="kokoro", python="/usr/bin/python").python == "/usr/bin/python"
