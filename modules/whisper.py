@@ -23,15 +23,15 @@ from modules.torch_runtime import Dtype, TorchRuntime
 from modules.waveform import SPEECH_RATE
 from modules.whisper_options import WhisperOptions
 
-_PROMPT_TOKENS = 4
-
 
 class WhisperTorchOptions(WhisperOptions):
     """Options of Whisper. What the checkpoint itself says of beams, lengths and sampling is not used."""
 
     num_beams: int = Field(1, ge=1, le=10, description="1 is greedy search")
     temperature: float = Field(0.0, ge=0, le=2, description="0 takes the likeliest; above, tokens are drawn")
-    max_new_tokens: int = Field(220, ge=1, le=444, description="longest text of a segment, in tokens")
+    max_new_tokens: int = Field(
+        220, ge=1, le=444, description="longest text of a segment, in tokens, if the model can write as many"
+    )
     dtype: Dtype = Field("auto", description="arithmetic of the model; auto is float16 on GPUs, float32 on CPUs")
 
 
@@ -55,8 +55,8 @@ class Whisper(Module):
         """See Module.
 
         Raises:
-            ConfigError: no model is named, it is no multilingual Whisper, does not know the language, or cannot write
-                as long a text; or the device is not there.
+            ConfigError: no model is named, it is no multilingual Whisper, does not know the language, or the
+                device is not there.
             WeightsError: a file of the model is missing or cannot be read.
         """
         self._runtime = TorchRuntime(compute, options.dtype)
@@ -73,9 +73,6 @@ class Whisper(Module):
         self._features = WhisperFeatureExtractor(feature_size=self._model.config.num_mel_bins)
         trained = self._model.generation_config
         self._prompt = _prompt(trained, options)
-        room = self._model.config.max_target_positions - _PROMPT_TOKENS
-        if options.max_new_tokens > room:
-            raise ConfigError(f"max_new_tokens is {options.max_new_tokens}, but {model} writes at most {room}; lower it")
         self._end = trained.eos_token_id
         # Made anew, so that nothing is left to what a checkpoint happens to bring.
         self._model.generation_config = GenerationConfig(
@@ -87,7 +84,7 @@ class Whisper(Module):
             num_beams=options.num_beams,
             do_sample=options.temperature > 0,
             temperature=options.temperature or 1.0,
-            max_new_tokens=options.max_new_tokens,
+            max_new_tokens=min(options.max_new_tokens, self._model.config.max_target_positions - len(self._prompt)),
             return_dict_in_generate=True,
             output_scores=True,
         )

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from errors import MissingWeights
 from modules.weights.catalog import Catalog, Model, Sum, load_catalog
+from modules.weights.converted import PREFIX, locate_converted
 
 RECORD_FILE = "relevo.json"
 FETCH_COMMAND = "python pipeline.py weights fetch"
@@ -94,6 +95,8 @@ def locate(model: str, weights: Path | None = None, catalog: Catalog | None = No
     Raises:
         MissingWeights: the folder is not there; the message says where it was looked for and what brings it.
     """
+    if model.startswith(PREFIX):
+        return locate_converted(model.removeprefix(PREFIX), search_folders(weights))
     if model.startswith(".") or os.sep in model or "/" in model:
         folder = Path(model).expanduser().absolute()
         if not folder.is_dir():
