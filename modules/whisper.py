@@ -168,5 +168,6 @@ def _prompt(trained: Any, options: WhisperTorchOptions) -> list[int]:
         raise ConfigError("this Whisper knows English only and does no tasks; use a multilingual one, without .en")
     token = f"<|{options.language}|>"
     if token not in languages:
-        raise ConfigError(f"language {options.language!r} is unknown to this Whisper; use a code such as es")
+        known = ", ".join(sorted(each.strip("<|>") for each in languages))
+        raise ConfigError(f"language {options.language!r} is unknown to this Whisper; it knows {known}")
     return [trained.decoder_start_token_id, languages[token], tasks[options.task], trained.no_timestamps_token_id]

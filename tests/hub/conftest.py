@@ -1,12 +1,14 @@
 """Tests of the hub models run in .venv-hub (`make test-hub`) on tiny random checkpoints of the real classes.
 
-A family of checkpoints is a file of tests/hub/checkpoints with ``build(folder)``, which writes a whole model folder as
-the hub would hold it. It is built once a session, whichever worker asks first, because importing torch takes long.
+A family of checkpoints is a file of tests/hub/checkpoints with ``save(folder)``, which writes a whole model folder as
+the hub would hold it, or several. It is built once a session, whichever worker asks first, because importing torch
+takes long.
 """
 
 from __future__ import annotations
 
 import importlib
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -20,6 +22,8 @@ from modules.payloads import Audio
 from pipeline import Pipeline
 
 ROOT = Path(__file__).parents[2]
+OTHER_INTERPRETER = {"speech2text2": ROOT / ".venv-s2t2/bin/python"}
+"""Of families that the transformers of .venv-hub cannot build."""
 
 Checkpoint = Callable[[str], Path]
 Relay = Callable[..., AbstractContextManager[Pipeline]]
@@ -27,20 +31,23 @@ Relay = Callable[..., AbstractContextManager[Pipeline]]
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Checkpoint:
-    """The folder of a family's tiny checkpoint, by the name of its file in tests/hub/checkpoints."""
+    """The folder of a tiny checkpoint: a family of tests/hub/checkpoints, or FAMILY/FOLDER where it has several."""
     base = tmp_path_factory.getbasetemp()
     shared = (base if worker_id == "master" else base.parent) / "checkpoints"
     shared.mkdir(exist_ok=True)
 
-    def build(family: str) -> Path:
-        folder = shared / family
+    def build(name: str) -> Path:
+        family = name.partition("/")[0]
+        folder, half = shared / family, shared / f"{family}.half"
         with FileLock(shared / f"{family}.lock"):
             if not folder.is_dir():
-                half = shared / f"{family}.half"
-                half.mkdir()
-                importlib.import_module(f"tests.hub.checkpoints.{family}").build(half)
+                module = f"tests.hub.checkpoints.{family}"
+                if family in OTHER_INTERPRETER:
+                    subprocess.run([OTHER_INTERPRETER[family], "-m", module, half], cwd=ROOT, check=True)
+                else:
+                    importlib.import_module(module).save(half)
                 half.rename(folder)
-        return folder
+        return shared / name
 
     return build
 

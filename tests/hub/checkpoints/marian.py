@@ -13,10 +13,12 @@ ENGLISH = [
 CHINESE = ["早上好，药店几点开门？", "火车十分钟后开。", "北方正在下雨。", "今天天气很好，我们去学校。"]
 
 
-def build(folder: Path, target: list[str] = CHINESE) -> None:
+def save(folder: Path, target: list[str] = CHINESE) -> Path:
+    """Writes a model folder as Helsinki-NLP/opus-mt-en-zh has it."""
     import torch
     from transformers import GenerationConfig, MarianConfig, MarianMTModel, MarianTokenizer
 
+    folder.mkdir(parents=True)
     vocabulary = {"</s>": 0, "<unk>": 1}
     pieces = {}
     for side, lines in (("source", ENGLISH), ("target", target)):
@@ -53,6 +55,7 @@ def build(folder: Path, target: list[str] = CHINESE) -> None:
     unwritten = [[i] for piece, i in vocabulary.items() if piece not in pieces["target"] and i != 0]
     model.generation_config = GenerationConfig(**ends, max_length=64, bad_words_ids=unwritten)
     model.eval().save_pretrained(folder)
+    return folder
 
 
 def _sentencepiece(lines: list[str], file: Path) -> list[str]:

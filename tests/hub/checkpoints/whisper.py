@@ -10,7 +10,8 @@ WORDS = [*string.ascii_lowercase, " ", *"你好今天气很我们去学校是不
 DECODER_POSITIONS = 64
 
 
-def build(folder: Path) -> None:
+def save(folder: Path) -> Path:
+    """Writes a model folder as openai/whisper-large has it."""
     import torch
     from transformers import (
         GenerationConfig,
@@ -23,6 +24,7 @@ def build(folder: Path) -> None:
     from transformers.convert_slow_tokenizer import bytes_to_unicode
     from transformers.models.whisper.tokenization_whisper import LANGUAGES
 
+    folder.mkdir(parents=True)
     byte = bytes_to_unicode()
     spelled = ["".join(byte[each] for each in word.encode()) for word in WORDS]
     vocabulary = {piece: i for i, piece in enumerate(dict.fromkeys([*byte.values(), *spelled]))}
@@ -68,3 +70,4 @@ def build(folder: Path) -> None:
         suppress_tokens=[i for i in range(len(tokenizer)) if i not in written | {end}],
     )
     model.eval().save_pretrained(folder)
+    return folder
