@@ -12,10 +12,13 @@ from modules.module import Module, Options
 
 MODULES = {
     "kokoro": "modules.kokoro:Kokoro",
+    "marian": "modules.marian:Marian",
+    "marian-ct2": "modules.marian_ct2:MarianCT2",
     "qwen-ct2": "modules.qwen_ct2:QwenTranslator",
+    "whisper": "modules.whisper:Whisper",
     "whisper-ct2": "modules.whisper_ct2:WhisperCT2",
 }
-NOT_YET = {"espnet-tts", "marian", "whisper"}
+NOT_YET = {"espnet-tts"}
 
 
 def module_class(name: str) -> type[Module]:
