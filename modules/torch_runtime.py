@@ -7,6 +7,7 @@ preferred, and other checkpoints are read as weights only.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import random
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from typing import Any, Literal
 
 from errors import ConfigError, ModelError, WeightsError
 from modules.module import Compute, named
+
+log = logging.getLogger(__name__)
 
 Dtype = Literal["auto", "float32", "float16", "bfloat16"]
 """Arithmetic of a model; ``auto`` is float16 on GPUs and float32 on CPUs."""
@@ -69,7 +72,9 @@ class TorchRuntime:
         found = _model_type(folder)
         if found != wanted:
             raise ConfigError(f"{folder} holds a model of type {found!r} where {wanted!r} is needed; check `model`")
-        model = self.part(kind, folder)
+        model, report = self.part(kind, folder, output_loading_info=True)
+        if missing := sorted(report["missing_keys"]):  # often nothing that inference needs, but a user must know
+            log.warning("%s has no weights for %s: they are random", folder, ", ".join(missing))
         return model.to(device=self.device, dtype=self.dtype).eval()
 
     def part(self, kind: Any, folder: Path, **arguments: Any) -> Any:
