@@ -12,14 +12,16 @@ from typing import Any
 
 import pytest
 
-from errors import ConfigError, MissingWeights, WeightsError
+from errors import ConfigError, CorruptWeights, MissingWeights, WeightsError
 from modules.weights import HubId, fetch_from_hub, locate
 from modules.weights.hub import chosen
 
+CLIENT_WRITES = 10 << 20  # bytes at once
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+LARGE = "model.safetensors"
 FILES = {
     "config.json": b'{"model_type": "ear"}',
-    "model.safetensors": bytes(range(256)) * 4096,
+    LARGE: bytes(range(256)) * 50_000,
     "pytorch_model.bin": b"a pickle",
     "flax_model.msgpack": b"for another runtime",
     "modeling_ear.py": b"print('code')",
@@ -34,7 +36,8 @@ class FakeHub(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.asked: list[tuple[str, int]] = []
-        self.breaks_after: int | None = None  # bytes of a file
+        self.damages = False
+        self.breaks_at: int | None = None  # a byte of every file
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -55,11 +58,10 @@ class _Handler(BaseHTTPRequestHandler):
         if path in (f"/api/models/some/ear/revision/{name}" for name in ("main", "v1", COMMIT)) or (
             path == "/api/models/some/ear"
         ):
-            files = [{"rfilename": name, "size": len(content)} for name, content in FILES.items()]
+            files: list[dict[str, Any]] = [{"rfilename": name, "size": len(content)} for name, content in FILES.items()]
+            sha256 = hashlib.sha256(FILES[LARGE]).hexdigest()
+            files[1]["lfs"] = {"sha256": sha256, "size": len(FILES[LARGE]), "pointerSize": 134}
             self._json({"id": "some/ear", "sha": COMMIT, "siblings": files})
-        elif path.startswith("/api/models/some/ear/tree/"):
-            sums = {name: hashlib.sha1(content).hexdigest() for name, content in FILES.items()}
-            self._json([{"type": "file", "path": name, "size": len(FILES[name]), "oid": sums[name]} for name in sums])
         elif path.startswith(f"/some/ear/resolve/{COMMIT}/"):
             self._file(path.rpartition("/")[2], body)
         else:
@@ -77,7 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def _file(self, name: str, body: bool) -> None:
-        content = FILES[name]
+        content = bytes(len(FILES[name])) if self.server.damages else FILES[name]
         ranged = self.headers.get("Range")
         begin = int(ranged.removeprefix("bytes=").partition("-")[0]) if ranged else 0
         self.send_response(206 if ranged else 200)
@@ -90,11 +92,9 @@ class _Handler(BaseHTTPRequestHandler):
         if not body:
             return
         self.server.asked.append((name, begin))
-        if self.server.breaks_after is not None and len(content) > self.server.breaks_after:
-            self.wfile.write(content[begin : begin + self.server.breaks_after])
-            self.close_connection = True
-            return
-        self.wfile.write(content[begin:])
+        end = len(content) if self.server.breaks_at is None else min(len(content), self.server.breaks_at)
+        self.wfile.write(content[begin:end])
+        self.close_connection = end < len(content)
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_a_model_of_a_hub_comes_without_pickles_code_and_other_runtimes(hub, tmp
     folder = fetch_from_hub(HubId("some/ear", None), tmp_path / "usb")
     assert folder == tmp_path / "usb" / "some" / "ear"
     assert {file.name for file in folder.iterdir() if file.is_file()} == {"config.json", "model.safetensors"}
-    assert (folder / "model.safetensors").read_bytes() == FILES["model.safetensors"]
+    assert (folder / "model.safetensors").read_bytes() == FILES[LARGE]
     assert locate("some/ear", tmp_path / "usb") == folder
     asked = list(hub.asked)
     assert fetch_from_hub(HubId("some/ear", None), tmp_path / "usb") == folder
@@ -143,18 +143,35 @@ def test_what_the_hub_does_not_have_is_named(hub):
         fetch_from_hub(HubId("some/nose", None))
 
 
-def test_an_interrupted_download_leaves_its_whole_files_to_the_next(hub, tmp_path):
-    hub.breaks_after = 100_000
+def test_an_interrupted_download_goes_on_where_it_ended(hub, tmp_path):
+    hub.breaks_at = CLIENT_WRITES + 1000
     with pytest.raises(WeightsError, match="run the command again"):
         fetch_from_hub(HubId("some/ear", None))
     with pytest.raises(MissingWeights):
         locate("some/ear")
-    assert "config.json" in dict(hub.asked)
-    hub.breaks_after = None
+    assert ("config.json", 0) in hub.asked
+    hub.breaks_at = None
     hub.asked.clear()
     folder = fetch_from_hub(HubId("some/ear", None))
-    assert (folder / "model.safetensors").read_bytes() == FILES["model.safetensors"]
-    assert [name for name, _ in hub.asked] == ["model.safetensors"]
+    assert (folder / "model.safetensors").read_bytes() == FILES[LARGE]
+    assert hub.asked == [(LARGE, CLIENT_WRITES)]
+
+
+def test_a_file_with_another_sum_than_the_hub_says_is_no_model(hub):
+    hub.damages = True
+    with pytest.raises(CorruptWeights, match=r"model\.safetensors has sha256 .* instead of .*; run the command again"):
+        fetch_from_hub(HubId("some/ear", None))
+    hub.damages = False
+    assert (fetch_from_hub(HubId("some/ear", None)) / LARGE).read_bytes() == FILES[LARGE]
+
+
+def test_hub_offline_is_obeyed(hub, monkeypatch):
+    import huggingface_hub.constants as constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(WeightsError, match="HF_HUB_OFFLINE is set and some/ear is not here"):
+        fetch_from_hub(HubId("some/ear", None))
+    assert not hub.asked
 
 
 def test_without_a_connection_the_command_for_another_machine_is_told(tmp_path, monkeypatch):
