@@ -8,7 +8,9 @@ from pathlib import Path
 
 WORDS = [*string.ascii_lowercase, " ", *"你好今天气很我们去学校是不在有人大来上"]
 DECODER_POSITIONS = 64
-VOCABULARY = 51866  # by its size, and the empty piece before the special ones, CTranslate2 knows it is not English alone
+VOCABULARY = (
+    51866  # by its size, and the empty piece before the special ones, CTranslate2 knows it is not English alone
+)
 
 
 def save(folder: Path) -> Path:
