@@ -14,9 +14,10 @@ from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeEla
 from rich.progress import Progress as Bars
 from rich.table import Table
 
-from errors import WeightsError
+from commands.needed_models import needed_models
+from errors import MissingWeights, WeightsError
 from modules.weights import HubId, fetch, fetch_from_hub, load_catalog, locate, verify
-from modules.weights.cache import models_folder, search_folders, state
+from modules.weights.cache import State, models_folder, search_folders, state
 from modules.weights.converted import PREFIX, Quantization, convert
 from modules.weights.disk import megabytes
 from modules.weights.progress import Progress
@@ -67,7 +68,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     commands = parser.add_subparsers(dest="weights_command", metavar="COMMAND", required=True)
 
-    listing = commands.add_parser("list", help="size, licence, origin and state of every model")
+    listing = commands.add_parser(
+        "list", help="size, licence, origin and state of every model, and which of a hub's are needed for what"
+    )
     _add_weights(listing)
     listing.set_defaults(run=_list)
 
@@ -138,7 +141,20 @@ def _list(args: argparse.Namespace) -> int:
     for name, model in models.items():
         console.print(f"\n[bold]{name}[/bold]: {model.description}")
         console.print(f"Upstream: {model.upstream}. Bytes: {model.provenance}")
+    hub = Table("model of a hub", "for", "state")
+    for name, configurations in needed_models().items():
+        hub.add_row(name, ", ".join(configurations), _hub_state(name, args.weights))
+    console.print()
+    console.print(hub)
     return 0
+
+
+def _hub_state(name: str, weights: Path | None) -> str:
+    try:
+        locate(name, weights)
+    except MissingWeights:
+        return State.ABSENT
+    return State.READY
 
 
 def _fetch(args: argparse.Namespace) -> int:

@@ -23,6 +23,12 @@ class SegmentOptions(Options):
 
     vad: bool = Field(True, description="look for speech first; without it, silence is read too")
     segment_s: float = Field(12.0, ge=2, le=28, description="longest piece that speech is cut into, in seconds")
+    first_pause_s: float | None = Field(
+        0.4,
+        ge=0.1,
+        le=5,
+        description="longer speech is first cut at a pause this long, so that its first words come soon",
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,5 +91,5 @@ def _segments(audio: Payload, options: SegmentOptions) -> list[Segment]:
             audio.start_s + span.end / SPEECH_RATE,
             audio.notes,
         )
-        for span in cut(samples, spans, options.segment_s)
+        for span in cut(samples, spans, options.segment_s, options.first_pause_s)
     ]

@@ -310,6 +310,8 @@ GARBAGE = {
     "another version": [b"RLV\x02" + SUBMIT[4:]],
     "another role's": [codec.encode(wire.Gone("speak-0.0", "mischief"))],
     "truncated": [SUBMIT[:-3], b"pcm"],
+    "not a text where one is due": [SUBMIT.replace(b"request", b"\xff\xfequest"), b"pcm"],
+    "no amount where one is due": [codec.encode(wire.Submit("r", wire.Meta("audio", float("nan")))), b"pcm"],
     "a header over the limit": [b"RLV\x01" + bytes(codec.MAX_HEADER_BYTES)],
     "frames without number": [b"RLV\x01", *[b"x"] * 100],
 }

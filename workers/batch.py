@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ class _Piece:
 
     item: wire.WorkItem
     payload: Payload | None
+    deadline_at: float
     outputs: int = 0
     service_s: float = 0.0
     error: str = ""
@@ -31,6 +33,11 @@ class _Piece:
     @property
     def live(self) -> bool:
         return not (self.error or self.expired or self.abandoned)
+
+    def begin(self, now: float) -> bool:
+        """Whether to compute it: not when its deadline has passed and nothing of it was sent yet."""
+        self.expired |= self.live and not self.outputs and self.deadline_at <= now
+        return self.live
 
 
 class Batch:
@@ -55,13 +62,13 @@ class Batch:
     def run(self, module: Module) -> wire.Done:
         """Computes every job, sending each output as it comes, and returns the end of the batch."""
         self._began = time.monotonic()
-        together = [piece for piece in self._pieces if piece.live]
+        together = [piece for piece in self._pieces if piece.begin(self._began)]
         failure = self._try(module, together)
         if failure and len(together) == 1:
             together[0].error = failure
         elif failure:
             for piece in together:
-                if piece.live:
+                if piece.begin(time.monotonic()):
                     piece.error = self._try(module, [piece])
         return wire.Done(
             self._replica,
@@ -108,7 +115,8 @@ class Batch:
 
 
 def _piece(item: wire.WorkItem, frame: wire.Buffer) -> _Piece:
+    deadline_at = math.inf if item.deadline_s is None else time.monotonic() + item.deadline_s
     try:
-        return _Piece(item, unpack(item.meta, frame), expired=item.deadline_s is not None and item.deadline_s <= 0)
+        return _Piece(item, unpack(item.meta, frame), deadline_at)
     except RelevoError as error:
-        return _Piece(item, None, error=str(error))
+        return _Piece(item, None, deadline_at, error=str(error))

@@ -139,8 +139,6 @@ class Broker:
         self._send_to_clients()
         for replica in self._joined:  # those that the supervisor did not start learn it here
             self.to_replica(replica, wire.Drain())
-        if self._metrics_server is not None:
-            self._metrics_server.close()
         if self._admission is not None:
             self._admission.close()
         self._context.destroy(LINGER_MS)

@@ -43,7 +43,7 @@ def decoder(types: Any) -> Callable[[bytes], Any]:
             raise ProtocolError(_foreign(header))
         try:
             return decode(memoryview(header)[len(_PREFIX) :])
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ProtocolError(f"not a message that this peer may send: {error}") from error
 
     return read

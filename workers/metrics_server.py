@@ -71,7 +71,7 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
 
 
 class MetricsServer:
-    """Serves what the broker's thread tells."""
+    """Serves what the broker's thread tells, for as long as the process lives."""
 
     def __init__(self, address: str) -> None:
         """Listens at ``host:port``; port 0 takes a free one.
@@ -90,8 +90,7 @@ class MetricsServer:
         self.address = f"{host}:{self._server.server_port}"
         self.inquiries_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)  # readable while one waits for an answer
         self._inquiries: queue.SimpleQueue[Future[Figures]] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
 
     def answer(self, figures: Callable[[], Figures]) -> None:
         """Answers those who wait; for the broker's thread."""
@@ -99,12 +98,6 @@ class MetricsServer:
         now = figures()
         while not self._inquiries.empty():
             self._inquiries.get().set_result(now)
-
-    def close(self) -> None:
-        """Stops serving."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     def _ask(self) -> Figures:
         inquiry: Future[Figures] = Future()

@@ -131,7 +131,8 @@ class Scheduler:
         else:
             self._enqueue(Job(next(self._numbers), request, job.stage + 1, path, message.meta, frame, now))
             self._hand_out(now)  # first, because the next replica waits for it
-            self._release(request, now)
+            if request.jobs:  # it may just have expired, and then there is no more to say
+                self._release(request, now)
         return True
 
     def done(self, message: Done, now: float) -> None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -17,6 +17,11 @@ OutcomeName = Literal["ok", "rejected", "expired", "cancelled", "failed", "dead_
 Priority = Literal["interactive", "batch"]
 RestartCause = Literal["killed", "exited", "stuck", "memory"]
 ReplicaState = Literal["starting", "loading", "warming", "ready", "busy", "draining", "dead"]
+
+
+# Bounds that no honest figure reaches: infinity, or what is not a number, would spread through the sums that it enters.
+_Amount = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
+_Seconds = Annotated[float, msgspec.Meta(ge=-1e12, le=1e12)]
 
 
 class _Record(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
@@ -34,7 +39,7 @@ class Meta(_Record, frozen=True):
     """
 
     kind: Literal["audio", "text"]
-    cost: float
+    cost: _Amount
     start_s: float = 0.0
     end_s: float = 0.0
     language: str = ""
@@ -101,7 +106,7 @@ class Submit(_Message, frozen=True):
 
     request: str
     meta: Meta
-    deadline_s: float | None = None
+    deadline_s: _Seconds | None = None
     priority: Priority = "interactive"
     progress: bool = False
     stage: str = ""
@@ -203,7 +208,7 @@ class JobDone(_Record, frozen=True):
     job: int
     attempt: int
     outputs: int
-    service_s: float
+    service_s: _Amount
     error: str = ""
     expired: bool = False
 
@@ -212,7 +217,7 @@ class Done(_Message, frozen=True):
     """The end of a batch, and the replica's next credit."""
 
     replica: str
-    batch_s: float
+    batch_s: _Amount
     jobs: tuple[JobDone, ...]
 
 
@@ -222,7 +227,7 @@ class Beat(_Message, frozen=True):
     replica: str
     stage: str
     state: ReplicaState
-    busy_s: float
+    busy_s: _Amount
     rss_bytes: int
 
 

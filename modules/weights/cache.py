@@ -132,6 +132,6 @@ def _locate_hub(model: HubId, weights: Path | None) -> Path:
         raise MissingWeights(
             f"the model {model} is not on this machine: looked for {' and '.join(map(str, folders))} and in the hub's "
             f"own cache; run `{FETCH_COMMAND} {model}`, or with `--to DIR` on a machine with a connection, bring DIR "
-            "over and pass --weights DIR"
+            "over and pass --weights DIR (pipelines/offline.yaml needs no hub)"
         )
     return here

@@ -154,7 +154,7 @@ def _download(repository: str, commit: str, folder: Path, sizes: dict[str, int])
     """Downloads what is not there yet. `snapshot_download` would begin each interrupted file again."""
     from huggingface_hub import hf_hub_url
     from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+    from huggingface_hub.utils import build_hf_headers
 
     for name, size in sizes.items():
         whole = folder / name

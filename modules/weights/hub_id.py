@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 _FORM = re.compile(r"(?P<owner>\w[\w.-]*)/(?P<name>\w[\w.-]*)(@(?P<revision>[\w.-]+))?", re.ASCII)
@@ -31,6 +32,8 @@ class HubId:
 
     def in_hub_cache(self) -> Path | None:
         """Its folder in the cache that the hub's own libraries fill; None if it is not there, or not with weights."""
+        if find_spec("huggingface_hub") is None:  # in an environment with the packages of a replica and nothing more
+            return None
         from huggingface_hub.constants import HF_HUB_CACHE
 
         repository = Path(HF_HUB_CACHE) / f"models--{self.repository.replace('/', '--')}"

@@ -35,6 +35,12 @@ def test_docker_compose_accepts_the_file():
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_hadolint_finds_no_fault_with_the_dockerfile():
+    hadolint = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run([hadolint, ROOT / "deploy" / "Dockerfile"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_images_are_pinned_and_nothing_is_published_beyond_this_machine():
     for name, service in SERVICES.items():
         assert re.search(r":(v?\d+\.\d+\.\d+|offline)$", service["image"]), name
@@ -53,7 +59,7 @@ def test_what_is_mounted_and_copied_is_there():
     image = (ROOT / "deploy" / "Dockerfile").read_text()
     assert "requirements/run.txt" in image
     for stage in image.split("\nFROM ")[2:]:
-        assert stage.index("\nUSER relevo") > stage.index("\nCOPY . ."), "what runs is not root's"
+        assert stage.index("\nUSER 10001") > stage.index("\nCOPY . ."), "what runs is not root's"
 
 
 def free_port() -> int:

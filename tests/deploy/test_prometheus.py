@@ -138,6 +138,9 @@ def test_every_metric_of_rules_and_dashboard_is_one_that_a_relay_serves(fake_con
     asked = [rule["expr"] for rule in rules()] + [expr for panel in panels() for expr in expressions(panel)]
     names = {name for expression in asked for name in re.findall(r"[a-z:]*relevo_[\w:]+", expression)}
     assert names <= served | recorded
+    edges = {edge for expression in asked for edge in re.findall(r'le="([^"]+)"', expression)}
+    assert edges <= set(re.findall(r'relevo_request_seconds_bucket\{le="([^"]+)"', text)), "no edge on the objective"
+    assert edges
     counted = {re.sub(r"_(bucket|sum|count)$", "", name) for name in served}
     used = {re.sub(r"_(bucket|sum|count)$", "", name) for name in names}
     assert counted - used == set(), "a metric that nobody looks at"

@@ -88,6 +88,24 @@ def test_a_job_past_its_deadline_is_not_begun():
     assert module.batches == []
 
 
+def test_a_deadline_that_passes_while_the_batch_fails_is_seen_before_each_is_tried_by_itself(monkeypatch):
+    now = iter([0.0, 0.0, 0.0])  # receipt of both, the beginning; later it is later
+    monkeypatch.setattr("workers.batch.time.monotonic", lambda: next(now, 2.0))
+    module = FakeEcho()
+    sent, done = run(["broken", "1"], module, deadline_s=1.0)
+    assert [job.expired for job in done.jobs] == [True, True]
+    assert module.batches == [2]
+    assert sent == []
+
+
+def test_what_has_said_something_already_is_not_expired(monkeypatch):
+    now = iter([0.0, 0.0, 0.0])
+    monkeypatch.setattr("workers.batch.time.monotonic", lambda: next(now, 2.0))
+    sent, done = run(["1", "broken"], deadline_s=1.0)
+    assert [job.expired for job in done.jobs] == [False, True]
+    assert sent == [(0, 0)]
+
+
 def test_the_payload_of_a_lost_frame_is_refused():
     with pytest.raises(ValueError, match="zip"):
         Batch("r", wire.Work((wire.WorkItem(1, 1, wire.Meta("text", 1.0), None),)), [], print, list)

@@ -32,11 +32,51 @@ def test_a_message_comes_back_as_it_was(message, types):
     assert codec.decoder(types)(codec.encode(message)) == message
 
 
-@given(st.binary(max_size=200))
-def test_garbage_is_a_protocol_error_and_nothing_else(garbage):
+ROLES = [wire.FromClient, wire.ToClient, wire.FromReplica, wire.ToReplica, wire.FromSupervisor, wire.ToSupervisor]
+SAMPLES = [
+    wire.Submit("r", META, 2.5, "batch", True),
+    wire.Output("x", 1, 1, 0, META),
+    wire.Done("x", 0.5, (wire.JobDone(1, 1, 2, 0.5),)),
+    wire.Beat("x", "listen", "busy", 0.1, 5),
+    wire.Work((wire.WorkItem(1, 1, META, None),)),
+    wire.Outcome("r", "ok", "", 0.0, (wire.Span("listen", (), 1, "x", 0, 0, 1, 1, 1),)),
+    wire.Gone("x", "killed", "its stack"),
+]
+
+
+@given(st.binary(max_size=200), st.sampled_from(ROLES))
+def test_garbage_is_a_protocol_error_and_nothing_else(garbage, role):
     for header in (garbage, b"RLV\x01" + garbage):
         with contextlib.suppress(ProtocolError):
-            codec.decoder(wire.FromClient)(header)
+            codec.decoder(role)(header)
+
+
+@given(st.sampled_from(SAMPLES), st.sampled_from(ROLES), st.data())
+def test_a_message_with_wrong_bytes_is_a_protocol_error_or_a_message_of_that_peer(message, role, data):
+    header = bytearray(codec.encode(message))
+    for _ in range(data.draw(st.integers(1, 4))):
+        header[data.draw(st.integers(0, len(header) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(ProtocolError):
+        assert isinstance(codec.decoder(role)(bytes(header)), role)
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_no_amount_is_refused_before_it_enters_a_sum(odd):
+    meta = wire.Meta("text", odd)
+    for message, role in (
+        (wire.Submit("r", meta), wire.FromClient),
+        (wire.Submit("r", META, deadline_s=odd), wire.FromClient),
+        (wire.Output("x", 1, 1, 0, meta), wire.FromReplica),
+        (wire.Done("x", odd, ()), wire.FromReplica),
+        (wire.Beat("x", "listen", "busy", odd, 5), wire.FromReplica),
+    ):
+        with pytest.raises(ProtocolError):
+            codec.decoder(role)(codec.encode(message))
+
+
+def test_a_cost_below_nothing_is_refused():
+    with pytest.raises(ProtocolError, match="0"):
+        codec.decoder(wire.FromClient)(codec.encode(wire.Submit("r", wire.Meta("audio", -1.0))))
 
 
 @given(st.integers(0, 60))

@@ -53,7 +53,6 @@ def test_neighbours_that_do_not_fit_are_refused():
         ({"module": "nonsense"}, "unknown module 'nonsense'"),
         ({"module": "tests.fakes:Missing"}, "cannot import"),
         ({"module": "pathlib:Path"}, "not a subclass"),
-        ({"module": "espnet-tts"}, "not built yet"),
         ({"module": "tests.fakes:FakeListen", "options": {"piecse": 1}}, "piecse"),
     ],
 )

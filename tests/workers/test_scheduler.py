@@ -1,4 +1,4 @@
-"""The scheduler under any order of events: every request ends in exactly one outcome, and the books balance."""
+"""What the scheduler decides, event by event; test_scheduler_states.py has them in any order."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ from collections import defaultdict
 from typing import Any
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from workers import wire
 from workers.scheduler import Scheduler, StagePlan
@@ -299,6 +296,14 @@ def test_deadlines_are_checked_at_the_door_in_the_queue_and_at_hand_out():
     assert relay.outbox.work("listen-0") == []
 
 
+def test_nothing_is_said_of_a_request_after_its_outcome(relay):
+    relay.submit("late", deadline_s=1.0)
+    relay.now = 1.0
+    relay.output("listen-0")  # which expires as it is handed to the next stage
+    assert relay.outcome("late").outcome == "expired"
+    assert relay.outbox.client_messages[-1] == relay.outcome("late")
+
+
 def test_cancel_leaves_the_queue_at_once_and_abandons_what_runs(relay):
     relay.submit("runs")
     relay.submit("waits")
@@ -377,100 +382,3 @@ def test_an_unknown_stage_to_enter_at_is_named(relay):
 def test_the_wrong_kind_of_payload_is_refused(relay):
     relay.scheduler.submit(b"c", wire.Submit("t", TEXT), b"", relay.now)
     assert relay.outcome("t").outcome == "failed"
-
-
-class AnyOrder(RuleBasedStateMachine):
-    """Clients, replicas and the clock do what they like."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.relay = Relay(queue_items=4, max_batch=2)
-        self.submitted = 0
-        self.joined = 0
-        self.alive: list[str] = []
-
-    @rule(deadline_s=st.none() | st.floats(0.5, 5), batch=st.booleans())
-    def submit(self, deadline_s: float | None, batch: bool) -> None:
-        self.submitted += 1
-        self.relay.submit(f"r{self.submitted}", deadline_s=deadline_s, priority="batch" if batch else "interactive")
-
-    @rule(stage=st.sampled_from(STAGES))
-    def join(self, stage: str) -> None:
-        self.joined += 1
-        name = f"{stage}-{self.joined}"
-        self.alive.append(name)
-        self.relay.join(name)
-
-    def busy(self) -> list[str]:
-        return [replica for replica in self.alive if self.relay.in_hand(replica)]
-
-    @precondition(lambda self: self.busy())
-    @rule(data=st.data(), place=st.integers(0, 1))
-    def output(self, data: Any, place: int) -> None:
-        self.relay.output(data.draw(st.sampled_from(self.busy())), place)
-
-    @precondition(lambda self: self.busy())
-    @rule(data=st.data(), error=st.sampled_from(["", "", "", "bad"]))
-    def done(self, data: Any, error: str) -> None:
-        self.relay.done(data.draw(st.sampled_from(self.busy())), error)
-
-    @precondition(lambda self: self.alive)
-    @rule(data=st.data())
-    def die(self, data: Any) -> None:
-        replica = data.draw(st.sampled_from(self.alive))
-        self.alive.remove(replica)
-        self.relay.scheduler.gone(replica, "killed", self.relay.now)
-
-    @precondition(lambda self: self.alive)
-    @rule(data=st.data())
-    def join_again(self, data: Any) -> None:
-        replica = data.draw(st.sampled_from(self.alive))
-        self.relay.seen[replica] = len(self.relay.outbox.work(replica))
-        self.relay.scheduler.ready(replica, replica.split("-")[0], self.relay.now)
-
-    @precondition(lambda self: self.submitted)
-    @rule(data=st.data())
-    def cancel(self, data: Any) -> None:
-        number = data.draw(st.integers(1, self.submitted))
-        self.relay.scheduler.cancel(b"c", f"r{number}", self.relay.now)
-
-    @rule(step=st.floats(0.1, 2))
-    def time_passes(self, step: float) -> None:
-        self.relay.now += step
-        self.relay.scheduler.tick(self.relay.now)
-
-    @invariant()
-    def at_most_one_outcome(self) -> None:
-        assert all(len(outcomes) == 1 for outcomes in self.relay.outbox.outcomes().values())
-
-    @invariant()
-    def nothing_is_forgotten(self) -> None:
-        assert len(self.relay.outbox.outcomes()) + self.relay.scheduler.open_requests == self.submitted
-
-    @invariant()
-    def at_most_one_batch_in_hand(self) -> None:
-        for replica in self.alive:
-            assert len(self.relay.outbox.work(replica)) - self.relay.seen[replica] <= 1
-
-    @invariant()
-    def events_come_once_and_in_order(self) -> None:
-        for number in range(1, self.submitted + 1):
-            for stage in STAGES:
-                paths = [e.path for e in self.relay.outbox.events(f"r{number}") if e.stage == stage]
-                assert paths == sorted(set(paths))
-
-    def teardown(self) -> None:
-        for stage in STAGES:
-            self.joined += 1
-            self.alive.append(f"{stage}-{self.joined}")
-            self.relay.join(self.alive[-1])
-        self.relay.work_off(self.alive)
-        assert self.relay.scheduler.open_requests == 0
-        assert len(self.relay.outbox.outcomes()) == self.submitted
-        for info in self.relay.scheduler.stage_infos({}):
-            assert (info.queued, info.in_service) == (0, 0)
-            assert info.ready == len([replica for replica in self.alive if replica.startswith(info.name)])
-
-
-AnyOrder.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
-TestAnyOrder = AnyOrder.TestCase

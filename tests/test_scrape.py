@@ -200,9 +200,6 @@ def test_an_address_that_is_taken_is_named_with_the_remedy(fake_config):
 def test_a_broker_whose_thread_does_not_answer_is_not_live(monkeypatch):
     monkeypatch.setattr("workers.metrics_server.ANSWER_S", 0.1)
     server = MetricsServer("127.0.0.1:0")
-    try:
-        status, body = get(f"http://{server.address}/livez")
-    finally:
-        server.close()
+    status, body = get(f"http://{server.address}/livez")
     assert status == 503
     assert "has not answered" in json.loads(body)["error"]
