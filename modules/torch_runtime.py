@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import random
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,11 +37,17 @@ class TorchRuntime:
         """Imports torch and keeps it to ``compute.threads``; make it before anything else of torch is imported.
 
         Raises:
-            ConfigError: the stage asks for a GPU and torch has none.
+            ConfigError: this environment has no torch, or the stage asks for a GPU and torch has none.
         """
         os.environ["HF_HUB_OFFLINE"] = "1"
         os.environ["TRANSFORMERS_VERBOSITY"] = "error"
-        import torch
+        try:
+            import torch
+        except ModuleNotFoundError as error:
+            raise ConfigError(
+                f"the stage runs on torch, which {sys.executable} does not have; run `make hub`, and the relay "
+                "with .venv-hub/bin/python, or give the stage that interpreter: python: .venv-hub/bin/python"
+            ) from error
 
         torch.set_num_threads(compute.threads)
         if torch.get_num_interop_threads() != 1:  # it can be set only once, and before any work
