@@ -49,9 +49,12 @@ def save(folder: Path, target: list[str] = CHINESE) -> Path:
             decoder_ffn_dim=64,
             max_position_embeddings=128,
             init_std=0.5,  # so far from zero that another input makes another text
+            tie_word_embeddings=False,  # tied, an untrained decoder repeats the first token for ever
             **ends,
         )
     )
+    torch.manual_seed(9)
+    torch.nn.init.normal_(model.lm_head.weight, std=0.5)
     unwritten = [[i] for piece, i in vocabulary.items() if piece not in pieces["target"] and i != 0]
     model.generation_config = GenerationConfig(**ends, max_length=64, bad_words_ids=unwritten)
     model.eval().save_pretrained(folder)

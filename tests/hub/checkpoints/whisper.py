@@ -8,6 +8,9 @@ from pathlib import Path
 
 WORDS = [*string.ascii_lowercase, " ", *"你好今天气很我们去学校是不在有人大来上"]
 DECODER_POSITIONS = 64
+VOCABULARY = (
+    51866  # by its size, and the empty piece before the special ones, CTranslate2 knows it is not English alone
+)
 
 
 def save(folder: Path) -> Path:
@@ -27,14 +30,18 @@ def save(folder: Path) -> Path:
     folder.mkdir(parents=True)
     byte = bytes_to_unicode()
     spelled = ["".join(byte[each] for each in word.encode()) for word in WORDS]
-    vocabulary = {piece: i for i, piece in enumerate(dict.fromkeys([*byte.values(), *spelled]))}
-    tokenizer = WhisperTokenizer(vocab=vocabulary, merges=[])
     languages = [f"<|{code}|>" for code in LANGUAGES]
     tasks = ["<|translate|>", "<|transcribe|>"]
     special = ["<|endoftext|>", "<|startoftranscript|>", *languages, *tasks]
     special += ["<|startoflm|>", "<|startofprev|>", "<|nospeech|>", "<|notimestamps|>"]
+    times = [f"<|{i * 0.02:.2f}|>" for i in range(1501)]
+    pieces = list(dict.fromkeys([*byte.values(), *spelled]))
+    pieces += [f"unused{i}" for i in range(VOCABULARY - len(pieces) - len(special) - len(times) - 1)]
+    pieces.append("")
+    vocabulary = {piece: i for i, piece in enumerate(pieces)}
+    tokenizer = WhisperTokenizer(vocab=vocabulary, merges=[])
     tokenizer.add_special_tokens({"extra_special_tokens": special})
-    tokenizer.add_tokens([f"<|{i * 0.02:.2f}|>" for i in range(1501)])
+    tokenizer.add_tokens(times)
     processor = WhisperProcessor(feature_extractor=WhisperFeatureExtractor(feature_size=80), tokenizer=tokenizer)
     processor.save_pretrained(folder)
 
