@@ -56,14 +56,14 @@ class Backend:
 
 BACKENDS = (
     Backend("listen", "whisper-ct2", "whisper-base-ct2"),
-    Backend("listen", "whisper-ct2", tiny="ct2:whisper"),
+    Backend("listen", "whisper-ct2", tiny="ct2:whisper", options={"max_tokens": 24}),  # it has places for 64
     Backend("listen", "whisper", tiny="whisper"),
     Backend("translate", "qwen-ct2", "qwen2.5-coder-0.5b-ct2"),
     Backend("translate", "marian-ct2", tiny="ct2:marian"),
     Backend("translate", "marian", tiny="marian"),
     Backend("speak", "kokoro", "kokoro-82m-onnx"),
     Backend("speak", "espnet-tts", tiny="espnet", options={"maxlenratio": 2.0}),  # random weights never stop
-    Backend("speak", "bark", tiny="bark", options={"semantic_max_new_tokens": 12}),
+    Backend("speak", "bark", tiny="bark", options={"language": "zh", "semantic_max_new_tokens": 12}),
 )
 
 
