@@ -12,7 +12,7 @@ from typing import get_args
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
-from rich.table import Table
+from rich.table import Column, Table
 
 from commands.needed_models import needed_models
 from errors import MissingWeights, WeightsError
@@ -141,7 +141,7 @@ def _list(args: argparse.Namespace) -> int:
     for name, model in models.items():
         console.print(f"\n[bold]{name}[/bold]: {model.description}")
         console.print(f"Upstream: {model.upstream}. Bytes: {model.provenance}")
-    hub = Table("model of a hub", "for", "state")
+    hub = Table(Column("model of a hub", overflow="fold"), "for", "state")  # a name must be whole, to be copied
     for name, configurations in needed_models().items():
         hub.add_row(name, ", ".join(configurations), _hub_state(name, args.weights))
     console.print()

@@ -43,7 +43,7 @@ class GriffinLim:
         self._iterations = iterations
 
     def __call__(self, mel: Tensor) -> Tensor:
-        """Log mel spectrogram (frames, bands) → samples (frames × hop,). Uses torch's generator."""
+        """Log mel spectrogram (frames, bands) → samples ((frames - 1) × hop,). Uses torch's generator."""
         import torch
         from torchaudio.functional import griffinlim
 
@@ -63,7 +63,7 @@ class GriffinLim:
             length=None,
             rand_init=True,
         )
-        return wave[: len(mel) * self._hop]
+        return wave[: max(1, len(mel) - 1) * self._hop]
 
 
 class ParallelWaveGAN:

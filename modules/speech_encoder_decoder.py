@@ -83,6 +83,7 @@ class SpeechEncoderDecoder(Module):
             for name in ("num_beams", "length_penalty", "no_repeat_ngram_size", "max_new_tokens")
         }
         self._generation["do_sample"] = False
+        self._generation["forced_eos_token_id"] = None  # or a text that was cut off would look like one that ended
         if (first := self._first_token()) is not None:
             self._generation["forced_bos_token_id"] = first
 

@@ -7,8 +7,10 @@ preferred, and other checkpoints are read as weights only.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import random
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,8 @@ from typing import Any, Literal
 
 from errors import ConfigError, ModelError, WeightsError
 from modules.module import Compute, named
+
+log = logging.getLogger(__name__)
 
 Dtype = Literal["auto", "float32", "float16", "bfloat16"]
 """Arithmetic of a model; ``auto`` is float16 on GPUs and float32 on CPUs."""
@@ -33,11 +37,17 @@ class TorchRuntime:
         """Imports torch and keeps it to ``compute.threads``; make it before anything else of torch is imported.
 
         Raises:
-            ConfigError: the stage asks for a GPU and torch has none.
+            ConfigError: this environment has no torch, or the stage asks for a GPU and torch has none.
         """
         os.environ["HF_HUB_OFFLINE"] = "1"
         os.environ["TRANSFORMERS_VERBOSITY"] = "error"
-        import torch
+        try:
+            import torch
+        except ModuleNotFoundError as error:
+            raise ConfigError(
+                f"the stage runs on torch, which {sys.executable} does not have; run `make hub`, and the relay "
+                "with .venv-hub/bin/python, or give the stage that interpreter: python: .venv-hub/bin/python"
+            ) from error
 
         torch.set_num_threads(compute.threads)
         if torch.get_num_interop_threads() != 1:  # it can be set only once, and before any work
@@ -69,7 +79,9 @@ class TorchRuntime:
         found = _model_type(folder)
         if found != wanted:
             raise ConfigError(f"{folder} holds a model of type {found!r} where {wanted!r} is needed; check `model`")
-        model = self.part(kind, folder)
+        model, report = self.part(kind, folder, output_loading_info=True)
+        if missing := sorted(report["missing_keys"]):  # often nothing that inference needs, but a user must know
+            log.warning("%s has no weights for %s: they are random", folder, ", ".join(missing))
         return model.to(device=self.device, dtype=self.dtype).eval()
 
     def part(self, kind: Any, folder: Path, **arguments: Any) -> Any:

@@ -49,7 +49,7 @@ def save(folder: Path) -> None:
     )  # fmt: skip
     for network in (model.semantic, model.coarse_acoustics):  # so far from zero that another text sounds different
         for weight in [*network.layers.parameters(), *network.lm_head.parameters()]:
-            weight.data.mul_(20)
+            weight.data.mul_(20 if weight.dim() > 1 else 1)
     generation = settings.BarkGenerationConfig(
         semantic_config=settings.BarkSemanticGenerationConfig(max_input_semantic_length=256).to_dict(),
         coarse_acoustics_config=settings.BarkCoarseGenerationConfig().to_dict(),

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from modules.espnet_import import unchecked_types, without_english
+
 # The training folder that kan-bayashi's configurations name.
 _EXPERIMENT = "exp/tts_train_tacotron2_raw_phn_pypinyin_g2p_phone"
 _STATS = "exp/tts_stats_raw_phn_pypinyin_g2p_phone/train/feats_stats.npz"
@@ -20,7 +22,9 @@ def save(folder: Path) -> None:
     In it is the folder ``vocoder``, a Parallel WaveGAN.
     """
     import torch
-    from espnet2.tasks.tts import TTSTask
+
+    with unchecked_types(), without_english():  # as the module imports it: a process has one ESPnet
+        from espnet2.tasks.tts import TTSTask
 
     experiment = folder / _EXPERIMENT
     experiment.mkdir(parents=True)

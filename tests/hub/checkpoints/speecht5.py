@@ -44,6 +44,7 @@ def save(folder: Path) -> None:
             conv_kernel=(10, 3), max_speech_positions=2000, max_text_positions=300,
         )
     )  # fmt: skip
+    model.speech_decoder_postnet.prob_out.bias.data.fill_(-1)  # ends at the default threshold, but not at a high one
     model.save_pretrained(folder)
     vocoder = SpeechT5HifiGan(
         SpeechT5HifiGanConfig(

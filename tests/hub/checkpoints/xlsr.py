@@ -30,7 +30,7 @@ def save(folder: Path) -> None:
         MBartConfig(
             vocab_size=len(tokenizer), d_model=32, decoder_layers=1, encoder_layers=1, decoder_attention_heads=2,
             encoder_attention_heads=2, decoder_ffn_dim=64, is_decoder=True, add_cross_attention=True,
-            max_position_embeddings=256, is_encoder_decoder=False, init_std=0.5,
+            max_position_embeddings=256, is_encoder_decoder=False, init_std=0.35,
         )
     )  # fmt: skip
     joined = SpeechEncoderDecoderModel(encoder=encoder(add_adapter=True, output_hidden_size=32), decoder=decoder)
