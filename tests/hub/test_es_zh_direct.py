@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 
+
+@pytest.mark.timeout(900)
 def test_two_stages_make_chinese_speech(relay, speech):
-    stages = {"listen": {"options": {"max_new_tokens": 12}}}
+    stages = {"listen": {"options": {"max_new_tokens": 12}, "load_timeout_s": 600}}
     with relay("es-zh-direct", stages, listen="whisper") as pipeline:
         events = list(pipeline.stream(speech))
 

@@ -17,6 +17,8 @@ from modules.whisper import Whisper, WhisperTorchOptions
 from modules.whisper_ct2 import WhisperCT2, WhisperCT2Options
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.timeout(900)  # a conversion imports torch in a process of its own
+
 MODELS = {"listen": "openai/whisper-large", "translate": "Helsinki-NLP/opus-mt-en-zh"}
 
 

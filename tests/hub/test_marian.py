@@ -15,6 +15,8 @@ from modules.module import Compute
 from modules.payloads import Text
 from modules.weights.converted import convert
 
+pytestmark = pytest.mark.timeout(900)  # a conversion imports torch in a process of its own
+
 SENTENCES = ["Good morning, what time does the train open?", "It rains in the north.", "The pharmacy leaves."]
 TEXTS = [Text(f"{SENTENCES[0]} {SENTENCES[2]}", "en", 0.0, 4.0), Text(SENTENCES[1], "en-GB"), Text(SENTENCES[2], "en")]
 TAG = ">>cmn_Hans<<"
