@@ -1,12 +1,12 @@
 """What runs each stage, side by side: every backend that runs here, by itself, on the same inputs.
 
-    .venv-hub/bin/python -m benchmarks.backends [--stages listen translate speak] [--whisper DIR] [--inputs 4]
+    .venv-hub/bin/python -m benchmarks.backends [--stages listen translate speak] [--inputs 4] [--json FILE]
 
 A backend is started alone in a relay of one stage, one replica of --threads threads: seconds from its start until it is
 warm, memory once it has answered, and the service time of each input. The rows marked tiny run a checkpoint of the real
 classes with random weights: their figures are what the libraries cost, and say nothing about the published models.
---whisper is a folder of a Whisper on transformers, to be measured on real weights. Prints a table; --json writes every
-figure.
+Whisper runs on transformers on the real weights of the offline relay too (benchmarks/whisper_checkpoint.py). Prints a
+table; --json writes every figure.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.environment import ROOT, environment
+from benchmarks.whisper_checkpoint import save_for_transformers
 from errors import RelevoError
 from modules.audio_file import read_audio
 from modules.payloads import Payload, Text
+from modules.weights import locate
 from modules.weights.converted import convert
 from pipeline import Pipeline
 from workers.config import PipelineConfig
@@ -41,29 +43,41 @@ ENGLISH = (
 )
 CHINESE = ("药店几点开门？", "火车十分钟后开。", "北方正在下雨。", "我弟弟在医院工作，每天都很忙。")
 CONVERTED = "ct2:"
+WHISPER = "whisper-base-ct2"
 
 
 @dataclass(frozen=True)
 class Backend:
-    """A module on a model. ``tiny`` is a family of tests/hub/checkpoints, behind ct2: if it is to be converted."""
+    """A module on a model, with options that are in its name where it has several rows.
+
+    ``tiny`` is a family of tests/hub/checkpoints, behind ct2: if it is to be converted.
+    """
 
     stage: str
     module: str
     model: str = ""
     tiny: str = ""
     options: dict[str, Any] = field(default_factory=dict)
+    remark: str = ""
+
+    @property
+    def title(self) -> str:
+        """The model as the table names it."""
+        return (self.model or f"tiny {self.tiny}") + (f", {self.remark}" if self.remark else "")
 
 
 BACKENDS = (
-    Backend("listen", "whisper-ct2", "whisper-base-ct2"),
-    Backend("listen", "whisper-ct2", tiny="ct2:whisper"),
+    Backend("listen", "whisper-ct2", WHISPER, remark="fitted window"),
+    Backend("listen", "whisper-ct2", WHISPER, options={"window": "full"}, remark="30 s"),
+    Backend("listen", "whisper", WHISPER, remark="as a checkpoint of transformers"),
+    Backend("listen", "whisper-ct2", tiny="ct2:whisper", options={"max_tokens": 24}),  # it has places for 64
     Backend("listen", "whisper", tiny="whisper"),
     Backend("translate", "qwen-ct2", "qwen2.5-coder-0.5b-ct2"),
     Backend("translate", "marian-ct2", tiny="ct2:marian"),
     Backend("translate", "marian", tiny="marian"),
     Backend("speak", "kokoro", "kokoro-82m-onnx"),
     Backend("speak", "espnet-tts", tiny="espnet", options={"maxlenratio": 2.0}),  # random weights never stop
-    Backend("speak", "bark", tiny="bark", options={"semantic_max_new_tokens": 12}),
+    Backend("speak", "bark", tiny="bark", options={"language": "zh", "semantic_max_new_tokens": 12}),
 )
 
 
@@ -82,7 +96,9 @@ class Row:
 
 
 def folder_of(backend: Backend, scratch: Path) -> str:
-    """The model of a backend, made in ``scratch`` if it is a tiny one."""
+    """The model of a backend, made in ``scratch`` if it is a tiny one, or real weights in another form."""
+    if backend.module == "whisper" and backend.model == WHISPER:
+        return str(save_for_transformers(locate(WHISPER), scratch / WHISPER))
     if not backend.tiny:
         return backend.model
     family = backend.tiny.removeprefix(CONVERTED)
@@ -94,7 +110,7 @@ def folder_of(backend: Backend, scratch: Path) -> str:
 
 def measure(backend: Backend, scratch: Path, inputs: list[Payload], threads: int) -> Row:
     """Runs one backend on the inputs, one after the other."""
-    what = (backend.stage, backend.module, backend.model or f"tiny {backend.tiny}", bool(backend.tiny))
+    what = (backend.stage, backend.module, backend.title, bool(backend.tiny))
     try:
         stage = {
             "module": backend.module,
@@ -133,7 +149,6 @@ def main() -> None:
     """Measures the backends and prints them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stages", nargs="+", choices=("listen", "translate", "speak"), metavar="NAME")
-    parser.add_argument("--whisper", type=Path, metavar="DIR", help="real weights for the module whisper")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="of each backend (default: 1)")
     parser.add_argument(
         "--inputs", type=int, default=4, metavar="N", help="inputs of each backend, at most 4 (default)"
@@ -147,9 +162,6 @@ def main() -> None:
         "speak": [Text(line, "zh") for line in CHINESE],
     }
     backends = [each for each in BACKENDS if each.stage in (arguments.stages or inputs)]
-    if arguments.whisper:
-        real = Backend("listen", "whisper", str(arguments.whisper.absolute()))
-        backends = [real if each.tiny == "whisper" else each for each in backends]
     console = Console(stderr=True)
     with tempfile.TemporaryDirectory(prefix="relevo-backends-") as scratch:
         rows = [

@@ -15,6 +15,8 @@ from modules.module import Compute
 from modules.payloads import Text
 from modules.weights.converted import convert
 
+pytestmark = pytest.mark.timeout(900)  # a conversion imports torch in a process of its own
+
 SENTENCES = ["Good morning, what time does the train open?", "It rains in the north.", "The pharmacy leaves."]
 TEXTS = [Text(f"{SENTENCES[0]} {SENTENCES[2]}", "en", 0.0, 4.0), Text(SENTENCES[1], "en-GB"), Text(SENTENCES[2], "en")]
 TAG = ">>cmn_Hans<<"
@@ -39,11 +41,6 @@ def usual(translator) -> Marian:
 
 
 @pytest.fixture(scope="module")
-def converted(checkpoint, tmp_path_factory) -> Path:
-    return convert("./marian", checkpoint("marian"), tmp_path_factory.mktemp("converted"), "float32")
-
-
-@pytest.fixture(scope="module")
 def tagged(checkpoint, tmp_path_factory) -> Path:
     """The tiny Marian with one of its unused pieces as the tag of a target language."""
     folder = tmp_path_factory.mktemp("tagged") / "marian"
@@ -52,6 +49,11 @@ def tagged(checkpoint, tmp_path_factory) -> Path:
     vocabulary[TAG] = vocabulary.pop("G")
     (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), "utf-8")
     return folder
+
+
+@pytest.fixture(scope="module")
+def converted(tagged, tmp_path_factory) -> Path:
+    return convert("./tagged", tagged, tmp_path_factory.mktemp("converted"), "float32")
 
 
 def said(module: Marian | MarianCT2, *texts: Text) -> list[str]:
@@ -109,23 +111,22 @@ def test_what_cannot_be_used_is_refused_with_the_reason(translator, checkpoint, 
         Marian(None, MarianTorchOptions(), Compute())
 
 
-def test_the_converted_model_translates_the_same_without_torch(translator, converted):
+def test_the_converted_model_translates_the_same_without_torch(translator, tagged, converted):
     options = MarianCT2Options(beam_size=1, max_tokens=12, compute_type="float32")
     module = MarianCT2(converted, options, Compute())
     module.warm_up()
 
     assert list(module.process(TEXTS))
-    assert said(module, *TEXTS) == said(translator(num_beams=1), *TEXTS)
+    assert said(module, *TEXTS) == said(translator(tagged, num_beams=1), *TEXTS)
     beams = MarianCT2(converted, options.model_copy(update={"beam_size": 4}), Compute())
     assert said(beams, *TEXTS) != said(module, *TEXTS)
     ((_, short),) = MarianCT2(converted, options.model_copy(update={"max_tokens": 4}), Compute()).process(TEXTS[1:2])
     assert [note.kind for note in short.notes] == ["truncated"]
 
 
-def test_a_tag_survives_the_conversion(tagged, tmp_path):
-    folder = convert("./tagged", tagged, tmp_path, "float32")
+def test_a_tag_survives_the_conversion(converted):
     plain, told = (
-        MarianCT2(folder, MarianCT2Options(beam_size=1, max_tokens=12, target_tag=tag), Compute())
+        MarianCT2(converted, MarianCT2Options(beam_size=1, max_tokens=12, target_tag=tag), Compute())
         for tag in (None, TAG)
     )
 

@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.whisper_checkpoint import save_for_transformers
 from errors import ConfigError, InputError, WeightsError
 from modules.module import Compute
 from modules.payloads import Audio, Note, Text
 from modules.waveform import SPEECH_RATE
+from modules.weights import locate
 from modules.whisper import Whisper, WhisperTorchOptions
+from modules.whisper_ct2 import WhisperCT2, WhisperCT2Options
 
 Listener = Callable[..., Whisper]
 
@@ -134,3 +137,13 @@ def test_what_cannot_be_used_is_refused_with_the_reason(listener, checkpoint, tm
         listener(model=tmp_path)
     with pytest.raises(ConfigError, match="names no model"):
         Whisper(None, WhisperTorchOptions(), Compute())
+
+
+@pytest.mark.weights
+def test_on_real_weights_it_reads_what_the_converted_one_reads(listener, speech, tmp_path):
+    source = locate("whisper-base-ct2")
+    ct2 = WhisperCT2(source, WhisperCT2Options(window="full", compute_type="float32"), Compute())
+    whisper = listener(save_for_transformers(source, tmp_path / "whisper"), max_new_tokens=220)
+
+    assert list(whisper.process([speech])) == list(ct2.process([speech]))
+    assert "pharmacy" in " ".join(read(whisper, speech)).lower()
