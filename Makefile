@@ -31,7 +31,7 @@ test-offline: $(VENV)/.dev weights ## … those that need no torch
 	$(RUN) -m pytest -n 2
 
 test-hub: hub env-s2t2 weights ## … those of the hub models
-	$(HUB)/bin/python -m pytest -n 2 --dist loadfile tests/hub
+	$(HUB)/bin/python -m pytest -n 2 --dist worksteal tests/hub
 
 lint: $(VENV)/.dev ## style and types
 	$(VENV)/bin/ruff check .

@@ -5,6 +5,8 @@ prints what each of them costs:
 
 - typeguard rewrites every function of ESPnet, so that it checks the types of its arguments at each call.
 - g2p_en, the reader of English, brings NLTK, scikit-learn and pandas, and tries to download NLTK's data.
+
+What is left runs beside the loads of the other stages: replicas are started together.
 """
 
 from __future__ import annotations

@@ -10,24 +10,24 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 from pydantic import Field
 
 from errors import ConfigError, InputError
-from modules.module import Compute, Module, Options, named
+from modules.listening import Segment, SegmentOptions, listen
+from modules.module import Compute, Module, named
 from modules.payloads import Audio, Note, Payload, Samples, Text
-from modules.speech_segments import Span, cut, speech_spans
+from modules.speech_segments import speech_spans
 from modules.torch_runtime import Dtype, TorchRuntime
-from modules.waveform import SPEECH_RATE, check, resample
+from modules.waveform import SPEECH_RATE
 
 _LANGUAGE_TOKEN = re.compile(r"([a-z]{2,3})_[A-Z]{2}")
 _SPEECH2TEXT2 = "speech_to_text_2"
 
 
-class SpeechEncoderDecoderOptions(Options):
+class SpeechEncoderDecoderOptions(SegmentOptions):
     """Options of SpeechEncoderDecoder; those without a remark are generation options of transformers."""
 
     language: str = Field("en", pattern="^[a-z]{2,3}$", description="language spoken, ISO 639")
@@ -43,8 +43,6 @@ class SpeechEncoderDecoderOptions(Options):
     length_penalty: float = Field(1.0, ge=-5, le=5, description="above 0 favours longer texts; for more than one beam")
     no_repeat_ngram_size: int = Field(0, ge=0, le=20, description="no run of so many tokens comes twice; 0 allows all")
     max_new_tokens: int = Field(200, ge=1, le=1000, description="longest text of a segment, in tokens")
-    vad: bool = Field(True, description="look for speech first; without it, silence is read too")
-    segment_s: float = Field(20.0, ge=3, le=60, description="longest piece that speech is cut into, in seconds")
     dtype: Dtype = Field("auto", description="arithmetic of the model")
 
 
@@ -94,36 +92,20 @@ class SpeechEncoderDecoder(Module):
         self._read([silence], max_new_tokens=4)
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """Yields Text in ``target_language``, at its place on the request's time line.
+        """Yields Text in ``target_language``, at its place on the time line; see ``modules.listening.listen``.
 
-        An InputError stands for audio that is too short, not finite or not scaled to [-1, 1]. A Text is noted
-        ``truncated`` when it stopped at ``max_new_tokens``.
+        A Text is noted ``truncated`` when it stopped at ``max_new_tokens``.
 
         Raises:
             ModelError: the model failed.
         """
-        clips: list[tuple[int, Audio, Samples]] = []
-        for position, audio in enumerate(batch):
-            try:
-                if not isinstance(audio, Audio):
-                    raise InputError(f"speech_encoder_decoder listens to audio, not to {type(audio).__name__}")
-                check(audio)
-            except InputError as error:
-                yield position, error
-                continue
-            clips.append((position, audio, resample(audio, SPEECH_RATE)))
-        for nth in zip_longest(*(self._segments(samples) for _, _, samples in clips)):
-            present = [(clip, segment) for clip, segment in zip(clips, nth, strict=True) if segment is not None]
-            read = self._read([samples[s.start : s.end] for (_, _, samples), s in present])
-            for ((position, audio, _), segment), (text, notes) in zip(present, read, strict=True):
-                if any(map(str.isalnum, text)):
-                    start_s = audio.start_s + segment.start / SPEECH_RATE
-                    end_s = audio.start_s + segment.end / SPEECH_RATE
-                    yield position, Text(text, self._options.target_language, start_s, end_s, audio.notes + notes)
+        return listen(batch, self._options, self._texts, together=True)
 
-    def _segments(self, samples: Samples) -> list[Span]:
-        spans = speech_spans(samples) if self._options.vad else [Span(0, len(samples))]
-        return cut(samples, spans, self._options.segment_s)
+    def _texts(self, segments: list[Segment]) -> Iterator[Text | None]:
+        language = self._options.target_language
+        for segment, (text, notes) in zip(segments, self._read([each.samples for each in segments]), strict=True):
+            spoken = any(map(str.isalnum, text))
+            yield Text(text, language, segment.start_s, segment.end_s, segment.notes + notes) if spoken else None
 
     def _read(self, speech: list[Samples], **generation: int) -> list[tuple[str, tuple[Note, ...]]]:
         inputs = self._features(speech, sampling_rate=SPEECH_RATE, padding=True, return_tensors="pt").to(

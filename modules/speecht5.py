@@ -56,8 +56,9 @@ class SpeechT5(Module):
 
     The spectrograms of the n-th sentences of a batch are made together; the vocoder runs on each alone, at its own
     length. The model drops units at random while it speaks; every call starts from the seed, so that a sentence sounds
-    the same alone and in a batch. Characters that the tokenizer does not know are noted ``unspoken``, a sentence that
-    reached ``maxlenratio`` ``truncated``.
+    the same alone and in a batch, unless it reaches a limit of length: they count the tokens of the longest sentence.
+    Characters that the tokenizer does not know are noted ``unspoken``, a sentence that reached ``maxlenratio``
+    ``truncated``.
 
     ``model`` is a folder of a SpeechT5ForTextToSpeech and its tokenizer, such as microsoft/speecht5_tts.
     """

@@ -50,6 +50,8 @@ def save(folder: Path) -> None:
     for network in (model.semantic, model.coarse_acoustics):  # so far from zero that another text sounds different
         for weight in [*network.layers.parameters(), *network.lm_head.parameters()]:
             weight.data.mul_(20 if weight.dim() > 1 else 1)
+    for layer in model.codec_model.quantizer.layers:  # untrained they are zeros, and every code sounds the same
+        layer.codebook.embed.normal_()
     generation = settings.BarkGenerationConfig(
         semantic_config=settings.BarkSemanticGenerationConfig(max_input_semantic_length=256).to_dict(),
         coarse_acoustics_config=settings.BarkCoarseGenerationConfig().to_dict(),

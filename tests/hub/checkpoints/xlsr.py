@@ -36,6 +36,8 @@ def save(folder: Path) -> None:
     joined = SpeechEncoderDecoderModel(encoder=encoder(add_adapter=True, output_hidden_size=32), decoder=decoder)
     for config in (joined.config, joined.generation_config):
         config.decoder_start_token_id, config.pad_token_id, config.eos_token_id = 2, 1, 2
+    written = {2, *tokenizer.convert_tokens_to_ids([f"▁{word}" for word in WORDS])}
+    joined.generation_config.bad_words_ids = [[i] for i in range(len(tokenizer)) if i not in written]
     joined.save_pretrained(folder)
 
 
