@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 def check(result: Result, stages: list[str], rate: int) -> None:
     assert result.outcome == "ok", result.error
-    assert [span.stage for span in result.spans][: len(stages)] == stages
+    assert {span.stage for span in result.spans} == set(stages)  # a text is spoken while the next is translated
     assert result.texts.keys() == set(stages[:-1])
     assert all(result.texts.values())
     assert result.audio is not None
