@@ -14,7 +14,7 @@ import pytest
 
 from errors import ConfigError, StageFailed
 from pipeline import Pipeline
-from tests.conftest import clip
+from tests.conftest import clip, until
 from workers.dead_letters import list_letters
 
 ROOT = Path(__file__).parents[1]
@@ -105,16 +105,6 @@ def replicas_of(pipeline, stage):
     return [replica for replica in pipeline.replicas() if replica.stage == stage]
 
 
-def wait_until(pipeline, condition):
-    """Waits, by asking the relay, until its replicas satisfy the condition."""
-    changed = threading.Event()
-    for _ in range(WAIT_S * 10):
-        if condition():
-            return
-        changed.wait(0.1)
-    raise AssertionError(f"never came true; the replicas are {pipeline.replicas()}")
-
-
 def test_the_ratio_changes_under_load_and_no_request_is_harmed(fake_config):
     with Pipeline.from_config(fake_config({"speak": {"threads": 1}})) as pipeline:
         before = replicas_of(pipeline, "speak")[0].name
@@ -123,13 +113,13 @@ def test_the_ratio_changes_under_load_and_no_request_is_harmed(fake_config):
             for number in range(300):
                 if number == 100:
                     pipeline.scale("speak", 3)
-                    wait_until(pipeline, lambda: len(replicas_of(pipeline, "speak")) == 3)
+                    until(lambda: len(replicas_of(pipeline, "speak")) == 3)
                 if number == 200:
                     pipeline.scale("speak", 1)
                 yield clip(number / 1000)
 
         results = list(pipeline.map(payloads()))
-        wait_until(pipeline, lambda: [replica.name for replica in replicas_of(pipeline, "speak")] == [before])
+        until(lambda: [replica.name for replica in replicas_of(pipeline, "speak")] == [before])
     assert [result.texts["listen"] for result in results] == [f"en{number}.0" for number in range(300)]
     assert {result.outcome for result in results} == {"ok"}
     assert {span.attempt for result in results for span in result.spans} == {1}
@@ -139,8 +129,7 @@ def test_scaling_shares_the_cores_anew_and_replaces_replicas_with_another_budget
     with Pipeline.from_config(fake_config()) as pipeline:
         before = replicas_of(pipeline, "speak")[0].name
         pipeline.scale("speak", 2)
-        wait_until(
-            pipeline,
+        until(
             lambda: (
                 len(replicas_of(pipeline, "speak")) == 2
                 and all(r.state == "ready" and r.name != before for r in replicas_of(pipeline, "speak"))
