@@ -357,6 +357,38 @@ def test_a_stage_given_up_fails_what_needs_it_and_turns_the_rest_away(relay):
     assert "no memory" in relay.outcome("b").reason
 
 
+def test_a_closing_relay_finishes_what_it_accepted_and_turns_the_rest_away(relay):
+    relay.submit("accepted")
+    relay.scheduler.close()
+    relay.submit("late")
+    assert relay.outcome("late").outcome == "rejected"
+    assert "closing" in relay.outcome("late").reason
+    relay.work_off(ALL)
+    assert relay.outcome("accepted").outcome == "ok"
+
+
+def test_what_is_left_when_a_drain_has_lasted_long_enough_is_cancelled(relay):
+    relay.submit("runs")
+    relay.submit("waits")
+    relay.scheduler.end_all("the relay was closed")
+    assert {relay.outcome(request).outcome for request in ("runs", "waits")} == {"cancelled"}
+    assert relay.scheduler.open_requests == 0
+
+
+def test_a_queue_full_by_cost_holds_back_and_rejects_as_one_full_by_items():
+    relay = Relay(queue_cost=15.0)  # two texts of 10, or 15 s of audio
+    relay.join("listen-0")
+    for number in range(3):
+        relay.submit(f"{number}")
+    for _ in range(2):
+        relay.output("listen-0")
+        relay.done("listen-0")
+    assert relay.in_hand("listen-0") is None  # the third waits: nobody translates, and 20 wait already
+    relay.scheduler.submit(b"c", wire.Submit("long", wire.Meta("audio", 60.0)), b"", relay.now)
+    relay.submit("late")
+    assert relay.outcome("late").outcome == "rejected"
+
+
 def test_a_retired_replica_finishes_what_it_has_and_gets_no_more(relay):
     relay.submit("a")
     relay.submit("b")
