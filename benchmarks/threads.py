@@ -119,7 +119,7 @@ def main() -> None:
 def _table(cells: list[Cell], cores: int, inputs: int) -> Table:
     table = Table(title=f"each stage alone on {cores} cores, {inputs} inputs a cell")
     for column in ("stage", "replicas", "threads", "inputs/s", "of the first", "p50 s", "p95 s", "CPU s/input"):
-        table.add_column(column, justify="left" if column == "stage" else "right")
+        table.add_column(column, justify="left" if column == "stage" else "right", no_wrap=True)
     for cell in cells:
         first = next(other for other in cells if other.stage == cell.stage)
         table.add_row(

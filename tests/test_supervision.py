@@ -15,6 +15,7 @@ import pytest
 from errors import ConfigError, StageFailed
 from pipeline import Pipeline
 from tests.conftest import clip, until
+from workers.client import Client
 from workers.dead_letters import list_letters
 
 ROOT = Path(__file__).parents[1]
@@ -40,7 +41,10 @@ def test_a_killed_replica_loses_nothing_and_repeats_nothing(fake_config, tmp_pat
 
 def test_a_request_that_kills_every_replica_becomes_a_dead_letter_and_the_relay_goes_on(fake_config):
     with Pipeline.from_config(fake_config(speak={"kill_on": "en7."}), ratio="1:1:4") as pipeline:
+        before = {replica.pid for replica in replicas_of(pipeline, "speak")}
         results = list(pipeline.map([clip(0.006), clip(0.007), clip(0.008)]))
+        survivors = before & {replica.pid for replica in replicas_of(pipeline, "speak")}
+        assert len(survivors) == 1  # of four: it took max_attempts with it, and no more
     assert [result.outcome for result in results] == ["ok", "dead_letter", "ok"]
     assert "died 3 times" in results[1].error
     assert "SIGKILL" in results[1].error
@@ -161,6 +165,40 @@ def test_a_replica_that_outgrows_its_memory_is_replaced_between_jobs(fake_config
         assert {result.outcome for result in results} == {"ok"}
         assert {span.attempt for result in results for span in result.spans} == {1}
         assert pipeline.submit(clip()).result(WAIT_S).outcome == "ok"
+
+
+def test_a_drain_lets_what_was_accepted_finish(fake_config, tmp_path):
+    gate = tmp_path / "gate"
+    gate.touch()
+    pipeline = Pipeline.from_config(fake_config(speak={"gate": str(gate)}))
+    pipeline.start()
+    begun = threading.Event()
+    future = pipeline.submit(clip(), on_event=lambda event: begun.set() if event.stage == "speak" else None)
+    assert begun.wait(WAIT_S)
+    stopping = threading.Thread(target=pipeline.stop)
+    stopping.start()
+    with Client(pipeline.address) as late:
+        wait_until(pipeline, lambda: late.submit(clip()).result(WAIT_S).error == "the relay is closing")
+        gate.unlink()
+        stopping.join(WAIT_S)
+    assert future.result(WAIT_S).outcome == "ok"
+
+
+def test_a_drain_ends_at_its_bound_whatever_still_runs(fake_config, tmp_path):
+    gate = tmp_path / "gate"
+    gate.touch()
+    pipeline = Pipeline.from_config(fake_config(speak={"gate": str(gate)}))
+    pipeline.start()
+    pids = [replica.pid for replica in pipeline.replicas()]
+    begun = threading.Event()
+    with Client(pipeline.address) as client:
+        future = client.submit(clip(), on_event=lambda event: begun.set() if event.stage == "speak" else None)
+        assert begun.wait(WAIT_S)
+        pipeline.stop(drain_s=0.2)
+        result = future.result(WAIT_S)
+    assert result.outcome == "cancelled"
+    assert "closed before it was finished" in result.error
+    assert not any(psutil.pid_exists(pid) for pid in pids)
 
 
 def relevo(*arguments):

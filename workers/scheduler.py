@@ -147,7 +147,12 @@ class Scheduler:
             if job is None:
                 continue  # of a lease that this replica lost
             stage.replicas.finish(message.replica, job, now)
-            if job.id in job.request.jobs:
+            if job.id not in job.request.jobs:
+                continue
+            if ended.outputs > job.forwarded:
+                cause = f"{ended.outputs - job.forwarded} of {ended.outputs} did not arrive"
+                self._take_back(job, "lost its outputs", cause, "", now)
+            else:
                 self._job_ended(job, ended, share_s, len(message.jobs), now)
         stage.replicas.credit(message.replica)
         self._hand_out(now)
@@ -195,16 +200,10 @@ class Scheduler:
         for job in reversed(stage.replicas.leave(replica_id, now)):
             if job.id not in job.request.jobs:
                 continue
-            if died and job.attempt >= self._max_attempts:
-                name = stage.plan.name
-                reason = f"{name} died {job.attempt} times under this request, the last time: {cause}"
-                self._outbox.dead_letter(job, name, reason, last_words)
-                self._end(job.request, "dead_letter", reason, now)
-                continue
-            job.attempt += died
-            job.replica = None
-            job.queued_at = now
-            stage.queue.push_front(job)
+            if died:
+                self._take_back(job, "died", cause, last_words, now)
+            else:
+                self._put_back(job, now)
         self._hand_out(now)
 
     def retire(self, replica_id: str) -> None:
@@ -314,6 +313,22 @@ class Scheduler:
             reason = f"the queue of {entry.plan.name} is full ({len(entry.queue)} waiting)"
             return "rejected", reason, max(SHORTEST_WAIT_S, self.expected_wait_s())
         return None
+
+    def _take_back(self, job: Job, verb: str, cause: str, last_words: str, now: float) -> None:
+        """A job was tried in vain: once more, or it is a dead letter."""
+        if job.attempt < self._max_attempts:
+            job.attempt += 1
+            self._put_back(job, now)
+            return
+        name = self._stages[job.stage].plan.name
+        reason = f"{name} {verb} {job.attempt} times under this request, the last time: {cause}"
+        self._outbox.dead_letter(job, name, reason, last_words)
+        self._end(job.request, "dead_letter", reason, now)
+
+    def _put_back(self, job: Job, now: float) -> None:
+        job.replica = None
+        job.queued_at = now
+        self._stages[job.stage].queue.push_front(job)
 
     def _enqueue(self, job: Job) -> None:
         job.request.jobs[job.id] = job

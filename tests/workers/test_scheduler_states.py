@@ -49,7 +49,7 @@ class Wanted:
     deadline_at: float
     priority: wire.Priority
     patient: bool
-    cancelled: bool = False
+    follows: bool
 
 
 @dataclass
@@ -78,7 +78,8 @@ class AnyOrder(RuleBasedStateMachine):
         self.outcomes: dict[str, str] = {}
         self.events: dict[str, dict[tuple[str, wire.Path], str]] = defaultdict(dict)
         self.letters: list[str] = []
-        self.travelling: list[tuple[wire.ToClient, tuple[Any, ...]]] = []  # from the broker to the clients
+        self.client = b"client-0"  # another one after each connection that breaks
+        self.travelling: list[tuple[wire.ToClient, tuple[Any, ...]]] = []  # from the broker to the client
         self.replicas: dict[str, Played] = {}
         self.begin_broker()
 
@@ -95,7 +96,8 @@ class AnyOrder(RuleBasedStateMachine):
     # the outbox
 
     def to_client(self, client: bytes, message: wire.ToClient, *frames: Any) -> None:
-        self.travelling.append((message, frames))
+        if client == self.client:
+            self.travelling.append((message, frames))
 
     def to_replica(self, name: str, message: wire.ToReplica, *frames: Any) -> None:
         replica = self.replicas.get(name)
@@ -116,22 +118,22 @@ class AnyOrder(RuleBasedStateMachine):
 
     # clients
 
-    @rule(deadline_s=st.none() | st.floats(0.5, 5), batch=st.booleans(), patient=st.booleans())
-    def submit(self, deadline_s: float | None, batch: bool, patient: bool) -> None:
+    @rule(deadline_s=st.none() | st.floats(0.5, 5), batch=st.booleans(), patient=st.booleans(), follows=st.booleans())
+    def submit(self, deadline_s: float | None, batch: bool, patient: bool, follows: bool) -> None:
         deadline_at = math.inf if deadline_s is None else self.now + deadline_s
-        self.send_new(deadline_at, "batch" if batch else "interactive", patient)
+        self.send_new(Wanted(deadline_at, "batch" if batch else "interactive", patient, follows))
 
-    def send_new(self, deadline_at: float, priority: wire.Priority, patient: bool) -> None:
+    def send_new(self, wanted: Wanted) -> None:
         request = f"r{next(self.names)}"
-        self.wanted[request] = Wanted(deadline_at, priority, patient)
+        self.wanted[request] = wanted
         self.send(request)
 
     def send(self, request: str) -> None:
         wanted = self.wanted[request]
         deadline_s = None if wanted.deadline_at == math.inf else wanted.deadline_at - self.now
-        message = wire.Submit(request, wire.Meta("audio", 3.0), deadline_s, wanted.priority)
+        message = wire.Submit(request, wire.Meta("audio", 3.0), deadline_s, wanted.priority, wanted.follows)
         before = self.scheduler.stage_infos({})[0].queued
-        self.scheduler.submit(b"client", message, request, self.now)
+        self.scheduler.submit(self.client, message, request, self.now)
         assert self.scheduler.stage_infos({})[0].queued <= max(before, QUEUE_ITEMS), "more than there is room for"
 
     @rule()
@@ -140,12 +142,31 @@ class AnyOrder(RuleBasedStateMachine):
             self.arrive(message, frames)
         self.travelling.clear()
 
+    @rule(data=st.data())
+    def the_connection_breaks(self, data: Any) -> None:
+        """Part of what was sent to it arrives. The broker knows the client by a new name, under which it asks again."""
+        self.part_arrives(data)
+        self.client = f"client-{next(self.names)}".encode()
+        self.send_everything()
+
+    def part_arrives(self, data: Any) -> None:
+        arrived = data.draw(st.integers(0, len(self.travelling)))
+        for message, frames in self.travelling[:arrived]:
+            self.arrive(message, frames)
+        self.travelling.clear()
+
+    def send_everything(self) -> None:
+        self.refused.clear()
+        for request in list(self.wanted):
+            self.send(request)
+
     def arrive(self, message: wire.ToClient, frames: tuple[Any, ...]) -> None:
         assert message.request in self.wanted, "word of a request that has ended"
         if isinstance(message, wire.Event):
             said = self.events[message.request].setdefault((message.stage, message.path), frames[0])
             assert said == frames[0]
         elif isinstance(message, wire.Outcome):
+            assert message.request not in self.refused
             if message.outcome == "rejected" and self.wanted[message.request].patient and message.retry_after_s:
                 self.refused.add(message.request)
                 return
@@ -171,7 +192,7 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: self.wanted)
     @rule(data=st.data())
     def cancel(self, data: Any) -> None:
-        self.scheduler.cancel(b"client", data.draw(st.sampled_from(sorted(self.wanted))), self.now)
+        self.scheduler.cancel(self.client, data.draw(st.sampled_from(sorted(self.wanted))), self.now)
 
     @precondition(lambda self: self.wanted)
     @rule(data=st.data())
@@ -222,6 +243,14 @@ class AnyOrder(RuleBasedStateMachine):
         meta = wire.Meta(YIELDS[STAGES.index(replica.stage)], 5.0)
         self.scheduler.output(wire.Output(name, item.job, item.attempt, index, meta), f"{payload}.{index}", self.now)
         return True
+
+    @precondition(lambda self: self.busy())
+    @rule(data=st.data(), place=st.integers(0, 1))
+    def an_output_is_lost_on_its_way(self, data: Any, place: int) -> None:
+        _, replica = self.named(data, self.busy())
+        place %= len(replica.payloads)
+        if replica.sent[place] < outputs_of(replica.payloads[place]):
+            replica.sent[place] += 1
 
     @precondition(lambda self: self.busy())
     @rule(data=st.data(), end=st.sampled_from(["", "", "", "error", "expired"]))
@@ -312,18 +341,13 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(data=st.data())
     def kill_the_broker(self, data: Any) -> None:
         """Part of what it sent arrives. Replicas compute on, and what some of them then say is lost with it."""
-        arrived = data.draw(st.integers(0, len(self.travelling)))
-        for message, frames in self.travelling[:arrived]:
-            self.arrive(message, frames)
-        self.travelling.clear()
+        self.part_arrives(data)
         for replica in self.replicas.values():
             replica.known = replica.leased = False
             if replica.work is not None and data.draw(st.booleans()):
                 replica.work = None
         self.begin_broker()
-        self.refused.clear()
-        for request in list(self.wanted):
-            self.send(request)
+        self.send_everything()
 
     @precondition(lambda self: not self.down)
     @rule(stage=st.sampled_from(STAGES), sure=st.integers(0, 4))
@@ -389,7 +413,7 @@ class AnyOrder(RuleBasedStateMachine):
             return
         idle = [r for r in self.replicas.values() if r.stage == "listen" and r.known and not r.draining]
         for _ in idle:
-            self.send_new(math.inf, "interactive", patient=False)
+            self.send_new(Wanted(math.inf, "interactive", patient=False, follows=False))
         handed = [len(replica.payloads) for replica in idle if replica.work]
         assert handed == [1] * min(len(idle), QUEUE_ITEMS)
 
