@@ -64,7 +64,7 @@ def test_a_relay_of_our_own_is_loaded_and_reported(fake_config, clip, tmp_path):
         "--requests", "30", "--warm-up", "5", "--slo", "p95=60s", "--samples", "samples.parquet", "--output", folder,
     )  # fmt: skip
     record = check_run(folder, done, 30, 5)
-    assert record.ratio == "1:1:2"
+    assert record.title == "fake at 1:1:2"
     assert record.config["ratio"] == "1:1:2"
     assert record.ready_s > 0
     assert record.levels[0].objectives["p95=60s"].held

@@ -17,7 +17,7 @@ from benchmarks.load.report.canvas import save, shades, styled
 from benchmarks.load.report.templates import packages_text, render
 from benchmarks.load.run import Run
 from benchmarks.load.samples import Sample, measured
-from benchmarks.load.words import load_text, number_text, remarks
+from benchmarks.load.words import number_text, remarks
 from errors import ConfigError
 
 PAGE = "report.html"
@@ -85,7 +85,7 @@ def _cards(run: Run, chosen: LevelFigures) -> list[Card]:
     if run.peak is not None:
         held = "none" if run.peak.held is None else f"{number_text(run.peak.held)}/s"
         cards.append(Card(f"highest rate that held {', '.join(run.objectives)}", held))
-    cards.append(Card(f"achieved at {load_text(chosen)}", f"{number_text(chosen.achieved_rps)}/s"))
+    cards.append(Card(f"achieved at {chosen.name}", f"{number_text(chosen.achieved_rps)}/s"))
     for name, figure in chosen.latency_s.items():
         if name in ("p50", "p95"):
             cards.append(Card(f"latency {name} (n = {figure.n})", f"{number_text(figure.value)} s"))
@@ -104,7 +104,7 @@ def _plots(folder: Path, run: Run, chosen: LevelFigures, trials: Sequence[TrialS
     stages = [stage.name for stage in run.stages]
     objectives = [Objective.parse(text) for text in run.objectives]
     rated = [level for level in run.levels if level.rate]
-    by_load = {load_text(level): samples_of(level, trials) for level in run.levels}
+    by_load = {level.name: samples_of(level, trials) for level in run.levels}
     where_time_goes = waterfall.plot(samples_of(chosen, trials), stages)
     return {
         "rate": save(latency_rate.plot(rated, objectives, run.peak), folder / "rate.png") if rated else "",
@@ -113,7 +113,7 @@ def _plots(folder: Path, run: Run, chosen: LevelFigures, trials: Sequence[TrialS
         "utilisation": save(utilisation.plot(run.levels, stages), folder / "utilisation.png"),
         "timelines": [
             {
-                "name": f"Trial {one.trial.number + 1}: {load_text(level)}, {one.trial.requests} requests",
+                "name": f"Trial {one.trial.number + 1}: {level.name}, {one.trial.requests} requests",
                 "open": level is chosen and one.trial.number == chosen.trials[0],
                 "image": save(timeline.plot(one, stages), folder / f"timeline-{one.trial.number + 1}.png"),
             }
