@@ -56,3 +56,8 @@ def number_text(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def seconds_text(seconds: float) -> str:
+    """A time with the unit that suits it."""
+    return f"{number_text(seconds * 1000)} ms" if seconds < 0.1 else f"{number_text(seconds)} s"
