@@ -81,6 +81,11 @@ class LevelFigures:
     stages: dict[str, StageFigures]
 
     @property
+    def name(self) -> str:
+        """What was offered, in words."""
+        return f"{self.arrivals} {self.rate:.4g}/s" if self.rate else self.arrivals
+
+    @property
     def held(self) -> bool:
         """Whether every objective was held."""
         return all(verdict.held for verdict in self.objectives.values())

@@ -70,7 +70,7 @@ class Asked:
     files: list[Path]
     output: Path
     samples: str
-    text: str
+    text: str  # the arrivals in words
 
     def schedule(self, rate: float, seed: int) -> list[Arrival]:
         """The arrivals of one trial; none for a closed loop.
@@ -211,7 +211,7 @@ def asked(parsed: argparse.Namespace) -> Asked:
         files=[file.resolve() for file in files],
         output=parsed.output or ROOT / "reports" / f"load-{datetime.now():%Y%m%d-%H%M%S}",
         samples=parsed.samples,
-        text=parsed.arrivals,
+        text=f"replay:{Path(parsed.arrivals).name}" if isinstance(arrivals, Replay) else parsed.arrivals,
     )
     for rate in made.rates:
         made.schedule(rate, made.seed)
