@@ -220,7 +220,7 @@ class Supervisor:
             replicas=self._address_of("replicas") if listen_replicas == "ipc" else listen_replicas,
             control=self._address_of("control"),
             max_attempts=config.max_attempts,
-            stages=[_stage_plan(stage) for stage in self._stages.values()],
+            stages=[stage_plan(stage) for stage in self._stages.values()],
             specs={stage.name: _spec(stage, config.seed) for stage in self._stages.values()},
             dead_letters=str(Path(config.dead_letters).absolute()),
             keys=config.keys,
@@ -383,7 +383,8 @@ def _slots(stage: StageLayout, first: int) -> list[Slot]:
     return [Slot(stage, first + number, device) for number, device in enumerate(stage.devices)]
 
 
-def _stage_plan(stage: StageLayout) -> StagePlan:
+def stage_plan(stage: StageLayout) -> StagePlan:
+    """What the scheduler needs to know of a stage."""
     config = stage.config
     return StagePlan(
         name=stage.name,

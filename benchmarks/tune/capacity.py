@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -62,7 +63,7 @@ def growth(model: RelayModel, plans: Sequence[StagePlan], start: Setting, machin
 
 def knee(rates: Sequence[float]) -> int:
     """Index of the last step that still added at least KNEE_GAIN."""
-    for index, (now, following) in enumerate(zip(rates, rates[1:], strict=False)):
+    for index, (now, following) in enumerate(itertools.pairwise(rates)):
         if following < now * (1 + KNEE_GAIN):
             return index
     return len(rates) - 1

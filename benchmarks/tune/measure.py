@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 from benchmarks.environment import environment
@@ -27,7 +28,7 @@ def cells_of(max_batch: int, threads: Sequence[int], cores: int) -> list[tuple[i
     return wanted
 
 
-def measure(
+def profile(
     config: PipelineConfig, payloads: list[Payload], threads: Sequence[int], repeats: int, on_cell: OnCell
 ) -> Profile:
     """Profiles every stage on what the payloads become on their way.
@@ -43,11 +44,9 @@ def measure(
     names = list(config.stages)
     on_cell("the whole relay, for the stages' inputs")
     events = list(outputs(_one_of_each(config), payloads))
-    requests = tuple(
-        _piece(payload, (), _by_path(found)) for payload, found in zip(payloads, events, strict=True)
-    )
+    requests = tuple(_piece(payload, (), _by_path(found)) for payload, found in zip(payloads, events, strict=True))
     inputs = {names[0]: list(payloads)}
-    for name, following in zip(names, names[1:], strict=False):
+    for name, following in itertools.pairwise(names):
         inputs[following] = [e.payload for found in events for e in found if e.stage == name and e.payload is not None]
     stages: dict[str, tuple[Cell, ...]] = {}
     for name, stage in config.stages.items():

@@ -57,6 +57,20 @@ class Profile(msgspec.Struct, frozen=True):
         except msgspec.DecodeError as error:
             raise SystemExit(f"{path} is no profile of benchmarks.tune ({error}); measure again") from error
 
+    def joined(self, other: Profile) -> Profile:
+        """Adds the repeats of another profile of the same requests.
+
+        Raises:
+            SystemExit: the stages made other things of the requests.
+        """
+        if self.requests != other.requests:
+            raise SystemExit("the stages answered otherwise the second time, so their times cannot be joined")
+        stages = {
+            name: tuple(_joined(one, two) for one, two in zip(cells, other.stages[name], strict=True))
+            for name, cells in self.stages.items()
+        }
+        return msgspec.structs.replace(self, stages=stages)
+
     def write(self, path: Path) -> None:
         """Writes it as JSON."""
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -70,3 +84,14 @@ def jobs_at(requests: Sequence[Piece], depth: int) -> Iterator[Piece]:
         return
     for piece in requests:
         yield from jobs_at(piece.outputs, depth - 1)
+
+
+def _joined(one: Cell, other: Cell) -> Cell:
+    return msgspec.structs.replace(
+        one,
+        service_s=one.service_s + other.service_s,
+        batches=one.batches + other.batches,
+        wall_s=one.wall_s + other.wall_s,
+        cpu_s=one.cpu_s + other.cpu_s,
+        rss_bytes=max(one.rss_bytes, other.rss_bytes),
+    )

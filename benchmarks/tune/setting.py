@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.tune.fit import RelayModel
+from benchmarks.tune.fit import RelayModel, StageModel
 from workers.config import PipelineConfig
+from workers.plan import make_plan
+from workers.scheduler import StagePlan
+from workers.supervisor import stage_plan
 
 
 @dataclass(frozen=True)
@@ -26,13 +28,30 @@ class Setting:
     replicas: tuple[int, ...]
     threads: tuple[int, ...]
 
+    @classmethod
+    def parse(cls, text: str) -> Setting:
+        """Reads a ratio and the threads of each stage, such as ``1:1:2 1,1,2``.
+
+        Raises:
+            SystemExit: it is not that.
+        """
+        try:
+            ratio, threads = text.split()
+            setting = cls(tuple(map(int, ratio.split(":"))), tuple(map(int, threads.split(","))))
+        except ValueError:
+            raise SystemExit(f"setting {text!r}: write a ratio and threads, such as '1:1:2 1,1,2'") from None
+        if len(setting.replicas) != len(setting.threads) or min(setting.replicas + setting.threads) < 1:
+            raise SystemExit(f"setting {text!r}: write one count of replicas and of threads for each stage, from 1")
+        return setting
+
     @property
     def ratio(self) -> str:
         """As the configuration writes it."""
         return ":".join(map(str, self.replicas))
 
     def __str__(self) -> str:
-        return f"{self.ratio} × {','.join(map(str, self.threads))}"
+        """As `parse` reads it."""
+        return f"{self.ratio} {','.join(map(str, self.threads))}"
 
     def cpu_threads(self, model: RelayModel) -> int:
         """Threads of all replicas that run on CPU cores."""
@@ -67,17 +86,15 @@ class Setting:
         return PipelineConfig(**{**values, "ratio": self.ratio, **changes})
 
 
-def settings(model: RelayModel, machine: Machine, threads: Sequence[int]) -> Iterator[Setting]:
-    """Every setting that fits the machine: replicas × threads of each stage up to the cores, up to two to a GPU."""
-    choices: list[list[tuple[int, int]]] = []
-    for stage in model.stages:
-        if stage.gpu_speed:
-            choices.append([(count, 1) for count in range(1, 2 * machine.gpus + 1)])
-        else:
-            usable = [k for k in dict.fromkeys(threads) if k <= machine.cores]
-            choices.append([(count, k) for k in usable for count in range(1, machine.cores // k + 1)])
-    for chosen in itertools.product(*choices):
-        replicas, counts = zip(*chosen, strict=True)
-        setting = Setting(replicas, counts)
-        if setting.memory_bytes(model) <= machine.memory_bytes:
-            yield setting
+def choices(stage: StageModel, machine: Machine, threads: Sequence[int]) -> list[tuple[int, int]]:
+    """(replicas, threads) that a stage can have: up to the cores together, or up to two replicas to a GPU."""
+    if stage.gpu_speed:
+        return [(count, 1) for count in range(1, 2 * machine.gpus + 1)]
+    usable = [k for k in dict.fromkeys(threads) if k <= machine.cores]
+    return [(count, k) for k in usable for count in range(1, machine.cores // k + 1)]
+
+
+def stage_plans(config: PipelineConfig) -> list[StagePlan]:
+    """The stages' queues and batches as configured, for the scheduler; replicas and threads are a setting's."""
+    one_of_each = PipelineConfig(**{**config.model_dump(), "ratio": None, "allow_oversubscription": True})
+    return [stage_plan(stage) for stage in make_plan(one_of_each).stages]

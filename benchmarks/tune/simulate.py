@@ -11,7 +11,7 @@ import itertools
 import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import simpy
@@ -24,6 +24,7 @@ from workers import wire
 from workers.scheduler import Scheduler, StagePlan
 
 CLIENT = b"client"
+T = TypeVar("T")
 
 
 @dataclass
@@ -228,7 +229,7 @@ def _finished(relay: _Relay, running: list[simpy.Process], ended: list[Ended]) -
     return Simulated(ended, relay.stage_busy_s, relay.cores.busy_s, wall_s)
 
 
-def cycled(requests: Sequence[Piece], count: int) -> list[Piece]:
+def cycled(requests: Sequence[T], count: int) -> list[T]:
     """So many requests, the same ones in turn: what a real run sends."""
     return list(itertools.islice(itertools.cycle(requests), count))
 
