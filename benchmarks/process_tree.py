@@ -1,4 +1,4 @@
-"""CPU seconds and memory of this process and all its descendants, as the system accounts for them."""
+"""CPU seconds and memory of a process and all its descendants, as the system accounts for them."""
 
 from __future__ import annotations
 
@@ -10,19 +10,23 @@ import psutil
 SAMPLE_S = 0.1
 
 
-def cpu_seconds() -> float:
-    """User and system time used so far by this process, its living descendants, and those it has waited for."""
+def cpu_seconds(root: int | None = None) -> float:
+    """User and system time used so far by a process, its living descendants, and those it has waited for.
+
+    Args:
+        root: process id; default: this process.
+    """
     total = 0.0
-    for process in _tree():
+    for process in _tree(root):
         with contextlib.suppress(psutil.NoSuchProcess):
             times = process.cpu_times()
             total += times.user + times.system + times.children_user + times.children_system
     return total
 
 
-def _tree() -> list[psutil.Process]:
-    own = psutil.Process()
-    return [own, *own.children(recursive=True)]
+def _tree(root: int | None = None) -> list[psutil.Process]:
+    first = psutil.Process(root)
+    return [first, *first.children(recursive=True)]
 
 
 class PeakMemory:
