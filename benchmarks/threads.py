@@ -10,9 +10,7 @@ unbudgeted setting of the seed, marked in the table.
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,9 +19,9 @@ from rich.progress import Progress
 from rich.table import Table
 
 from benchmarks.environment import ROOT, environment
+from benchmarks.stage_alone import run_alone, stage_inputs
 from modules.audio_file import read_audio
 from modules.payloads import Payload
-from pipeline import Pipeline
 from workers.budget import available_cores
 from workers.config import PipelineConfig, load_config
 from workers.report import Quantiles
@@ -41,31 +39,11 @@ class Cell:
     service_p95_s: float | None
 
 
-def stage_inputs(config: PipelineConfig, files: list[Path]) -> dict[str, list[Payload]]:
-    """What each stage is given when the files go through the relay."""
-    names = list(config.stages)
-    inputs: dict[str, list[Payload]] = {name: [] for name in names}
-    clips = [read_audio(path) for path in files]
-    inputs[names[0]] += clips
-    following = dict(itertools.pairwise(names))
-    with Pipeline(config) as pipeline:
-        for clip in clips:
-            for event in pipeline.stream(clip):
-                if event.payload is not None and event.stage in following:
-                    inputs[following[event.stage]].append(event.payload)
-    return inputs
-
-
 def measure(config: PipelineConfig, stage: str, replicas: int, threads: int, inputs: list[Payload]) -> Cell:
     """Runs one stage alone."""
-    alone = config.stages[stage].model_copy(update={"threads": threads, "max_batch": 1})
-    values = {"stages": {stage: alone.model_dump()}, "ratio": str(replicas), "allow_oversubscription": True}
-    with Pipeline(PipelineConfig(**values)) as pipeline:
-        began = time.monotonic()
-        results = list(pipeline.map(inputs, in_flight=len(inputs)))
-        wall_s = time.monotonic() - began
-    service = Quantiles.of(span.service_s for result in results for span in result.spans)
-    return Cell(stage, replicas, threads, len(inputs) / wall_s, service.p50, service.p95)
+    alone = run_alone(config, stage, replicas, threads, inputs)
+    service = Quantiles.of(span.service_s for result in alone.results for span in result.spans)
+    return Cell(stage, replicas, threads, len(inputs) / alone.wall_s, service.p50, service.p95)
 
 
 def main() -> None:
@@ -79,7 +57,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every cell")
     arguments = parser.parse_args()
     config = load_config(arguments.config)
-    inputs = stage_inputs(config, arguments.files)
+    inputs = stage_inputs(config, [read_audio(path) for path in arguments.files])
     grid = [(s, n, k) for s in config.stages for n in arguments.replicas for k in dict.fromkeys(arguments.threads)]
     cells = []
     with Progress(transient=True) as progress:
