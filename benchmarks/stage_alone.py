@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import psutil
 
+from benchmarks.process_tree import cpu_seconds
 from modules.payloads import Payload
 from pipeline import Pipeline
 from workers.config import PipelineConfig
@@ -17,12 +18,17 @@ from workers.result import Event, Result
 
 @dataclass(frozen=True)
 class Alone:
-    """What a stage made of its inputs; `cpu_s` is the replicas' CPU time for them, `rss_bytes` the largest one's."""
+    """What a stage made of its inputs.
+
+    `cpu_s` is the replicas' CPU time for them, `rss_bytes` the largest one's memory, and `others_cores` how many cores
+    everything else on this machine kept busy meanwhile.
+    """
 
     results: list[Result]
     wall_s: float
     cpu_s: float
     rss_bytes: int
+    others_cores: float
 
 
 def outputs(config: PipelineConfig, payloads: list[Payload]) -> Iterator[list[Event]]:
@@ -65,17 +71,25 @@ def run_alone(
     values = {"stages": {stage: alone.model_dump()}, "ratio": str(replicas), "allow_oversubscription": True}
     with Pipeline(PipelineConfig(**values)) as pipeline:
         processes = [psutil.Process(replica.pid) for replica in pipeline.replicas()]
+        tree_before, machine_before = cpu_seconds(), _machine_seconds()
         cpu_before, began = _cpu_seconds(processes), time.monotonic()
         results = list(pipeline.map(inputs, in_flight=len(inputs)))
         wall_s = time.monotonic() - began
         cpu_s = _cpu_seconds(processes) - cpu_before
+        others_s = _machine_seconds() - machine_before - (cpu_seconds() - tree_before)
         rss_bytes = max(process.memory_info().rss for process in processes)
     _expect_ok(results)
-    return Alone(results, wall_s, cpu_s, rss_bytes)
+    return Alone(results, wall_s, cpu_s, rss_bytes, max(0.0, others_s / wall_s))
 
 
 def _cpu_seconds(processes: list[psutil.Process]) -> float:
     return sum(times.user + times.system for times in (process.cpu_times() for process in processes))
+
+
+def _machine_seconds() -> float:
+    """CPU time that all processes of this machine have had, and that its host took from it."""
+    times = psutil.cpu_times()
+    return sum(times) - times.idle - times.iowait - times.guest - times.guest_nice  # guest is part of user
 
 
 def _expect_ok(results: list[Result]) -> None:

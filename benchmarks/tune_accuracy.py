@@ -31,7 +31,8 @@ from benchmarks.tune.profile import Profile
 from benchmarks.tune.real import Compared, Run, measure, predict
 from benchmarks.tune.search import Wanted, search
 from benchmarks.tune.setting import Machine, Setting, stage_plans
-from benchmarks.tune.view import compared_table
+from benchmarks.tune.view import compared_table, disturbed
+from benchmarks.tune.view import console as wide_console
 from modules.audio_file import read_audio
 from workers.config import PipelineConfig, load_config
 from workers.scheduler import StagePlan
@@ -98,7 +99,9 @@ def main() -> int:
         name: sum(after.stages[name][0].service_s) / sum(cells[0].service_s) - 1
         for name, cells in before.stages.items()
     }
-    console = Console()
+    console = wide_console()
+    if arguments.files and (warning := disturbed(before.joined(after))):  # stand-ins do not mind
+        console.print(warning)
     console.print(compared_table(found, f"{config.name}: {requests} requests at saturation, {machine.cores} cores"))
     console.print(f"drift of the machine between the profiles: {', '.join(f'{n} {d:+.1%}' for n, d in drift.items())}")
     console.print(f"largest error {worst:.1%} (bound {bound:.0%})")

@@ -35,8 +35,10 @@ from rich.progress import Progress
 from benchmarks.environment import ROOT, environment
 from benchmarks.peers.contestant import READY_S, SYSTEMS, Bout, Record
 from benchmarks.peers.view import Row, plot, table
+from benchmarks.tune.view import console
 
 CLOSE_S = 60.0  # how long a system may take to end
+RAY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "120"}
 NEEDS = {"mosec": "mosec", "ray": "ray"}
 
 
@@ -80,7 +82,7 @@ def main() -> None:
             if (record := _run(name, bout)) is not None:
                 records[name, bout.kill] = record
     rows = [Row.of(name, records.get((name, False)), records.get((name, True))) for name in systems]
-    Console().print(table(rows, f"{arguments.requests} requests at {arguments.rate}/s, {arguments.ratio}"))
+    console().print(table(rows, f"{arguments.requests} requests at {arguments.rate}/s, {arguments.ratio}"))
     if arguments.plot:
         plot(rows, arguments.plot)
     if arguments.json:
@@ -104,7 +106,7 @@ def _run(name: str, bout: Bout) -> Record | None:
         command = [sys.executable, "-m", "benchmarks.peers.contestant", name, "--out", str(out)]
         command += ["--bout", msgspec.json.encode(bout).decode()]
         search = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        contestant_environment = {**os.environ, "PYTHONPATH": search, "RAY_USAGE_STATS_ENABLED": "0"}
+        contestant_environment = {**os.environ, "PYTHONPATH": search, **RAY}
         with (Path(folder) / "log").open("w+b") as log:
             contestant = subprocess.Popen(
                 command, cwd=ROOT, env=contestant_environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log

@@ -6,7 +6,6 @@ python -m benchmarks.peers.contestant SYSTEM --out FILE …  (started by python 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib
 import os
 import random
@@ -36,7 +35,7 @@ SYSTEMS = {  # heavy or missing packages are imported only where they are used
     "ray": "benchmarks.peers.systems.ray_relay:RayRelay",
 }
 SILENCE = Audio(np.zeros(8_000, np.float32), 16_000)  # passes every stage and asks nothing of the later ones
-READY_S = 300.0
+READY_S = 180.0
 ASK_AGAIN_S = 0.1
 
 
@@ -131,12 +130,16 @@ class Killer:
 
 
 def _wait_for_answer(system: System, give_up_at: float) -> None:
-    while time.monotonic() < give_up_at:
-        with contextlib.suppress(Exception):  # not up yet, in whatever way a system says so
-            system.submit(SILENCE).result(give_up_at - time.monotonic())
+    answered: object = "nothing"
+    while (left_s := give_up_at - time.monotonic()) > 0:
+        try:
+            system.submit(SILENCE).result(left_s)
+        except Exception as error:  # noqa: BLE001 (a system that is not up yet says so in its own way)
+            answered = error
+            time.sleep(ASK_AGAIN_S)
+        else:
             return
-        time.sleep(ASK_AGAIN_S)
-    raise SystemExit(f"the system did not answer within {READY_S:.0f} s")
+    raise SystemExit(f"the system did not answer within {READY_S:.0f} s; the last it said was: {answered!r}")
 
 
 if __name__ == "__main__":

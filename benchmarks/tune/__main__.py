@@ -38,7 +38,8 @@ from benchmarks.tune.search import Candidate, Wanted, callers, search, shortlist
 from benchmarks.tune.seed_times import read_seed_times
 from benchmarks.tune.setting import Machine, Setting, stage_plans
 from benchmarks.tune.simulate import cycled, simulate_closed
-from benchmarks.tune.view import compared_table, growth_table, model_table, ranking_table
+from benchmarks.tune.view import compared_table, disturbed, growth_table, model_table, ranking_table
+from benchmarks.tune.view import console as wide_console
 from benchmarks.tune.write import write_config
 from errors import RelevoError
 from modules.audio_file import read_audio
@@ -55,7 +56,7 @@ ROUNDS = 60  # requests of each caller where a ratio is only simulated
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the tuner; the exit status is 2 when what was asked cannot be."""
     parsed = _parser().parse_args(arguments)
-    console = Console()
+    console = wide_console()
     try:
         if parsed.seed_times is not None:
             _answer_for_seed(parsed.seed_times, console)
@@ -130,6 +131,8 @@ def _tune(parsed: argparse.Namespace, console: Console) -> None:
             f"on {found.cores} cores. It assumes cores like those, threads beyond the measured ones by Amdahl's law, "
             "and GPUs as fast as --gpu-speed says. Measure on the machine before you buy it."
         )
+    if warning := disturbed(found):
+        console.print(warning)
     console.print(model_table(model))
     if len(settings) < fitting:
         console.print(f"{fitting} settings fit the machine; {len(settings)} were simulated, chosen by their limits")

@@ -36,7 +36,8 @@ def limits(model: RelayModel, plans: Sequence[StagePlan], setting: Setting, mach
         if stage.gpu_speed:
             gpu_s += each_s
         else:
-            cpu_s += each_s * stage.load(threads).demand
+            load = stage.load(threads)
+            cpu_s += each_s * load.demand * (1 + load.neighbours)  # where the cores are the limit, all are busy
     if cpu_s > 0:
         found.append(Limit("cores", machine.cores / cpu_s, f"{machine.cores} cores ÷ {cpu_s:.3g} CPU-s a request"))
     if gpu_s > 0:

@@ -74,6 +74,7 @@ def _cell(
         wall_s=alone.wall_s,
         cpu_s=alone.cpu_s,
         rss_bytes=alone.rss_bytes,
+        others_cores=alone.others_cores,
     )
 
 

@@ -24,7 +24,8 @@ class Cell(msgspec.Struct, frozen=True):
     """A stage alone with so many replicas, threads each, and jobs in a batch at most; all its inputs queued at once.
 
     `service_s` has each job's share of its batch's service time, in the order of `jobs_at`. `cpu_s` is the CPU time of
-    all replicas for all jobs, `rss_bytes` the resident memory of the largest.
+    all replicas for all jobs, `rss_bytes` the resident memory of the largest, `others_cores` how many cores the rest
+    of the machine kept busy meanwhile.
     """
 
     replicas: int
@@ -35,6 +36,7 @@ class Cell(msgspec.Struct, frozen=True):
     wall_s: float
     cpu_s: float
     rss_bytes: int
+    others_cores: float = 0.0
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -71,6 +73,11 @@ class Profile(msgspec.Struct, frozen=True):
         }
         return msgspec.structs.replace(self, stages=stages)
 
+    @property
+    def others_cores(self) -> float:
+        """The most that the rest of the machine was busy while a cell was measured, in cores."""
+        return max(cell.others_cores for cells in self.stages.values() for cell in cells)
+
     def write(self, path: Path) -> None:
         """Writes it as JSON."""
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,4 +101,5 @@ def _joined(one: Cell, other: Cell) -> Cell:
         wall_s=one.wall_s + other.wall_s,
         cpu_s=one.cpu_s + other.cpu_s,
         rss_bytes=max(one.rss_bytes, other.rss_bytes),
+        others_cores=max(one.others_cores, other.others_cores),
     )

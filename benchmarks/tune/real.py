@@ -10,6 +10,7 @@ from benchmarks.load.clock import SystemClock
 from benchmarks.load.driver import Clip, Driver
 from benchmarks.load.samples import Sample, latencies
 from benchmarks.load.statistics import percentile
+from benchmarks.process_tree import cpu_seconds
 from benchmarks.tune.fit import RelayModel
 from benchmarks.tune.search import callers
 from benchmarks.tune.setting import Machine, Setting
@@ -23,10 +24,15 @@ GIVE_UP_S = 600.0
 
 @dataclass(frozen=True)
 class Run:
-    """A run at saturation: requests per second from the first to the last, and p95 of the latency in seconds."""
+    """A run at saturation: requests per second from the first to the last, and p95 of the latency in seconds.
+
+    `cpu_share` is the share of the cores' time that the run's processes used, all of them counted: achieved throughput
+    over the CPU-bound limit, which is cores ÷ CPU-seconds a request.
+    """
 
     rps: float
     p95_s: float
+    cpu_share: float
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class Compared:
 def predict(model: RelayModel, plans: Sequence[StagePlan], setting: Setting, machine: Machine, requests: int) -> Run:
     """What `measure` will find, its beginning and end included."""
     run = simulate_closed(model, plans, setting, machine, cycled(model.requests, requests), callers(plans, setting))
-    return Run(run.throughput_rps, run.latency_s(0.95))
+    return Run(run.throughput_rps, run.latency_s(0.95), run.cores_busy_s / run.wall_s / machine.cores)
 
 
 def measure(
@@ -63,12 +69,14 @@ def measure(
         SystemExit: a request did not end well.
     """
     with Pipeline(setting.applied_to(config, allow_oversubscription=True)) as pipeline:
+        cpu_before = cpu_seconds()
         driver = Driver(pipeline, SystemClock(), on_sample=on_sample)
         samples = driver.closed_loop(
             callers(plans, setting), cycled(clips, requests), Bound(requests=requests), GIVE_UP_S
         )
+        cpu_s = cpu_seconds() - cpu_before
     wrong = [sample for sample in samples if sample.outcome != "ok"]
     if wrong:
         raise SystemExit(f"{setting}: {len(wrong)} of {requests} requests did not end well, such as: {wrong[0].error}")
     wall_s = max(sample.end_s for sample in samples) - min(sample.scheduled_s for sample in samples)
-    return Run(requests / wall_s, percentile(latencies(samples), 0.95))
+    return Run(requests / wall_s, percentile(latencies(samples), 0.95), cpu_s / wall_s / pipeline.plan.cores)

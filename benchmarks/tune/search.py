@@ -88,7 +88,8 @@ def _figures(
     stage = model.stages[depth]
     alone_s = model.per_request_s(depth, threads)
     batched_s = alone_s * stage.in_batch(threads, plans[depth].max_batch)
-    cpu_s = 0.0 if stage.gpu_speed else batched_s * stage.load(threads).demand
+    load = stage.load(threads)
+    cpu_s = 0.0 if stage.gpu_speed else batched_s * load.demand * (1 + load.neighbours)
     return count / max(batched_s, 1e-9), alone_s, cpu_s, count * threads, count * stage.rss_bytes
 
 

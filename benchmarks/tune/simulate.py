@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 import simpy
 
-from benchmarks.tune.cores import Cores
+from benchmarks.tune.cores import Cores, Load
 from benchmarks.tune.fit import RelayModel
 from benchmarks.tune.profile import Piece
 from benchmarks.tune.setting import Machine, Setting
@@ -113,7 +113,7 @@ class _Relay:
     def _replica(self, depth: int, name: str, number: int) -> Generator[simpy.Event, Any, None]:
         stage, threads = self._model.stages[depth], self._setting.threads[depth]
         place = self._gpus[number % len(self._gpus)] if stage.gpu_speed else self.cores
-        load = stage.load(threads)
+        load = Load(demand=1.0) if stage.gpu_speed else stage.load(threads)
         while True:
             work, pieces = yield self._inboxes[name].get()
             yield self.env.timeout(stage.gap_s)

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
+from rich.console import Console
 from rich.table import Table
 
 from benchmarks.tune.capacity import Limit, knee
 from benchmarks.tune.fit import RelayModel
+from benchmarks.tune.profile import Profile
 from benchmarks.tune.real import Compared
 from benchmarks.tune.search import Candidate
 
 MIB = 2**20
+WIDTH = 150
+QUIET_CORES = 0.2
+
+
+def console() -> Console:
+    """Standard output, wide enough for the tables when it is no terminal."""
+    return Console() if sys.stdout.isatty() else Console(width=WIDTH)
+
+
+def disturbed(profile: Profile) -> str:
+    """A warning when others used the cores while the stages were measured, else nothing."""
+    if profile.others_cores <= QUIET_CORES:
+        return ""
+    return (
+        f"warning: other processes kept up to {profile.others_cores:.1f} cores busy during the profile, which makes "
+        "the stages look slow; measure on a quiet machine"
+    )
 
 
 def model_table(model: RelayModel) -> Table:
@@ -71,7 +91,7 @@ def growth_table(path: Sequence[tuple[str, Limit, float]], title: str) -> Table:
 def compared_table(found: Sequence[Compared], title: str) -> Table:
     """Predicted beside measured."""
     table = _table(title, "ratio", "threads", "predicted requests/s", "measured", "error")
-    for column in ("predicted p95 s", "measured p95 s"):
+    for column in ("predicted p95 s", "measured p95 s", "of the CPU-bound limit"):
         table.add_column(column, justify="right")
     for compared in found:
         table.add_row(
@@ -82,6 +102,7 @@ def compared_table(found: Sequence[Compared], title: str) -> Table:
             f"{compared.error:+.1%}",
             f"{compared.predicted.p95_s:.2f}",
             f"{compared.measured.p95_s:.2f}",
+            f"{compared.measured.cpu_share:.0%}",
         )
     return table
 

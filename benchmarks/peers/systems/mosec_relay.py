@@ -5,6 +5,7 @@ Each worker gets the thread budget of our own plan, as a careful user would set 
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import psutil
 from mosec import Server, Worker
 from mosec.mixin import MsgpackMixin
 
@@ -22,6 +24,7 @@ from modules.payloads import Audio, Payload
 from workers.budget import THREAD_VARIABLES
 
 TASK_VARIABLE = "RELEVO_PEERS_TASK"
+DRAIN_S = 5.0
 TIMEOUT_MS = 600_000  # of a request: long, so that waiting in a queue is measured and not cut off
 
 
@@ -30,7 +33,7 @@ class _Stage(Worker):
 
     def __init__(self) -> None:
         task = msgspec.json.decode(os.environ[TASK_VARIABLE], type=Task)
-        self._stage = StageWorker(task, self.depth)
+        self._stage_worker = StageWorker(task, self.depth)
 
 
 class Listen(MsgpackMixin, _Stage):
@@ -40,7 +43,7 @@ class Listen(MsgpackMixin, _Stage):
 
     def forward(self, data: Any) -> list[Payload]:
         """Between workers mosec pickles, which takes our payloads as they are."""
-        return self._stage([Audio(np.frombuffer(data["samples"], np.float32), data["rate"])])
+        return self._stage_worker([Audio(np.frombuffer(data["samples"], np.float32), data["rate"])])
 
 
 class Translate(_Stage):
@@ -50,7 +53,7 @@ class Translate(_Stage):
 
     def forward(self, data: Any) -> list[Payload]:
         """As above."""
-        return self._stage(data)
+        return self._stage_worker(data)
 
 
 class Speak(MsgpackMixin, _Stage):
@@ -62,7 +65,7 @@ class Speak(MsgpackMixin, _Stage):
         """What leaves by HTTP is MessagePack."""
         return [
             {"samples": audio.samples.tobytes(), "rate": audio.sample_rate}
-            for audio in self._stage(data)
+            for audio in self._stage_worker(data)
             if isinstance(audio, Audio)
         ]
 
@@ -97,8 +100,16 @@ class MosecRelay(Called):
 
     def close(self) -> None:
         """See System."""
+        below = psutil.Process(self._server.pid).children(recursive=True)
         self._server.terminate()
-        self._server.wait()
+        try:
+            self._server.wait(DRAIN_S)
+        except subprocess.TimeoutExpired:  # it waits for the answer to a request that died with its worker
+            for process in below:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+            self._server.kill()
+            self._server.wait()
 
 
 def serve() -> None:
