@@ -79,7 +79,7 @@ def main() -> None:
     with Progress(console=Console(stderr=True), transient=True) as progress:
         bouts = [(name, bout) for bout in (calm, killed) if bout.requests for name in systems]
         for name, bout in progress.track(bouts, description="systems"):
-            if (record := _run(name, bout)) is not None:
+            if (record := run_bout(name, bout)) is not None:
                 records[name, bout.kill] = record
     rows = [Row.of(name, records.get((name, False)), records.get((name, True))) for name in systems]
     console().print(table(rows, f"{arguments.requests} requests at {arguments.rate}/s, {arguments.ratio}"))
@@ -98,7 +98,7 @@ def _installed(name: str) -> bool:
     return True
 
 
-def _run(name: str, bout: Bout) -> Record | None:
+def run_bout(name: str, bout: Bout) -> Record | None:
     """One bout in a fresh process, whose descendants are all ended after it; None when it came to nothing."""
     longest_s = READY_S + 2 * bout.requests / bout.rate + bout.give_up_s + CLOSE_S
     with tempfile.TemporaryDirectory(prefix="peers-") as folder:
