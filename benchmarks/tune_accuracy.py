@@ -1,7 +1,7 @@
 """How true the tuner's predictions are: predicted against measured throughput of many settings, each run for real.
 
     python -m benchmarks.tune_accuracy                  stand-ins that wait, twelve ratios; about 4 minutes
-    python -m benchmarks.tune_accuracy FILES…           the offline relay; about 14 minutes on two cores
+    python -m benchmarks.tune_accuracy FILES…           the offline relay; about 14 minutes with five clips
 
 The stages are profiled before all runs and again after them, and the predictions are those of both together, since
 a shared machine's speed drifts; the drift is printed. Exit status 1 when an error is over the bound (5 % for
@@ -26,7 +26,7 @@ from benchmarks.load.arrivals import Poisson
 from benchmarks.load.driver import Clip
 from benchmarks.stand_ins import request_audio, stages
 from benchmarks.tune.fit import fit
-from benchmarks.tune.measure import profile
+from benchmarks.tune.measure import Inputs, profile
 from benchmarks.tune.profile import Profile
 from benchmarks.tune.real import Compared, Run, measure, predict
 from benchmarks.tune.search import Wanted, search
@@ -51,13 +51,8 @@ STAND_IN_SETTINGS = (
 )
 # On two cores: one of each, more speech, more of the others, and threads against replicas.
 OFFLINE_SETTINGS = (
-    "1:1:1 1,1,1",
-    "1:1:1 1,1,2",
-    "1:1:1 2,2,2",
-    "1:1:2 1,1,1",
-    "1:2:2 1,1,1",
-    "2:1:1 1,1,2",
-    "2:1:2 1,1,1",
+    *("1:1:1 1,1,1", "1:1:1 1,1,2", "1:1:1 2,2,2"),
+    *("1:1:2 1,1,1", "1:2:2 1,1,1", "2:1:2 1,1,1"),
 )
 STAND_IN_BOUND, OFFLINE_BOUND = 0.05, 0.10
 CLOSE = 0.03  # how near the first choice shall be to the measured best
@@ -69,15 +64,15 @@ def main() -> int:
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="recordings; none: stand-ins")
     parser.add_argument("--config", type=Path, default=ROOT / "pipelines" / "offline.yaml", metavar="FILE")
     parser.add_argument(
-        "--settings", nargs="+", metavar="'1:1:2 1,1,1'", help="ratio and threads of each (default: twelve, or seven)"
+        "--settings", nargs="+", metavar="'1:1:2 1,1,1'", help="ratio and threads of each (default: twelve, or six)"
     )
-    parser.add_argument("--requests", type=int, help="of each run (default: 120 for stand-ins, 16 for recordings)")
+    parser.add_argument("--requests", type=int, help="of each run (default: 120 for stand-ins, 12 for recordings)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure")
     arguments = parser.parse_args()
     if arguments.files:
         config = load_config(arguments.config)
         clips = [Clip(path.name, read_audio(path)) for path in arguments.files]
-        written, requests, bound = arguments.settings or OFFLINE_SETTINGS, arguments.requests or 16, OFFLINE_BOUND
+        written, requests, bound = arguments.settings or OFFLINE_SETTINGS, arguments.requests or 12, OFFLINE_BOUND
     else:
         values: dict[str, Any] = {"name": "stand-ins", "stages": stages(**STAND_INS), "cores": STAND_IN_CORES}
         config = PipelineConfig(**values)
@@ -121,13 +116,13 @@ def _run(
 ) -> tuple[Profile, list[Run], Profile]:
     """A profile, every setting for real, and the profile again."""
     threads = sorted({count for setting in settings for count in setting.threads})
-    payloads = [clip.payload for clip in clips]
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=None)
+        task = progress.add_task("the stages' inputs", total=None)
+        inputs = Inputs.trace(config, [clip.payload for clip in clips])
 
         def profiled() -> Profile:
             progress.update(task, total=None)
-            return profile(config, payloads, threads, 1, lambda cell: progress.update(task, description=cell))
+            return profile(config, inputs, threads, 1, lambda cell: progress.update(task, description=cell))
 
         before, runs = profiled(), []
         for setting in settings:

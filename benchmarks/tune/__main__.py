@@ -31,7 +31,7 @@ from benchmarks.load.driver import Clip
 from benchmarks.load.objective import Objective
 from benchmarks.tune.capacity import growth, limits
 from benchmarks.tune.fit import RelayModel, fit
-from benchmarks.tune.measure import cells_of, profile
+from benchmarks.tune.measure import Inputs, cells_of, profile
 from benchmarks.tune.profile import Profile
 from benchmarks.tune.real import Compared, measure, predict
 from benchmarks.tune.search import Candidate, Wanted, callers, search, shortlist
@@ -131,6 +131,8 @@ def _tune(parsed: argparse.Namespace, console: Console) -> None:
             f"on {found.cores} cores. It assumes cores like those, threads beyond the measured ones by Amdahl's law, "
             "and GPUs as fast as --gpu-speed says. Measure on the machine before you buy it."
         )
+        if machine.gpus and not parsed.gpu_speed:
+            console.print("No stage uses the GPUs: say which does, and how fast, with --gpu-speed STAGE=X.")
     if warning := disturbed(found):
         console.print(warning)
     console.print(model_table(model))
@@ -170,13 +172,15 @@ def _profile(parsed: argparse.Namespace, config: PipelineConfig, clips: Sequence
         )
     cores = config.cores or available_cores()
     threads = parsed.threads or (1, cores)
-    count = 1 + sum(len(cells_of(stage.max_batch, threads, cores)) for stage in config.stages.values())
-    task = progress.add_task("profiling", total=count)
+    count = sum(len(cells_of(stage.max_batch, threads, cores)) for stage in config.stages.values())
+    task = progress.add_task("the stages' inputs", total=None)
+    inputs = Inputs.trace(config, [clip.payload for clip in clips])
+    progress.update(task, total=count)
 
     def on_cell(cell: str) -> None:
         progress.update(task, description=cell, advance=1)
 
-    found = profile(config, [clip.payload for clip in clips], threads, parsed.repeats, on_cell)
+    found = profile(config, inputs, threads, parsed.repeats, on_cell)
     progress.remove_task(task)
     if parsed.profile is not None:
         found.write(parsed.profile)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from benchmarks.environment import environment
 from benchmarks.stage_alone import outputs, run_alone
@@ -28,36 +29,55 @@ def cells_of(max_batch: int, threads: Sequence[int], cores: int) -> list[tuple[i
     return wanted
 
 
-def profile(
-    config: PipelineConfig, payloads: list[Payload], threads: Sequence[int], repeats: int, on_cell: OnCell
-) -> Profile:
-    """Profiles every stage on what the payloads become on their way.
+@dataclass(frozen=True)
+class Inputs:
+    """What each stage is given when the payloads go through the relay, and which piece comes of which."""
+
+    requests: tuple[Piece, ...]
+    payloads: dict[str, list[Payload]]
+
+    @classmethod
+    def trace(cls, config: PipelineConfig, payloads: Sequence[Payload]) -> Inputs:
+        """Puts the payloads through the relay, one by one.
+
+        Raises:
+            SystemExit: a stage got nothing to do.
+        """
+        names = list(config.stages)
+        one_of_each = PipelineConfig(**{**config.model_dump(), "ratio": None, "allow_oversubscription": True})
+        events = list(outputs(one_of_each, list(payloads)))
+        requests = tuple(_piece(payload, (), _by_path(found)) for payload, found in zip(payloads, events, strict=True))
+        given = {names[0]: list(payloads)}
+        for name, following in itertools.pairwise(names):
+            given[following] = [
+                e.payload for found in events for e in found if e.stage == name and e.payload is not None
+            ]
+            if not given[following]:
+                raise SystemExit(
+                    f"stage {following} got no input from {len(payloads)} requests; pass clips with speech"
+                )
+        return cls(requests, given)
+
+
+def profile(config: PipelineConfig, inputs: Inputs, threads: Sequence[int], repeats: int, on_cell: OnCell) -> Profile:
+    """Profiles every stage by itself.
 
     Args:
         config: the relay; its ratio and threads do not matter here.
-        payloads: real requests, as many as shall tell how long the stages take.
+        inputs: what the stages are given, from as many requests as shall tell how long they take.
         threads: threads of a replica to try.
         repeats: times that each input is run in each setting.
         on_cell: told which setting is measured next.
     """
     cores = config.cores or available_cores()
-    names = list(config.stages)
-    on_cell("the whole relay, for the stages' inputs")
-    events = list(outputs(_one_of_each(config), payloads))
-    requests = tuple(_piece(payload, (), _by_path(found)) for payload, found in zip(payloads, events, strict=True))
-    inputs = {names[0]: list(payloads)}
-    for name, following in itertools.pairwise(names):
-        inputs[following] = [e.payload for found in events for e in found if e.stage == name and e.payload is not None]
     stages: dict[str, tuple[Cell, ...]] = {}
     for name, stage in config.stages.items():
-        if not inputs[name]:
-            raise SystemExit(f"stage {name} got no input from {len(payloads)} requests; pass clips with speech in them")
         cells = []
         for replicas, count, max_batch in cells_of(stage.max_batch, threads, cores):
             on_cell(f"{name}: {replicas} × {count} threads" + (f", batches of {max_batch}" if max_batch > 1 else ""))
-            cells.append(_cell(config, name, replicas, count, max_batch, inputs[name] * repeats))
+            cells.append(_cell(config, name, replicas, count, max_batch, inputs.payloads[name] * repeats))
         stages[name] = tuple(cells)
-    return Profile(environment(), cores, requests, stages)
+    return Profile(environment(), cores, inputs.requests, stages)
 
 
 def _cell(
@@ -76,10 +96,6 @@ def _cell(
         rss_bytes=alone.rss_bytes,
         others_cores=alone.others_cores,
     )
-
-
-def _one_of_each(config: PipelineConfig) -> PipelineConfig:
-    return PipelineConfig(**{**config.model_dump(), "ratio": None, "allow_oversubscription": True})
 
 
 def _by_path(events: list[Event]) -> dict[tuple[int, ...], Payload]:

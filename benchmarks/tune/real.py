@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -26,8 +27,8 @@ GIVE_UP_S = 600.0
 class Run:
     """A run at saturation: requests per second from the first to the last, and p95 of the latency in seconds.
 
-    `cpu_share` is the share of the cores' time that the run's processes used, all of them counted: achieved throughput
-    over the CPU-bound limit, which is cores ÷ CPU-seconds a request.
+    `cpu_share` is achieved throughput over the CPU-bound limit, which is cores ÷ CPU-seconds a request: the share of
+    the cores' time that the run's processes used, all of them counted, while the queues were full.
     """
 
     rps: float
@@ -68,15 +69,32 @@ def measure(
     Raises:
         SystemExit: a request did not end well.
     """
+    in_flight = callers(plans, setting)
     with Pipeline(setting.applied_to(config, allow_oversubscription=True)) as pipeline:
-        cpu_before = cpu_seconds()
-        driver = Driver(pipeline, SystemClock(), on_sample=on_sample)
-        samples = driver.closed_loop(
-            callers(plans, setting), cycled(clips, requests), Bound(requests=requests), GIVE_UP_S
-        )
-        cpu_s = cpu_seconds() - cpu_before
+        marks = [(time.monotonic(), cpu_seconds())]
+
+        def ended(sample: Sample) -> None:
+            marks.append((time.monotonic(), cpu_seconds()))
+            on_sample(sample)
+
+        driver = Driver(pipeline, SystemClock(), on_sample=ended)
+        samples = driver.closed_loop(in_flight, cycled(clips, requests), Bound(requests=requests), GIVE_UP_S)
     wrong = [sample for sample in samples if sample.outcome != "ok"]
     if wrong:
         raise SystemExit(f"{setting}: {len(wrong)} of {requests} requests did not end well, such as: {wrong[0].error}")
     wall_s = max(sample.end_s for sample in samples) - min(sample.scheduled_s for sample in samples)
-    return Run(requests / wall_s, percentile(latencies(samples), 0.95), cpu_s / wall_s / pipeline.plan.cores)
+    return Run(
+        requests / wall_s, percentile(latencies(samples), 0.95), _cpu_share(marks, in_flight, pipeline.plan.cores)
+    )
+
+
+def _cpu_share(marks: Sequence[tuple[float, float]], in_flight: int, cores: int) -> float:
+    """From (time, CPU seconds so far) at the beginning and at each request's end.
+
+    Only from when as many requests as half of the callers have ended until the last is sent, when the run is long
+    enough to leave something in between.
+    """
+    ends = len(marks) - 1
+    first, last = (in_flight // 2, ends - in_flight) if ends > 2 * in_flight else (0, ends)
+    (began, cpu_before), (ended, cpu_after) = marks[first], marks[last]
+    return (cpu_after - cpu_before) / (ended - began) / cores
