@@ -37,7 +37,7 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 	$(RUN) -m pip install --quiet --disable-pip-version-check --requirement requirements/dev.txt
 	@touch $@
 
-peers: $(VENV)/.dev ## what benchmarks/overhead.py measures us beside
+peers: $(VENV)/.dev ## what benchmarks/overhead.py and benchmarks/peers measure us beside (mosec, Ray: 1 GB)
 	$(RUN) -m pip install --quiet --disable-pip-version-check --requirement requirements/peers.txt
 
 lock: $(VENV)/.dev ## resolve requirements/*.in again

@@ -178,7 +178,7 @@ def test_a_drain_lets_what_was_accepted_finish(fake_config, tmp_path):
     stopping = threading.Thread(target=pipeline.stop)
     stopping.start()
     with Client(pipeline.address) as late:
-        wait_until(pipeline, lambda: late.submit(clip()).result(WAIT_S).error == "the relay is closing")
+        until(lambda: late.submit(clip()).result(WAIT_S).error == "the relay is closing")
         gate.unlink()
         stopping.join(WAIT_S)
     assert future.result(WAIT_S).outcome == "ok"
