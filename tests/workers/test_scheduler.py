@@ -357,6 +357,19 @@ def test_submitting_again_by_another_connection_begins_again(relay):
     assert [span.stage for span in relay.outcome("a").spans] == list(STAGES)
 
 
+def test_what_was_accepted_is_not_turned_away_when_it_comes_by_another_connection():
+    relay = Relay(queue_items=1)
+    relay.join("listen-0")
+    relay.submit("runs")
+    relay.submit("waits")
+    relay.scheduler.close()
+    relay.scheduler.submit(b"other", wire.Submit("runs", AUDIO), b"", relay.now)
+    relay.join("translate-0")
+    relay.join("speak-0")
+    relay.work_off(ALL)
+    assert {relay.outcome(request).outcome for request in ("runs", "waits")} == {"ok"}
+
+
 def test_an_error_ends_its_request_alone(relay):
     relay.submit("bad")
     relay.submit("good")

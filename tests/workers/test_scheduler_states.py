@@ -59,7 +59,8 @@ class Played:
     stage: str
     known: bool = True  # to the broker: it has said Ready, and was not taken for gone since
     leased: bool = False  # the broker counts on it for the batch in hand
-    draining: bool = False
+    draining: bool = False  # it leaves after its batch; work that comes then it does not read
+    retired: bool = False  # the broker knows
     work: wire.Work | None = None
     payloads: list[str] = field(default_factory=list)
     sent: list[int] = field(default_factory=list)
@@ -106,11 +107,11 @@ class AnyOrder(RuleBasedStateMachine):
         if isinstance(message, wire.Work):
             assert not replica.leased, "a second batch without a credit"
             assert replica.work is None
-            assert not replica.draining
+            assert not replica.retired
             replica.work, replica.payloads = message, list(frames)
             replica.sent, replica.leased = [0] * len(frames), True
         elif isinstance(message, wire.Drain):
-            replica.draining = True
+            replica.draining = replica.retired = True
 
     def dead_letter(self, job: Any, stage: str, reason: str, last_words: str) -> None:
         assert job.attempt == MAX_ATTEMPTS
@@ -126,14 +127,17 @@ class AnyOrder(RuleBasedStateMachine):
     def send_new(self, wanted: Wanted) -> None:
         request = f"r{next(self.names)}"
         self.wanted[request] = wanted
-        self.send(request)
+        self.knock(request)
 
     def send(self, request: str) -> None:
         wanted = self.wanted[request]
         deadline_s = None if wanted.deadline_at == math.inf else wanted.deadline_at - self.now
         message = wire.Submit(request, wire.Meta("audio", 3.0), deadline_s, wanted.priority, wanted.follows)
-        before = self.scheduler.stage_infos({})[0].queued
         self.scheduler.submit(self.client, message, request, self.now)
+
+    def knock(self, request: str) -> None:
+        before = self.scheduler.stage_infos({})[0].queued
+        self.send(request)
         assert self.scheduler.stage_infos({})[0].queued <= max(before, QUEUE_ITEMS), "more than there is room for"
 
     @rule()
@@ -187,7 +191,7 @@ class AnyOrder(RuleBasedStateMachine):
     def send_again(self, data: Any) -> None:
         request = data.draw(st.sampled_from(sorted(self.refused)))
         self.refused.remove(request)
-        self.send(request)
+        self.knock(request)
 
     @precondition(lambda self: self.wanted)
     @rule(data=st.data())
@@ -271,7 +275,7 @@ class AnyOrder(RuleBasedStateMachine):
         )
         replica.work, replica.leased = None, False
         self.scheduler.done(wire.Done(name, 0.1, jobs), self.now)
-        if replica.draining and replica.work is None:
+        if replica.draining:
             self.leave(name)
 
     def leave(self, name: str) -> None:
