@@ -34,8 +34,6 @@ from workers.wire import (
     WorkItem,
 )
 
-__all__ = ["Scheduler", "StagePlan"]
-
 
 class Scheduler:
     """Queues, credits and the in-flight table of every stage, and the requests that they belong to."""

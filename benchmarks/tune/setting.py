@@ -9,7 +9,7 @@ from benchmarks.tune.fit import RelayModel, StageModel
 from workers.broker_child import stage_plan
 from workers.config import PipelineConfig
 from workers.plan import make_plan
-from workers.scheduler import StagePlan
+from workers.stage import StagePlan
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from workers.metrics import OUTCOMES, STATES, Metrics
 from workers.path_order import PathOrder
-from workers.scheduler import Scheduler, StagePlan
+from workers.scheduler import Scheduler
+from workers.stage import StagePlan
 from workers.stage_queue import Request
 from workers.wire import Done, JobDone, Meta, Outcome, StageInfo, Standing, Submit, Work
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from workers import wire
-from workers.scheduler import Scheduler, StagePlan
+from workers.scheduler import Scheduler
+from workers.stage import StagePlan
 
 STAGES = ("listen", "translate", "speak")
 AUDIO, TEXT = wire.Meta("audio", 1.0), wire.Meta("text", 10.0)
