@@ -181,7 +181,7 @@ def test_the_help_teaches_the_rule_and_the_search(capsys):
     with pytest.raises(SystemExit):
         parser().parse_args(["--help"])
     text = " ".join(capsys.readouterr().out.split())
-    for words in ("a run is invalid when", "doubles or halves", "closed:CALLERS", "Exit status"):
+    for words in ("A run is invalid when", "doubles or halves", "closed:CALLERS", "Exit status"):
         assert words in text
 
 
