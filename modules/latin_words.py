@@ -68,6 +68,13 @@ _SPELLING = tuple(
 _SYLLABLE = re.compile(r"(?:ch|sh|[bdfghklmnñprstvwy])?[aeiou](?:n(?![aeiouy]))?|ch|sh|[bdfghklmnñprstvwy]")
 # Read as this word everywhere in China, though it is spelled like a name.
 _KNOWN = {"wifi": "无线网络", "www": "万维网"}
+# Names of the letters A to Z, as Chinese speakers say them.
+_LETTERS = "诶 必 西 地 伊 艾福 吉 艾尺 艾 杰 开 艾勒 艾姆 恩 欧 批 丘 阿尔 艾斯 提 优 维 达布留 艾克斯 歪 贼德"
+
+
+def spell(text: str) -> str:
+    """``text`` with each capital A-Z as the Han characters that it is pronounced like, for voices without letters."""
+    return text.translate({ord("A") + i: name for i, name in enumerate(_LETTERS.split())})
 
 
 def respell(word: str) -> str:

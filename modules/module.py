@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from errors import InputError
+from errors import ConfigError, InputError
 from modules.payloads import Payload
 
 
@@ -67,3 +67,14 @@ class Module(ABC):
         Raises:
             ModelError: the model itself failed; no input of the batch can be finished.
         """
+
+
+def named(model: Path | None) -> Path:
+    """The folder of a stage's model, for a module that cannot run without.
+
+    Raises:
+        ConfigError: the configuration names none.
+    """
+    if model is None:
+        raise ConfigError("the stage names no model and this module cannot run without; set its key `model`")
+    return model

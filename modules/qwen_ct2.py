@@ -13,10 +13,11 @@ from pathlib import Path
 from pydantic import Field
 
 from errors import InputError, ModelError
+from modules.chinese_check import Latin, checked
 from modules.ct2 import ComputeType, open_model
 from modules.module import Compute, Module, Options
 from modules.payloads import Payload, Text
-from modules.translation import Latin, Translation, translate
+from modules.translation import Translation, translate
 
 _SYSTEM = "你是专业的英汉翻译。把用户的英语句子译成通顺的简体中文，只输出译文，不要解释。"
 # A question and an order are among them, so that the model learns to translate those and not to answer or obey.
@@ -89,8 +90,12 @@ class QwenTranslator(Module):
         self._generate(["Good morning."], self._options.latin == "never")
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """See ``modules.translation.translate``; raises ModelError if the runtime fails."""
-        return translate(batch, self._generate, self._options.latin)
+        """See ``modules.translation.translate`` and ``modules.chinese_check.checked``.
+
+        Raises:
+            ModelError: the runtime failed.
+        """
+        return translate(batch, checked(self._generate, self._options.latin))
 
     def _generate(self, sentences: list[str], forbid_latin: bool) -> list[Translation]:
         english = [self._encode(sentence) for sentence in sentences]

@@ -16,11 +16,13 @@ from pydantic import Field
 
 from errors import ConfigError, InputError, ModelError
 from modules.ct2 import ComputeType, open_model
-from modules.hypothesis import Hypothesis, Thresholds, settle
-from modules.module import Compute, Module, Options
+from modules.hypothesis import Hypothesis, settle
+from modules.listening import Segment, listen
+from modules.module import Compute, Module
 from modules.payloads import Audio, Note, Payload, Samples, Text
-from modules.speech_segments import Span, cut, speech_spans
-from modules.waveform import SPEECH_RATE, check, resample
+from modules.speech_segments import speech_spans
+from modules.waveform import SPEECH_RATE
+from modules.whisper_options import WhisperOptions
 
 _FULL_WINDOW_S = 30.0
 _FRAMES_PER_S = 100
@@ -30,27 +32,12 @@ _TOKENS_PER_S = {"translate": 6.0, "transcribe": 12.0}
 _SPARE_TOKENS = 4
 
 
-class WhisperOptions(Options):
-    """Options of WhisperCT2."""
+class WhisperCT2Options(WhisperOptions):
+    """Options of WhisperCT2. A doubted reading of a fitted window is made again with the full one."""
 
-    language: str = Field("es", pattern="^[a-z]{2,3}$", description="language spoken, as Whisper's code")
-    task: Literal["translate", "transcribe"] = Field(
-        "translate", description="translate: write English; transcribe: write the language spoken"
-    )
     beam_size: int = Field(1, ge=1, le=10, description="1 is greedy search")
     window: Literal["fitted", "full"] = Field("fitted", description="encode the speech and margin_s, or always 30 s")
     margin_s: float = Field(3.0, ge=0, le=28, description="room after the speech in a fitted window, in seconds")
-    vad: bool = Field(True, description="look for speech first; without it, silence is read too")
-    segment_s: float = Field(12.0, ge=2, le=28, description="longest piece that speech is cut into, in seconds")
-    first_pause_s: float | None = Field(
-        0.4,
-        ge=0.1,
-        le=5,
-        description="longer speech is first cut at a pause this long, so that its first words come soon",
-    )
-    min_log_probability: float = Field(-1.3, le=0, description="a lower mean per token asks for a second, full pass")
-    max_compression_ratio: float = Field(2.4, gt=1, description="more repetition asks for a second, full pass")
-    max_no_speech: float = Field(0.6, ge=0, le=1, description="more probability of silence asks for a second pass")
     max_tokens: int = Field(220, ge=1, le=224, description="longest text of a segment, in tokens")
     compute_type: ComputeType = Field("int8", description="arithmetic of the model")
 
@@ -67,9 +54,9 @@ class WhisperCT2(Module):
 
     accepts = Audio
     yields = Text
-    options_type = WhisperOptions
+    options_type = WhisperCT2Options
 
-    def __init__(self, model: Path | None, options: WhisperOptions, compute: Compute) -> None:
+    def __init__(self, model: Path | None, options: WhisperCT2Options, compute: Compute) -> None:
         """See Module.
 
         Raises:
@@ -81,7 +68,7 @@ class WhisperCT2(Module):
         from faster_whisper.tokenizer import Tokenizer  # type: ignore[import-untyped]
 
         self._options = options
-        self._limits = Thresholds(options.min_log_probability, options.max_compression_ratio, options.max_no_speech)
+        self._limits = options.thresholds
         self._model, vocabulary = open_model(Whisper, model, options.compute_type, compute)
         try:
             self._tokenizer = Tokenizer(
@@ -99,34 +86,16 @@ class WhisperCT2(Module):
         self._read(noise, 1.0 + self._options.margin_s, max_tokens=4)
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """Yields Text in ``language``, or in English when translating, at its place on the request's time line.
+        """Yields Text at its place on the request's time line; see ``modules.listening.listen``.
 
-        An InputError stands for audio that is too short, not finite or not scaled to [-1, 1]. A Text is noted
-        ``second_pass`` when the fitted window was not trusted, and ``truncated`` when it stopped at ``max_tokens``.
+        A Text is noted ``second_pass`` when the fitted window was not trusted, and ``truncated`` when it stopped at
+        ``max_tokens``.
         """
-        for position, audio in enumerate(batch):
-            try:
-                if not isinstance(audio, Audio):
-                    raise InputError(f"whisper_ct2 listens to audio, not to {type(audio).__name__}")
-                check(audio)
-            except InputError as error:
-                yield position, error
-                continue
-            for text in self._listen(audio):
-                yield position, text
+        return listen(batch, self._options, self._texts)
 
-    def _listen(self, audio: Audio) -> Iterator[Text]:
-        samples = resample(audio, SPEECH_RATE)
-        spans = speech_spans(samples) if self._options.vad else [Span(0, len(samples))]
-        language = "en" if self._options.task == "translate" else self._options.language
-        for segment in cut(samples, spans, self._options.segment_s, self._options.first_pause_s):
-            speech = samples[segment.start : segment.end]
-            reading, notes = self._reading(speech)
-            if reading.is_silence(self._limits) or not any(map(str.isalnum, reading.text)):
-                continue
-            start_s = audio.start_s + segment.start / SPEECH_RATE
-            end_s = audio.start_s + segment.end / SPEECH_RATE
-            yield Text(reading.text, language, start_s, end_s, audio.notes + notes)
+    def _texts(self, segments: list[Segment]) -> Iterator[Text | None]:
+        for segment in segments:
+            yield self._options.text(*self._reading(segment.samples), segment)
 
     def _reading(self, speech: Samples) -> tuple[Hypothesis, tuple[Note, ...]]:
         options = self._options

@@ -14,6 +14,7 @@ import numpy as np
 from errors import InputError, MissingWeights
 from modules.module import Compute, Module, Options
 from modules.payloads import Audio, Payload, Text
+from modules.weights import locate
 
 
 class FakeOptions(Options):
@@ -27,6 +28,7 @@ class FakeOptions(Options):
     kill_after: int = 0  # … after so many outputs
     fail_on: str | None = None  # a word in the text that raises
     fail_load: bool = False
+    second_model: str | None = None  # found as a vocoder is that the options name
     crash_load: bool = False
     crash_load_if: str | None = None  # a file; while it exists, loading kills the replica
     silence_s: float = 0.0  # before the sound of each answer
@@ -39,6 +41,8 @@ class _Fake(Module):
     def __init__(self, model: Path | None, options: Any, compute: Compute) -> None:
         if options.fail_load:
             raise MissingWeights("the fake has no weights; run nothing")
+        if options.second_model:
+            locate(options.second_model)
         if options.crash_load or (options.crash_load_if and Path(options.crash_load_if).exists()):
             os.kill(os.getpid(), signal.SIGKILL)
         self.options, self.compute = options, compute

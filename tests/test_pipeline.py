@@ -233,6 +233,13 @@ def test_the_thread_budget_and_the_seed_reach_the_replica(fake_config, tmp_path)
         assert pipeline.submit(clip()).result(WAIT_S).texts["only"] == "3 3 7"
 
 
+def test_models_that_options_name_are_found_in_the_weights_folder_too(fake_config, tmp_path):
+    (tmp_path / "usb" / "some" / "vocoder").mkdir(parents=True)
+    file = fake_config(speak={"second_model": "some/vocoder"})
+    with Pipeline.from_config(file, weights=tmp_path / "usb") as pipeline:
+        assert pipeline.submit(clip()).result(WAIT_S).outcome == "ok"
+
+
 def test_bad_samples_are_refused_before_they_travel():
     import numpy as np
 

@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 
 from errors import ConfigError
+from workers.child import ROOT
 from workers.keys import is_exposed
 
 
@@ -68,7 +69,9 @@ class StageConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     module: str = Field(description="A module of the registry, or 'package.file:Class' for one of your own.")
-    model: str | None = Field(None, description="A model of `weights list`, or the path of a folder.")
+    model: str | None = Field(
+        None, description="A model of `weights list` or of a hub (owner/name), or the path of a folder."
+    )
     options: dict[str, Any] = Field(default_factory=dict, description="Options of the module; see its file.")
     threads: Literal["auto"] | Annotated[int, Field(ge=1)] = Field(
         "auto", description="CPU threads of each replica. auto: the core budget shared by the stage's replicas."
@@ -100,8 +103,15 @@ class StageConfig(BaseModel):
     )
     autoscale: AutoscaleConfig | None = Field(None, description="Let the load set the number of replicas.")
     python: str | None = Field(
-        None, description="Interpreter of its replicas, where packages cannot live together. Default: this one."
+        None,
+        description="Interpreter of its replicas, where packages cannot live together; a relative path begins at the "
+        "checkout. Default: this one.",
     )
+
+    @field_validator("python")
+    @classmethod
+    def _from_the_checkout(cls, python: str | None) -> str | None:
+        return None if python is None else str(ROOT / python)
 
 
 class PipelineConfig(BaseSettings):

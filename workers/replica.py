@@ -268,6 +268,8 @@ def main() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to handle
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    if arguments.weights is not None:
+        os.environ["RELEVO_WEIGHTS"] = str(arguments.weights)  # also for models that a module's options name
     name = arguments.name or f"{arguments.stage}@{socket.gethostname()}-{secrets.token_hex(3)}"
 
     def load(spec: ReplicaSpec) -> Module:
@@ -275,7 +277,7 @@ def main() -> None:
         from modules.registry import module_class, module_options
         from modules.weights import locate
 
-        model = None if spec.model is None else locate(spec.model, arguments.weights)
+        model = None if spec.model is None else locate(spec.model)
         compute = Compute(arguments.threads, arguments.device.partition(":")[0], spec.seed)
         return module_class(spec.module)(model, module_options(spec.module, spec.options), compute)
 

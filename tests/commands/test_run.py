@@ -117,10 +117,13 @@ def test_a_wrong_configuration_is_one_clear_line_and_status_2(fake_config, tmp_p
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_the_default_configuration_says_in_one_line_what_to_use_instead(tmp_path):
+def test_the_default_configuration_says_in_one_line_what_brings_its_models(tmp_path, monkeypatch):
+    monkeypatch.setenv("RELEVO_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     done = relevo("check")
-    assert done.returncode == 2
-    assert "not built yet; use --config pipelines/offline.yaml" in done.stderr
+    assert done.returncode == 1
+    assert "`python pipeline.py weights fetch openai/whisper-large`" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_missing_weights_are_one_line_with_the_command(tmp_path, monkeypatch):

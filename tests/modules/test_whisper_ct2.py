@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+import modules.listening
 import modules.whisper_ct2
 from errors import ConfigError, InputError, ModelError
 from modules.audio_file import read_audio
@@ -18,7 +19,7 @@ from modules.payloads import Audio, Text
 from modules.speech_segments import Span
 from modules.waveform import SPEECH_RATE
 from modules.weights import locate
-from modules.whisper_ct2 import WhisperCT2, WhisperOptions
+from modules.whisper_ct2 import WhisperCT2, WhisperCT2Options
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 WORDS = 1000
@@ -56,8 +57,8 @@ class FakeWhisper:
 
 def fake(monkeypatch: pytest.MonkeyPatch, model: FakeWhisper, **options: Any) -> WhisperCT2:
     monkeypatch.setattr(modules.whisper_ct2, "open_model", lambda *_: (model, FakeVocabulary()))
-    monkeypatch.setattr(modules.whisper_ct2, "speech_spans", lambda samples: [Span(0, len(samples))])
-    return WhisperCT2(None, WhisperOptions(**options), Compute())
+    monkeypatch.setattr(modules.listening, "speech_spans", lambda samples: [Span(0, len(samples))])
+    return WhisperCT2(None, WhisperCT2Options(**options), Compute())
 
 
 def noise(seconds: float, rate: int = SPEECH_RATE, start_s: float = 0.0) -> Audio:
@@ -136,7 +137,7 @@ def test_text_without_a_letter_yields_nothing(monkeypatch):
 def test_no_speech_costs_no_model_call(monkeypatch):
     model = FakeWhisper()
     listener = fake(monkeypatch, model)
-    monkeypatch.setattr(modules.whisper_ct2, "speech_spans", lambda samples: [])
+    monkeypatch.setattr(modules.listening, "speech_spans", lambda samples: [])
 
     assert list(listener.process([noise(3)])) == []
     assert model.calls == []
@@ -145,7 +146,7 @@ def test_no_speech_costs_no_model_call(monkeypatch):
 def test_without_voice_activity_all_sound_is_read(monkeypatch):
     model = FakeWhisper()
     listener = fake(monkeypatch, model, vad=False)
-    monkeypatch.setattr(modules.whisper_ct2, "speech_spans", lambda samples: [])
+    monkeypatch.setattr(modules.listening, "speech_spans", lambda samples: [])
 
     assert len(list(listener.process([noise(3)]))) == 1
 
@@ -186,6 +187,14 @@ def test_an_unusable_input_ends_alone(monkeypatch, unusable):
     assert outputs[1].text == "w w w"
 
 
+def test_transcribing_in_another_language_than_the_one_spoken_says_so(monkeypatch):
+    listener = fake(monkeypatch, FakeWhisper(), task="transcribe", language="zh")
+
+    ((_, text),) = listener.process([noise(3)])
+
+    assert text.language == "zh"
+
+
 @pytest.mark.parametrize(("task", "language"), [("translate", "en"), ("transcribe", "es")])
 def test_task_and_language_are_always_named_in_the_prompt(monkeypatch, task, language):
     model = FakeWhisper()
@@ -220,18 +229,18 @@ def test_an_unknown_language_is_refused(monkeypatch):
 @pytest.mark.parametrize("wrong", [{"margin": 2}, {"task": "sing"}, {"segment_s": 29}, {"compute_type": "int4"}])
 def test_wrong_options_are_refused(wrong):
     with pytest.raises(ValidationError):
-        WhisperOptions(**wrong)
+        WhisperCT2Options(**wrong)
 
 
 def test_a_missing_or_foreign_model_is_refused(tmp_path):
     for model in (None, tmp_path):
         with pytest.raises(ConfigError, match="model"):
-            WhisperCT2(model, WhisperOptions(), Compute())
+            WhisperCT2(model, WhisperCT2Options(), Compute())
 
 
 @pytest.fixture(scope="module")
 def whisper() -> WhisperCT2:
-    return WhisperCT2(locate("whisper-base-ct2"), WhisperOptions(task="transcribe"), Compute())
+    return WhisperCT2(locate("whisper-base-ct2"), WhisperCT2Options(task="transcribe"), Compute())
 
 
 def samples() -> list[tuple[Audio, str]]:
@@ -268,7 +277,7 @@ def test_a_batch_reads_as_its_items_do(whisper):
 
 @pytest.mark.weights
 def test_speech_is_translated_into_english():
-    translator = WhisperCT2(locate("whisper-base-ct2"), WhisperOptions(), Compute())
+    translator = WhisperCT2(locate("whisper-base-ct2"), WhisperCT2Options(), Compute())
     translator.warm_up()
 
     texts = [text for _, text in translator.process([samples()[0][0]])]

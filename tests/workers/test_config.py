@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from errors import ConfigError
+from modules.registry import module_options
 from workers.config import AutoscaleConfig, PipelineConfig, StageConfig, load_config, nested
 
 ROOT = Path(__file__).parents[2]
@@ -105,4 +106,13 @@ def test_an_autoscaled_stage_begins_within_its_bounds(file):
     "path", [ROOT / "config.yaml", *sorted((ROOT / "pipelines").glob("*.yaml"))], ids=lambda p: p.name
 )
 def test_the_shipped_configurations_are_valid(path):
-    assert load_config(path).stages
+    stages = load_config(path).stages
+    assert stages
+    for stage in stages.values():
+        module_options(stage.module, stage.options)
+
+
+def test_a_relative_interpreter_begins_at_the_checkout_wherever_the_caller_stands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert StageConfig(module="kokoro", python=".venv-x/bin/python").python == str(ROOT / ".venv-x/bin/python")
+    assert StageConfig(module="kokoro", python="/usr/bin/python").python == "/usr/bin/python"

@@ -53,7 +53,6 @@ def test_neighbours_that_do_not_fit_are_refused():
         ({"module": "nonsense"}, "unknown module 'nonsense'"),
         ({"module": "tests.fakes:Missing"}, "cannot import"),
         ({"module": "pathlib:Path"}, "not a subclass"),
-        ({"module": "espnet-tts"}, "not built yet"),
         ({"module": "tests.fakes:FakeListen", "options": {"piecse": 1}}, "piecse"),
     ],
 )
@@ -64,7 +63,7 @@ def test_a_wrong_module_or_option_is_named_with_its_stage(stage, message):
 
 @pytest.mark.parametrize("python", ["nowhere/python", "/", __file__])
 def test_an_interpreter_that_is_no_program_is_named_with_its_stage(python):
-    with pytest.raises(ConfigError, match=f"stage speak: python: {python} is no program"):
+    with pytest.raises(ConfigError, match=f"stage speak: python: .*{python} is no program"):
         make_plan(config(speak={"python": python}))
 
 

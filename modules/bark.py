@@ -1,0 +1,154 @@
+"""Bark on transformers: text with cues in, expressive speech out, in the voice of a preset.
+
+Model: https://github.com/suno-ai/bark. Three networks follow each other (text → semantic tokens → coarse and fine
+codes), then EnCodec (Défossez et al., 2022, https://arxiv.org/abs/2210.13438) decodes 24 kHz audio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from errors import ConfigError, CorruptWeights, InputError
+from modules.module import Compute, Module, named
+from modules.payloads import Audio, Note, Payload, Samples, Text
+from modules.speaking import SentenceOptions, Utterance, cut_sentences, speak
+from modules.torch_runtime import Dtype, TorchRuntime
+
+
+class BarkOptions(SentenceOptions):
+    """Options of Bark; those with a prefix are generation options of that network, as in BarkModel.generate.
+
+    A temperature of 0 is greedy: the most probable token every time. Bark speaks about 13 s in one go, which are some
+    150 characters of English and 50 of Chinese.
+    """
+
+    voice_preset: str | None = Field(
+        None, description="one of the model's folder, such as v2/zh_speaker_3, or a .npz file; none: any voice"
+    )
+    semantic_temperature: float = Field(0.7, ge=0, le=2, description="more is livelier, and strays more")
+    coarse_temperature: float = Field(0.7, ge=0, le=2, description="more varies the sound")
+    fine_temperature: float = Field(0.5, ge=0, le=2, description="more varies the sound's detail")
+    min_eos_p: float = Field(0.2, gt=0, le=1, description="probability of the end at which speech stops")
+    semantic_max_new_tokens: int = Field(768, ge=1, le=768, description="longest speech, in tokens; 50 are a second")
+    dtype: Dtype = Field("auto", description="arithmetic of the model")
+
+
+class Bark(Module):
+    """Speaks text; yields Audio at 24 kHz, one a sentence.
+
+    The n-th sentences of a batch are generated together; each is then cut to its own length and decoded alone. Cues
+    that Bark has learnt, such as [laughter] or [sighs], and ♪ around lyrics, stay in the text. A sentence that reached
+    ``semantic_max_new_tokens`` is noted ``truncated``. Every call starts from the seed: the same batch sounds the
+    same, but with temperatures above 0 a sentence sounds different in another batch.
+
+    ``model`` is a folder of a BarkModel, its tokenizer and its presets, such as suno/bark-small.
+    """
+
+    accepts = Text
+    yields = Audio
+    options_type = BarkOptions
+
+    def __init__(self, model: Path | None, options: BarkOptions, compute: Compute) -> None:
+        """See Module.
+
+        Raises:
+            ConfigError: no model is named, or there is no such preset.
+            WeightsError: a file of the model is missing or cannot be read.
+        """
+        self._options = options
+        self._runtime = TorchRuntime(compute, options.dtype)
+        from transformers import BarkModel, BarkProcessor
+        from transformers.models.bark import generation_configuration_bark as settings
+
+        self._processor = self._runtime.part(BarkProcessor, named(model))
+        self._history = self._preset(options.voice_preset)
+        self._model = self._runtime.load(BarkModel, model)
+        found = self._model.generation_config
+        self._codes: int = found.codebook_size
+        self._semantic = settings.BarkSemanticGenerationConfig(**found.semantic_config)
+        self._coarse = settings.BarkCoarseGenerationConfig(**found.coarse_acoustics_config)
+        self._fine = settings.BarkFineGenerationConfig(**found.fine_acoustics_config)
+
+    def warm_up(self) -> None:
+        """Runs every network for a fraction of a second of sound."""
+        for _ in self._waves(["a"], max_new_tokens=10):
+            pass
+
+    def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
+        """See ``modules.speaking.speak``.
+
+        Raises:
+            ModelError: a network failed.
+        """
+        rate: int = self._model.config.codec_config.sampling_rate
+        return speak(batch, lambda text: cut_sentences(text, self._options), self._say, rate, together=True)
+
+    def _say(self, sentences: Sequence[str]) -> Iterator[Utterance]:
+        longest = self._options.semantic_max_new_tokens
+        for sentence, (wave, tokens) in zip(sentences, self._waves(list(sentences), longest), strict=True):
+            if wave is None:
+                yield Utterance(None, (Note("unspoken", sentence),))
+            elif tokens < longest:
+                yield Utterance(wave)
+            else:
+                limit = f"the speech of {sentence!r} stopped at its limit; lower max_chars"
+                yield Utterance(wave, (Note("truncated", limit),))
+
+    def _waves(self, sentences: list[str], max_new_tokens: int) -> Iterator[tuple[Samples | None, int]]:
+        """Samples of each sentence, None where the model found nothing to say, and its length in semantic tokens.
+
+        What BarkModel.generate does, but the networks that do not go token by token run on each sentence alone: they
+        look ahead, into the padding of the shorter ones, and the first sentence need not wait for the others.
+        """
+        options = self._options
+        inputs = self._processor(sentences).to(self._runtime.device)
+        common = {"history_prompt": self._history, "semantic_generation_config": self._semantic}
+        doing = f"speaking {len(sentences)} sentences"
+        with self._runtime.inference(doing):
+            semantic = self._model.semantic.generate(
+                inputs["input_ids"],
+                attention_mask=inputs["attention_mask"],
+                max_new_tokens=max_new_tokens,
+                min_eos_p=options.min_eos_p,
+                **common,
+                **_sampling(options.semantic_temperature),
+            )
+            tokens = (semantic != self._semantic.semantic_pad_token).sum(1).tolist()
+            common |= {"coarse_generation_config": self._coarse, "codebook_size": self._codes}
+            coarse, lengths = self._model.coarse_acoustics.generate(
+                semantic, return_output_lengths=True, **common, **_sampling(options.coarse_temperature)
+            )
+        for codes, length, count in zip(coarse, lengths.tolist(), tokens, strict=True):
+            if not length:
+                yield None, count
+                continue
+            with self._runtime.inference(doing):
+                fine = self._model.fine_acoustics.generate(
+                    codes[None, :length],
+                    fine_generation_config=self._fine,
+                    # 1 is what the library reads as greedy here.
+                    temperature=options.fine_temperature or 1.0,
+                    **common,
+                )
+                wave = self._model.codec_decode(fine)[0].float().cpu().numpy()
+            yield wave, count
+
+    def _preset(self, name: str | None) -> Any:
+        """The prompts that make a voice; arrays alone, nothing in their files is unpickled."""
+        if name is None:
+            return None
+        try:
+            return self._processor(["a"], voice_preset=name)["history_prompt"].to(self._runtime.device)
+        except FileNotFoundError as error:
+            known = ", ".join(self._processor.available_voice_presets) or "none"
+            raise ConfigError(f"there is no voice_preset {name!r}; the model's folder has: {known}") from error
+        except (OSError, ValueError, TypeError) as error:
+            raise CorruptWeights(f"the voice_preset {name!r} cannot be read: {error}") from error
+
+
+def _sampling(temperature: float) -> dict[str, Any]:
+    return {"do_sample": True, "temperature": temperature} if temperature else {"do_sample": False}

@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from errors import ConfigError
+from modules.module import Compute
+from modules.torch_runtime import TorchRuntime
+
+
+def test_without_torch_the_environment_that_has_it_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)  # as if it were not installed
+
+    with pytest.raises(ConfigError, match=r"on torch, which .* does not have; run `make hub`"):
+        TorchRuntime(Compute())
