@@ -146,6 +146,11 @@ class Pipeline:
         """Where replicas dial in: ``python -m workers.replica --stage NAME --connect ADDRESS``."""
         return self._supervisor.replica_address
 
+    @property
+    def metrics_url(self) -> str | None:
+        """Where Prometheus scrapes, beside /livez and /readyz; None when no metrics are served."""
+        return self._supervisor.metrics_url
+
     def replicas(self) -> list[SlotView]:
         """The replicas as they stand now; remote ones have no process id."""
         return self._supervisor.replicas()

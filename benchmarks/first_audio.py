@@ -3,7 +3,8 @@
     python -m benchmarks.first_audio [FILE] [--repeats 2]
 
 Whole means that each stage ends before the next begins and the speech is handed over when all of it is there, with
-the whole core budget for each (benchmarks/sequential.py). The two are run in turn.
+the whole core budget for each (benchmarks/sequential.py). The two are run in turn. Prints a table, with the time at
+which each stage first had something to say, and writes every run with --json.
 """
 
 from __future__ import annotations
@@ -23,16 +24,22 @@ from benchmarks.environment import ROOT, environment
 from modules.audio_file import read_audio
 from pipeline import Pipeline
 
+FIRST_AUDIO, END = "first audio", "all of it"
 LONG_SAMPLE = ROOT / "samples" / "07_mercado.flac"
 
 
-def streamed(config: Path, ratio: str, file: Path) -> tuple[float, float]:
-    """Seconds to the first audio and to the end."""
+def streamed(config: Path, ratio: str, file: Path) -> dict[str, float]:
+    """Seconds to the first output of each stage by its name, to the first audible sample, and to the end."""
+    firsts: dict[str, float] = {}
     with Pipeline.from_config(config, ratio=ratio) as pipeline:
-        result = pipeline.submit(read_audio(file)).result()
+        stream = pipeline.stream(read_audio(file))
+        for event in stream:
+            if event.payload is not None:
+                firsts.setdefault(event.stage, event.at_s)
+        result = stream.result()
     if result.outcome != "ok" or result.time_to_first_audio_s is None:
         raise SystemExit(f"{file}: {result.outcome} {result.error}")
-    return result.time_to_first_audio_s, result.latency_s
+    return {**firsts, FIRST_AUDIO: result.time_to_first_audio_s, END: result.latency_s}
 
 
 def whole(config: Path, file: Path) -> float:
@@ -51,20 +58,27 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
-    firsts, ends, wholes = [], [], []
-    with Progress(transient=True) as progress:
-        for _ in progress.track(range(arguments.repeats), description="rounds"):
-            first_s, end_s = streamed(arguments.config, arguments.ratio, arguments.file)
-            firsts.append(first_s)
-            ends.append(end_s)
+    runs: list[dict[str, float]] = []
+    wholes: list[float] = []
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("runs", total=2 * arguments.repeats)
+        for _ in range(arguments.repeats):
+            runs.append(streamed(arguments.config, arguments.ratio, arguments.file))
+            progress.advance(task)
             wholes.append(whole(arguments.config, arguments.file))
-    first_s, end_s, whole_s = (statistics.median(values) for values in (firsts, ends, wholes))
-    table = Table("", "first audio s", "all of it s", "earlier", title=f"{arguments.file.name}, medians")
-    table.add_row(f"streamed, {arguments.ratio}", f"{first_s:.2f}", f"{end_s:.2f}", f"{whole_s / first_s:.1f}×")
-    table.add_row("whole, stage after stage", f"{whole_s:.2f}", f"{whole_s:.2f}", "1×")
+            progress.advance(task)
+    medians = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+    whole_s = statistics.median(wholes)
+    earlier = whole_s / medians[FIRST_AUDIO]
+    table = Table("seconds to", f"streamed, {arguments.ratio}", "whole, stage after stage")
+    table.title = f"{arguments.file.name}, medians of {arguments.repeats}; first audio {earlier:.1f} times earlier"
+    for name, seconds in medians.items():
+        whole_too = name in (FIRST_AUDIO, END)
+        label = name if whole_too else f"first output of {name}"
+        table.add_row(label, f"{seconds:.2f}", f"{whole_s:.2f}" if whole_too else "")
     Console().print(table)
     if arguments.json:
-        record = {"environment": environment(), "first_s": firsts, "end_s": ends, "whole_s": wholes}
+        record = {"environment": environment(), "earlier": earlier, "streamed": runs, "whole_s": wholes}
         arguments.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from errors import InputError
-from modules.module import Compute, Module
+from modules.module import Compute, Module, Options
 from modules.payloads import Audio, Payload, Text
 
 SPEECH = Audio(np.random.default_rng(0).uniform(-1, 1, 80_000).astype(np.float32), 16_000)
@@ -48,7 +49,20 @@ class NoopTranslate(_Noop):
     accepts, yields, answer = Text, Text, CHINESE
 
 
+class NoopSpeakOptions(Options):
+    """What NoopSpeak answers."""
+
+    audio_s: float = Field(
+        5.0, ge=0.1, le=5.0, description="seconds of audio; less measures the relay without its bytes"
+    )
+
+
 class NoopSpeak(_Noop):
     """Text → the answer's audio."""
 
-    accepts, yields, answer = Text, Audio, ANSWER
+    accepts, yields, options_type = Text, Audio, NoopSpeakOptions
+
+    def __init__(self, model: Path | None, options: NoopSpeakOptions, compute: Compute) -> None:
+        """Cuts the answer."""
+        samples = ANSWER.samples[: round(options.audio_s * ANSWER.sample_rate)]
+        self.answer = Audio(samples, ANSWER.sample_rate)

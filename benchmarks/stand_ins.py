@@ -1,4 +1,4 @@
-"""Stages that wait instead of computing: stand-ins for models, for tests of the machinery and of its scaling.
+"""Stages that wait, or spin, instead of computing: stand-ins for models, to measure the machinery and its scaling.
 
 Their answers name the request, so that a lost, doubled or mixed-up answer shows.
 """
@@ -25,6 +25,7 @@ class StandInOptions(Options):
     """How long the stand-in takes."""
 
     service_s: list[float] = Field([0.0], min_length=1, description="service times that the requests get by number")
+    spin: bool = Field(False, description="use the CPU for so long, instead of waiting")
 
 
 class _StandIn(Module):
@@ -32,7 +33,7 @@ class _StandIn(Module):
 
     def __init__(self, model: Path | None, options: StandInOptions, compute: Compute) -> None:
         """Loads nothing."""
-        self._times = options.service_s
+        self._times, self._work = options.service_s, _spin if options.spin else time.sleep
 
     def warm_up(self) -> None:
         """Has nothing to warm."""
@@ -41,13 +42,19 @@ class _StandIn(Module):
         """Waits the service time of each input and yields its answers."""
         for position, payload in enumerate(batch):
             number = number_of(payload)
-            time.sleep(self._times[number % len(self._times)])  # the work that this stands in for
+            self._work(self._times[number % len(self._times)])  # what this stands in for
             for answer in self.answers(number):
                 yield position, answer
 
     def answers(self, number: int) -> list[Payload]:
         """What this stage says of a request."""
         raise NotImplementedError
+
+
+def _spin(seconds: float) -> None:
+    ends_at = time.thread_time() + seconds
+    while time.thread_time() < ends_at:
+        pass
 
 
 class StandInListen(_StandIn):

@@ -35,7 +35,7 @@ from benchmarks.tune.view import compared_table, disturbed
 from benchmarks.tune.view import console as wide_console
 from modules.audio_file import read_audio
 from workers.config import PipelineConfig, load_config
-from workers.scheduler import StagePlan
+from workers.stage import StagePlan
 
 # Uneven service times in about the seed's proportions, a twentieth as long, so that a run is short.
 STAND_INS = {

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from commands.options import add_config_options, config_of
-from workers.plan import PROCESS_BYTES, make_plan
+from workers.plan import PROCESS_BYTES, StageLayout, make_plan
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
             stage.config.module,
             stage.config.model or "–",
             f"{stage.module.accepts.__name__} → {stage.module.yields.__name__}",
-            str(stage.replicas),
+            _replicas(stage),
             str(stage.threads),
             f"{stage.replica_bytes / 2**20:.0f} MiB",
             ", ".join(sorted(set(stage.devices))),
@@ -58,3 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
     for warning in plan.warnings:
         console.print(f"warning: {warning}")
     return 0
+
+
+def _replicas(stage: StageLayout) -> str:
+    bounds = stage.config.autoscale
+    return f"{stage.replicas}, {bounds.min} to {bounds.max} by load" if bounds else str(stage.replicas)

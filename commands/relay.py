@@ -35,6 +35,10 @@ class Relay(Protocol):
     def address(self) -> str:
         """Where others dial in."""
 
+    @property
+    def metrics_url(self) -> str | None:
+        """Where Prometheus scrapes, if anywhere."""
+
 
 class OpenRelay(Protocol):
     """Makes the relay that the arguments ask for, without starting it."""

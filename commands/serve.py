@@ -19,7 +19,8 @@ def add_parser(
     parser = commands.add_parser(
         "serve",
         help="keep a relay up until SIGTERM or Ctrl-C",
-        description="Starts a relay, prints its address once it is ready, and keeps it up. Submit to it with "
+        description="Starts a relay, prints its address once it is ready and that of its metrics, and keeps it up. "
+        "Submit to it with "
         "`python pipeline.py run --connect ADDRESS FILES…` or Client(address), from any number of processes. SIGTERM "
         "or Ctrl-C refuses new requests, finishes the accepted ones (at most drain_s) and ends.",
     )
@@ -27,6 +28,9 @@ def add_parser(
     parser.add_argument("--listen", metavar="ADDRESS", help="ipc, ipc:///path or tcp://127.0.0.1:PORT; see config.yaml")
     parser.add_argument(
         "--listen-replicas", metavar="ADDRESS", help="where replicas from elsewhere dial in; see config.yaml"
+    )
+    parser.add_argument(
+        "--metrics", metavar="HOST:PORT", help="where /metrics, /livez and /readyz are served; see config.yaml"
     )
     parser.set_defaults(run=run)
 
@@ -38,11 +42,15 @@ def run(open_relay: OpenRelay, arguments: argparse.Namespace) -> int:
         arguments.assignments.append(f"listen={arguments.listen}")
     if arguments.listen_replicas is not None:
         arguments.assignments.append(f"listen_replicas={arguments.listen_replicas}")
+    if arguments.metrics is not None:
+        arguments.assignments.append(f"metrics={arguments.metrics}")
     asked_to_end = threading.Event()
     with open_relay(arguments, quiet=False) as relay:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: asked_to_end.set())
         print(f"ready at {relay.address}", flush=True)
+        if relay.metrics_url is not None:
+            print(f"metrics at {relay.metrics_url}", flush=True)
         asked_to_end.wait()
         print("draining", flush=True)
     return 0

@@ -6,6 +6,7 @@ faster-whisper package.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ _PAD_S = 1.0
 _SHORTEST_PAUSE_S = 0.1
 _SHORTEST_SPEECH_S = 0.1
 _QUIET_S = 0.1
+_SHORTEST_OPENING_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +54,26 @@ def speech_spans(samples: Samples) -> list[Span]:
     return [Span(int(span["start"]), int(span["end"])) for span in found]
 
 
-def cut(samples: Samples, spans: list[Span], longest_s: float) -> list[Span]:
+def cut(samples: Samples, spans: list[Span], longest_s: float, first_pause_s: float | None = None) -> list[Span]:
     """Groups spans of speech into segments of at most ``longest_s`` seconds.
 
-    A segment ends at the longest pause of its second half. Speech without a pause is cut at its quietest spot, so
-    that every sample of every span is in exactly one segment. Up to _PAD_S of the silence around is kept.
+    A segment ends at the longest pause of its second half; the first of several, at the first pause of
+    ``first_pause_s``, so that somebody who waits for it hears the first sentence while the next is read. Speech
+    without a pause is cut at its quietest spot, so that every sample of every span is in exactly one segment. Up to
+    _PAD_S of the silence around is kept.
 
     Args:
         samples: the whole recording, mono at SPEECH_RATE.
         spans: from ``speech_spans``, in order, not overlapping.
         longest_s: longest segment in seconds, padding included.
+        first_pause_s: length of a pause that ends the first segment, in seconds; None: it is as long as the others.
     """
     longest = round((longest_s - 2 * _PAD_S) * SPEECH_RATE)
     waiting = list(reversed(spans))
     segments: list[Span] = []
+    if first_pause_s is not None and (opening := _opening(spans, longest, round(first_pause_s * SPEECH_RATE))):
+        segments.append(Span(opening[0].start, opening[-1].end))
+        del waiting[-len(opening) :]
     while waiting:
         if len(waiting[-1]) > longest:
             span = waiting.pop()
@@ -75,6 +83,19 @@ def cut(samples: Samples, spans: list[Span], longest_s: float) -> list[Span]:
         segments.append(Span(run[0].start, run[-1].end))
         del waiting[-len(run) :]
     return _padded(segments, len(samples))
+
+
+def _opening(spans: list[Span], longest: int, pause: int) -> list[Span]:
+    """The spans before the first such pause of speech that is too long for one segment; none where there is none."""
+    if not spans or spans[-1].end - spans[0].start <= longest:
+        return []
+    for count, (span, following) in enumerate(itertools.pairwise(spans), 1):
+        length = span.end - spans[0].start
+        if length > longest:
+            break
+        if length >= _SHORTEST_OPENING_S * SPEECH_RATE and following.start - span.end >= pause:
+            return spans[:count]
+    return []
 
 
 def _run(waiting: list[Span], longest: int) -> list[Span]:

@@ -20,6 +20,9 @@ SPEECH_RATE = 16_000
 SHORTEST_S = 0.2
 """A sound shorter than this holds no word."""
 
+AUDIBLE = 10 ** (-50 / 20)
+"""Amplitude at -50 dB of full scale, below which a sample counts as silence."""
+
 _LOUDEST = 8.0
 # Lossy decoders overshoot full scale a little and some synthesisers reach 2.3; more is audio that was never scaled
 # from integers.
@@ -46,6 +49,16 @@ def check(audio: Audio) -> None:
         raise InputError(
             f"samples reach {peak:g} where full scale is 1; divide by the integer format's range, such as 32768"
         )
+
+
+def leading_silence_s(audio: Audio) -> float:
+    """Seconds before the first audible sample; the whole length when there is none."""
+    block = max(1, audio.sample_rate // 10)  # speech begins soon, so look no further than needed
+    for start in range(0, len(audio.samples), block):
+        audible = np.flatnonzero(np.abs(audio.samples[start : start + block]) > AUDIBLE)
+        if len(audible):
+            return (start + int(audible[0])) / audio.sample_rate
+    return audio.seconds
 
 
 def mono_blocks(frames: Iterable[AudioFrame], sample_rate: int) -> Iterator[Samples]:

@@ -42,6 +42,12 @@ class WhisperOptions(Options):
     margin_s: float = Field(3.0, ge=0, le=28, description="room after the speech in a fitted window, in seconds")
     vad: bool = Field(True, description="look for speech first; without it, silence is read too")
     segment_s: float = Field(12.0, ge=2, le=28, description="longest piece that speech is cut into, in seconds")
+    first_pause_s: float | None = Field(
+        0.4,
+        ge=0.1,
+        le=5,
+        description="longer speech is first cut at a pause this long, so that its first words come soon",
+    )
     min_log_probability: float = Field(-1.3, le=0, description="a lower mean per token asks for a second, full pass")
     max_compression_ratio: float = Field(2.4, gt=1, description="more repetition asks for a second, full pass")
     max_no_speech: float = Field(0.6, ge=0, le=1, description="more probability of silence asks for a second pass")
@@ -113,7 +119,7 @@ class WhisperCT2(Module):
         samples = resample(audio, SPEECH_RATE)
         spans = speech_spans(samples) if self._options.vad else [Span(0, len(samples))]
         language = "en" if self._options.task == "translate" else self._options.language
-        for segment in cut(samples, spans, self._options.segment_s):
+        for segment in cut(samples, spans, self._options.segment_s, self._options.first_pause_s):
             speech = samples[segment.start : segment.end]
             reading, notes = self._reading(speech)
             if reading.is_silence(self._limits) or not any(map(str.isalnum, reading.text)):

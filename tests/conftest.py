@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -52,3 +53,10 @@ def fake_config(tmp_path: Path) -> Callable[..., Path]:
 def clip(level: float = 0.5, seconds: float = 0.1) -> Audio:
     """A clip whose first sample tells which one it is."""
     return Audio(np.full(int(16000 * seconds), level, np.float32), 16000)
+
+
+def until(seen: Callable[[], Any]) -> Any:
+    """What `seen` returns once it is true, looked for until the test's own time is up."""
+    while not (found := seen()):
+        threading.Event().wait(0.05)
+    return found

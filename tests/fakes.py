@@ -20,13 +20,16 @@ class FakeOptions(Options):
     """What a fake is asked to do."""
 
     pieces: int = 1  # outputs for each input
-    gate: str | None = None  # a file; while it exists, `process` waits for its end
+    gate: str | None = None  # a file; while it exists, `process` waits for its end …
+    gate_after: int = 0  # … after so many outputs
     kill_on: str | None = None  # a word in the text that makes the replica kill itself …
     kill_marker: str | None = None  # … unless this file is there already (so: once)
     kill_after: int = 0  # … after so many outputs
     fail_on: str | None = None  # a word in the text that raises
     fail_load: bool = False
     crash_load: bool = False
+    crash_load_if: str | None = None  # a file; while it exists, loading kills the replica
+    silence_s: float = 0.0  # before the sound of each answer
     hoard_mb: int = 0  # memory that each input leaves behind
 
 
@@ -36,7 +39,7 @@ class _Fake(Module):
     def __init__(self, model: Path | None, options: Any, compute: Compute) -> None:
         if options.fail_load:
             raise MissingWeights("the fake has no weights; run nothing")
-        if options.crash_load:
+        if options.crash_load or (options.crash_load_if and Path(options.crash_load_if).exists()):
             os.kill(os.getpid(), signal.SIGKILL)
         self.options, self.compute = options, compute
         self.hoard: list[bytes] = []
@@ -45,19 +48,23 @@ class _Fake(Module):
         pass
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        if self.options.gate:
-            gate = Path(self.options.gate)
-            while gate.exists():
-                threading.Event().wait(0.01)
+        if not self.options.gate_after:
+            self._wait_at_gate()
         for position, payload in enumerate(batch):
             self.hoard.append(b"x" * (self.options.hoard_mb << 20))
             text = payload.text if isinstance(payload, Text) else ""
             if self.options.fail_on and self.options.fail_on in text:
                 raise RuntimeError(f"the fake fails on {self.options.fail_on}")
             for piece in range(self.options.pieces):
+                if piece and piece == self.options.gate_after:
+                    self._wait_at_gate()
                 if self.options.kill_on and self.options.kill_on in text and piece == self.options.kill_after:
                     self._kill_once()
                 yield position, self.answer(payload, piece, len(batch))
+
+    def _wait_at_gate(self) -> None:
+        while self.options.gate and Path(self.options.gate).exists():
+            threading.Event().wait(0.01)
 
     def _kill_once(self) -> None:
         if self.options.kill_marker:
@@ -102,6 +109,7 @@ class FakeSpeak(_Fake):
 
     def answer(self, payload: Any, piece: int, batch: int) -> Payload | InputError:
         samples = np.full(8000, 0.1 * (piece + 1), np.float32)
+        samples = np.concatenate([np.zeros(round(16000 * self.options.silence_s), np.float32), samples])
         return Audio(samples, 16000, payload.start_s, payload.end_s)
 
 

@@ -19,8 +19,8 @@ import zmq
 
 from errors import InputError, RelayClosed
 from pipeline import Pipeline
-from tests.conftest import clip
-from workers import wire
+from tests.conftest import clip, until
+from workers import codec, wire
 from workers.client import Client
 from workers.keys import ADMITTED, make_keys
 
@@ -68,16 +68,6 @@ def relay(config, dial, **overrides):
         yield pipeline, dialled[0]
     finally:
         pipeline.stop(0.0)
-
-
-def wait_until(condition):
-    """Asks until the condition holds."""
-    changed = threading.Event()
-    for _ in range(WAIT_S * 20):
-        if condition():
-            return
-        changed.wait(0.05)
-    raise AssertionError("never came true")
 
 
 def names(pipeline, *states):
@@ -146,13 +136,13 @@ def test_a_stopped_one_is_gone_by_its_silence_and_its_late_answers_count_for_not
     with relay(config, lambda address: dial_in(address, "far"), heartbeat_timeout_s=2.5) as (pipeline, process):
         future = begin(pipeline)
         process.send_signal(signal.SIGSTOP)
-        wait_until(lambda: "far" not in names(pipeline, "ready", "busy"))
+        until(lambda: "far" not in names(pipeline, "ready", "busy"))
         other = dial_in(pipeline.replica_address, "other")
         gate.unlink()
         result = future.result(WAIT_S)
         assert served_by(result) == ["other"]
         process.send_signal(signal.SIGCONT)
-        wait_until(lambda: {stage.name: stage.ready for stage in pipeline.client.welcome().stages}["speak"] == 2)
+        until(lambda: {stage.name: stage.ready for stage in pipeline.client.welcome().stages}["speak"] == 2)
         assert result.audio.seconds == 0.5
         other.terminate()
         assert other.wait(WAIT_S) == 0
@@ -166,7 +156,7 @@ def test_a_remote_replica_that_is_asked_to_end_finishes_what_it_has_in_hand(fake
     config = fake_config(speak={"gate": str(gate)})
     with relay(config, lambda address: dial_in(address, "far")) as (pipeline, process):
         future = begin(pipeline)
-        wait_until(lambda: "far" in names(pipeline, "busy"))
+        until(lambda: "far" in names(pipeline, "busy"))
         process.send_signal(number)
         gate.unlink()
         result = future.result(WAIT_S)
@@ -210,23 +200,23 @@ def test_a_replica_left_by_its_relay_ends_when_another_comes_with_other_settings
 
 def test_work_that_never_reached_its_replica_is_handed_out_again(fake_config):
     """A replica of ours without a model: it loses its first batch, as a connection that breaks would."""
-    replica, receive = "far", wire.decoder(wire.ToReplica)
+    replica, receive = "far", codec.decoder(wire.ToReplica)
     with zmq.Context() as context, context.socket(zmq.DEALER) as dealer, context.socket(zmq.DEALER) as heart:
         dealer.setsockopt(zmq.IDENTITY, replica.encode())
         pipeline = Pipeline.from_config(fake_config(), listen_replicas=TCP)
         with pipeline:
             for each in (dealer, heart):
                 each.connect(pipeline.replica_address)
-            dealer.send(wire.encode(wire.Join(replica, "speak", 1)))
+            dealer.send(codec.encode(wire.Join(replica, "speak", 1)))
             assert isinstance(receive(dealer.recv()), wire.Hired)
-            dealer.send(wire.encode(wire.Ready(replica, "speak")))
-            wait_until(lambda: pipeline.client.welcome().stages[2].ready == 2)
+            dealer.send(codec.encode(wire.Ready(replica, "speak")))
+            until(lambda: pipeline.client.welcome().stages[2].ready == 2)
             lost = [pipeline.submit(clip()) for _ in range(2)]
             assert isinstance(receive(dealer.recv_multipart()[0]), wire.Work)
             while not dealer.poll(100):
-                heart.send(wire.encode(wire.Beat(replica, "speak", "ready", 0.0, 1)))
+                heart.send(codec.encode(wire.Beat(replica, "speak", "ready", 0.0, 1)))
             assert isinstance(receive(dealer.recv()), wire.Rejoin)
-            dealer.send(wire.encode(wire.Leave(replica, "speak", "", False)))
+            dealer.send(codec.encode(wire.Leave(replica, "speak", "", False)))
             assert [served_by(future.result(WAIT_S)) for future in lost] == [["speak-0.0"]] * 2
 
 
@@ -301,16 +291,18 @@ def test_a_key_counts_from_the_moment_it_is_admitted(fake_config, keys, tmp_path
             assert client.submit(clip()).result(WAIT_S).outcome == "ok"  # its connection stands
 
 
-SUBMIT = wire.encode(wire.Submit("request", wire.Meta("audio", 1.0, sample_rate=16000)))
-OUTPUT = wire.encode(wire.Output("far", 1, 1, 0, wire.Meta("audio", 1.0, sample_rate=16000)))
+SUBMIT = codec.encode(wire.Submit("request", wire.Meta("audio", 1.0, sample_rate=16000)))
+OUTPUT = codec.encode(wire.Output("far", 1, 1, 0, wire.Meta("audio", 1.0, sample_rate=16000)))
 GARBAGE = {
     "nothing": [b""],
     "random": [random.Random(0).randbytes(200)],
     "random after the prefix": [b"RLV\x01" + random.Random(1).randbytes(200)],
     "another version": [b"RLV\x02" + SUBMIT[4:]],
-    "another role's": [wire.encode(wire.Gone("speak-0.0", "mischief"))],
+    "another role's": [codec.encode(wire.Gone("speak-0.0", "mischief"))],
     "truncated": [SUBMIT[:-3], b"pcm"],
-    "a header over the limit": [b"RLV\x01" + bytes(wire.MAX_HEADER_BYTES)],
+    "not a text where one is due": [SUBMIT.replace(b"request", b"\xff\xfequest"), b"pcm"],
+    "no amount where one is due": [codec.encode(wire.Submit("r", wire.Meta("audio", float("nan")))), b"pcm"],
+    "a header over the limit": [b"RLV\x01" + bytes(codec.MAX_HEADER_BYTES)],
     "frames without number": [b"RLV\x01", *[b"x"] * 100],
 }
 
@@ -318,7 +310,7 @@ GARBAGE = {
 @pytest.mark.parametrize("door", ["clients", "replicas"])
 def test_garbage_is_refused_and_counted_and_the_relay_goes_on(fake_config, door):
     payload_message = {"clients": SUBMIT, "replicas": OUTPUT}[door]
-    too_large = np.zeros(wire.MAX_PAYLOAD_BYTES + 1, np.uint8)
+    too_large = np.zeros(codec.MAX_PAYLOAD_BYTES + 1, np.uint8)
     messages = [*GARBAGE.values(), [payload_message], [payload_message, b"", b""], [payload_message, too_large]]
     with Pipeline.from_config(fake_config(), listen_replicas=TCP) as pipeline, zmq.Context() as context:
         address = pipeline.address if door == "clients" else pipeline.replica_address
@@ -326,7 +318,7 @@ def test_garbage_is_refused_and_counted_and_the_relay_goes_on(fake_config, door)
             dealer.connect(address)
             for frames in messages:
                 dealer.send_multipart(frames, copy=False)
-            wait_until(lambda: pipeline.client.welcome().refused >= len(messages))
+            until(lambda: pipeline.client.welcome().refused >= len(messages))
             assert pipeline.client.welcome().refused == len(messages)
         assert pipeline.submit(clip()).result(WAIT_S).outcome == "ok"
 
@@ -337,7 +329,7 @@ def test_a_peer_whose_frame_is_beyond_all_measure_is_hung_up_on(fake_config):
             hung_up = dealer.get_monitor_socket(zmq.EVENT_DISCONNECTED)
             dealer.setsockopt(zmq.LINGER, 0)
             dealer.connect(pipeline.address)
-            dealer.send_multipart([SUBMIT, np.zeros(2 * wire.MAX_PAYLOAD_BYTES + 1, np.uint8)], copy=False)
+            dealer.send_multipart([SUBMIT, np.zeros(2 * codec.MAX_PAYLOAD_BYTES + 1, np.uint8)], copy=False)
             assert hung_up.poll(WAIT_S * 1000)
             dealer.disable_monitor()
         assert pipeline.submit(clip()).result(WAIT_S).outcome == "ok"
@@ -351,8 +343,8 @@ def test_a_payload_that_is_not_what_its_header_says_fails_alone(fake_config, kin
     with Pipeline.from_config(fake_config()) as pipeline, zmq.Context() as context:
         with context.socket(zmq.DEALER) as dealer:
             dealer.connect(pipeline.address)
-            dealer.send_multipart([wire.encode(message), payload])
-            outcome = wire.decoder(wire.ToClient)(dealer.recv())
+            dealer.send_multipart([codec.encode(message), payload])
+            outcome = codec.decoder(wire.ToClient)(dealer.recv())
         assert outcome.outcome == "failed"
         assert f"not valid {kind}" in outcome.reason
         assert pipeline.submit(clip()).result(WAIT_S).outcome == "ok"
@@ -364,12 +356,12 @@ def test_what_is_not_zeromq_is_counted_at_the_door(fake_config, keys):
         host, port = pipeline.address.removeprefix("tcp://").split(":")
         with socket.create_connection((host, int(port))) as stranger:
             stranger.sendall(b"\xff" + bytes(8) + b"\x7f\x03\x00NULL" + bytes(60))
-        wait_until(lambda: pipeline.client.welcome().refused == 1)
+        until(lambda: pipeline.client.welcome().refused == 1)
         assert pipeline.submit(clip()).result(WAIT_S).outcome == "ok"
 
 
 def test_a_payload_over_the_limit_is_refused_before_it_travels(fake_config, monkeypatch):
-    monkeypatch.setattr(wire, "MAX_PAYLOAD_BYTES", 1000)
+    monkeypatch.setattr(codec, "MAX_PAYLOAD_BYTES", 1000)
     with Client("ipc:///nowhere") as client, pytest.raises(InputError, match="over the limit of 1000"):
         client.submit(clip())
 

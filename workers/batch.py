@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ class _Piece:
 
     item: wire.WorkItem
     payload: Payload | None
+    deadline_at: float
     outputs: int = 0
     service_s: float = 0.0
     error: str = ""
@@ -31,6 +33,11 @@ class _Piece:
     @property
     def live(self) -> bool:
         return not (self.error or self.expired or self.abandoned)
+
+    def begin(self, now: float) -> bool:
+        """Whether to compute it: not when its deadline has passed and nothing of it was sent yet."""
+        self.expired |= self.live and not self.outputs and self.deadline_at <= now
+        return self.live
 
 
 class Batch:
@@ -55,13 +62,13 @@ class Batch:
     def run(self, module: Module) -> wire.Done:
         """Computes every job, sending each output as it comes, and returns the end of the batch."""
         self._began = time.monotonic()
-        together = [piece for piece in self._pieces if piece.live]
+        together = [piece for piece in self._pieces if piece.begin(self._began)]
         failure = self._try(module, together)
         if failure and len(together) == 1:
             together[0].error = failure
         elif failure:
             for piece in together:
-                if piece.live:
+                if piece.begin(time.monotonic()):
                     piece.error = self._try(module, [piece])
         return wire.Done(
             self._replica,
@@ -86,27 +93,30 @@ class Batch:
             return
         yielded = [0] * len(pieces)
         for position, output in module.process([piece.payload for piece in pieces if piece.payload is not None]):
-            given_up = set(self._abandoned())
+            piece, index = pieces[position], yielded[position]
+            yielded[position] += 1
+            if piece.live and index >= piece.outputs:
+                self._pass_on(piece, index, output)
+            given_up = set(self._abandoned())  # after the output has left, which the next stage waits for
             for piece in self._pieces:
                 piece.abandoned |= piece.item.job in given_up
             if not any(piece.live for piece in pieces):
                 break
-            piece, index = pieces[position], yielded[position]
-            yielded[position] += 1
-            if not piece.live or index < piece.outputs:
-                continue
-            if isinstance(output, InputError):
-                piece.error = str(output)
-                continue
-            meta, frame = pack(output)
-            self._send(wire.Output(self._replica, piece.item.job, piece.item.attempt, index, meta), frame)
-            piece.outputs += 1
         for piece in pieces:
             piece.service_s = time.monotonic() - self._began
 
+    def _pass_on(self, piece: _Piece, index: int, output: Payload | InputError) -> None:
+        if isinstance(output, InputError):
+            piece.error = str(output)
+            return
+        meta, frame = pack(output)
+        self._send(wire.Output(self._replica, piece.item.job, piece.item.attempt, index, meta), frame)
+        piece.outputs += 1
+
 
 def _piece(item: wire.WorkItem, frame: wire.Buffer) -> _Piece:
+    deadline_at = math.inf if item.deadline_s is None else time.monotonic() + item.deadline_s
     try:
-        return _Piece(item, unpack(item.meta, frame), expired=item.deadline_s is not None and item.deadline_s <= 0)
+        return _Piece(item, unpack(item.meta, frame), deadline_at)
     except RelevoError as error:
-        return _Piece(item, None, error=str(error))
+        return _Piece(item, None, deadline_at, error=str(error))

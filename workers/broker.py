@@ -16,31 +16,40 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from errors import AddressInUse, ProtocolError, RelevoError
-from workers import wire
+from workers import codec, wire
 from workers.dead_letters import write_letter
 from workers.keys import TCP, Admission
 from workers.lifeline import die_with, set_when_asked_to_end
-from workers.scheduler import Scheduler, StagePlan
+from workers.scheduler import Scheduler
+from workers.stage import StagePlan
 from workers.stage_queue import Job
-from workers.transport import receive, send, waiting
+from workers.transport import has_message, receive, send_frames
+from workers.watch import Source, Watch
+
+if TYPE_CHECKING:
+    from workers.metrics import Metrics
+    from workers.metrics_server import Figures, MetricsServer
 
 logger = logging.getLogger("relevo.broker")
 
-HANG_UP_BYTES = 2 * wire.MAX_PAYLOAD_BYTES  # a frame over the limit is refused, one over this ends the connection
+HANG_UP_BYTES = 2 * codec.MAX_PAYLOAD_BYTES  # a frame over the limit is refused, one over this ends the connection
 LOST_AFTER_S = 5.0  # a replica that is idle so long after it was handed work never got it, or its answer was lost
 HANDSHAKE_FAILED = (
     zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 )
 LINGER_MS = 1000  # how long the last messages may take to leave
+# How long to look for the next message before sleeping: most come within it, and to be woken takes about as long.
+SPIN_S = 0.0003
 TURN = 64  # messages taken from one socket before the others are looked at
 
 
@@ -55,6 +64,9 @@ class BrokerSettings(msgspec.Struct, frozen=True):
     specs: dict[str, bytes]
     dead_letters: str
     keys: str | None
+    metrics: str | None
+    objectives_s: tuple[float, ...]
+    spans: bool
 
 
 class Broker:
@@ -62,19 +74,24 @@ class Broker:
 
     def __init__(self, settings: BrokerSettings) -> None:
         self._context = zmq.Context()
+        self._watch = Watch(SPIN_S)
         self._admission = Admission(self._context, Path(settings.keys)) if settings.keys else None
         self._monitors: list[zmq.Socket[bytes]] = []
         self._control = self._bind(settings.control, "TMPDIR")
         self._replicas = self._bind(settings.replicas, "listen_replicas")
         self._clients = self._bind(settings.clients, "listen")
+        self._metrics, self._metrics_server = _measure(settings)
         # No job of ours may bear the number of one that an earlier broker handed out: its answer may still come.
         first_number = secrets.randbits(40) << 20
-        self._scheduler = Scheduler(settings.stages, self, settings.max_attempts, first_number)
+        self._scheduler = Scheduler(
+            settings.stages, self, settings.max_attempts, first_number, self._metrics, settings.spans
+        )
         self._settings = settings
         self._instance = secrets.token_hex(4)
         self._supervisor: bytes | None = None
         self._desired: dict[str, int] = {}
         self._joined: dict[str, str] = {}  # replica → stage, from its first message on
+        self._for_clients: dict[bytes, list[Any]] = {}  # frames to send at the end of this turn
         self._close_at: float | None = None
         self.refused = 0
 
@@ -91,36 +108,36 @@ class Broker:
         made.setsockopt(zmq.MAXMSGSIZE, HANG_UP_BYTES)
         if address.startswith(TCP):
             self._monitors.append(made.get_monitor_socket(HANDSHAKE_FAILED))
+            self._watch.add(self._monitors[-1])
             if self._admission is not None:
                 self._admission.secure(made)
         try:
             made.bind(address)
         except zmq.ZMQError as error:
             raise AddressInUse(f"cannot listen on {address}: {error}; set {key}: to another address") from error
+        self._watch.add(made)
         return made
 
     def run(self) -> None:
         """Serves until SIGTERM, then lets what was sent leave."""
-        poller = zmq.Poller()
-        asked_to_end = set_when_asked_to_end(poller)
-        inlets: list[tuple[zmq.Socket[bytes], Callable[[Any], Any], Callable[..., None]]] = [
-            (self._control, wire.decoder(wire.FromSupervisor), self._from_supervisor),
-            (self._replicas, wire.decoder(wire.FromReplica), self._from_replica),
-            (self._clients, wire.decoder(wire.FromClient), self._from_client),
-        ]
-        for inlet in (*(inlet for inlet, _, _ in inlets), *self._monitors):
-            poller.register(inlet, zmq.POLLIN)
+        asked_to_end = set_when_asked_to_end(self._watch)
+        takers: dict[Source, Callable[[], None]] = {
+            self._control: self._taker(self._control, wire.FromSupervisor, self._from_supervisor),
+            self._replicas: self._taker(self._replicas, wire.FromReplica, self._from_replica),
+            self._clients: self._taker(self._clients, wire.FromClient, self._from_client),
+            **{monitor: partial(self._take_refusals, monitor) for monitor in self._monitors},
+        }
+        if self._metrics_server is not None:
+            self._watch.add(self._metrics_server.inquiries_fd)
+            takers[self._metrics_server.inquiries_fd] = partial(self._metrics_server.answer, self._figures)
         while not asked_to_end.is_set():
-            ready = dict(poller.poll(self._poll_ms()))
-            for inlet, decode, handle in inlets:
-                if inlet in ready:
-                    self._take(inlet, decode, handle)
-            for monitor in self._monitors:
-                if monitor in ready:
-                    event = recv_monitor_message(monitor)
-                    self._refuse(f"a connection to {event['endpoint'].decode()}: {zmq.Event(event['event']).name}")
+            for source in self._watch.wait(self._wait_s()):
+                if source in takers:
+                    takers[source]()
             self._scheduler.tick(time.monotonic())
             self._report_closed()
+            self._send_to_clients()
+        self._send_to_clients()
         for replica in self._joined:  # those that the supervisor did not start learn it here
             self.to_replica(replica, wire.Drain())
         if self._admission is not None:
@@ -131,26 +148,38 @@ class Broker:
         self.refused += 1
         logger.warning("refused (%d so far) %s", self.refused, what)
 
-    def _poll_ms(self) -> int | None:
-        next_at = min(self._scheduler.next_tick_at(), self._close_at if self._close_at is not None else math.inf)
-        return None if next_at == math.inf else max(0, math.ceil((next_at - time.monotonic()) * 1000))
+    def _take_refusals(self, monitor: zmq.Socket[bytes]) -> None:
+        while has_message(monitor):
+            event = recv_monitor_message(monitor)
+            self._refuse(f"a connection to {event['endpoint'].decode()}: {zmq.Event(event['event']).name}")
 
-    def _take(self, inlet: zmq.Socket[bytes], decode: Callable[[Any], Any], handle: Callable[..., None]) -> None:
-        for _ in range(TURN):
-            if not waiting(inlet):
-                return
-            sender, frames = receive(inlet)
-            try:
-                message = decode(frames.pop(0) if frames else b"")
-                wire.check_payloads(message, frames)
-            except ProtocolError as error:
-                self._refuse(f"a message: {error}")
-                continue
-            handle(sender, message, frames)
+    def _wait_s(self) -> float | None:
+        next_at = min(self._scheduler.next_tick_at(), self._close_at if self._close_at is not None else math.inf)
+        return None if next_at == math.inf else max(0.0, next_at - time.monotonic())
+
+    def _taker(self, inlet: zmq.Socket[bytes], types: Any, handle: Callable[..., None]) -> Callable[[], None]:
+        """A function that reads what has arrived at an inlet and hands it to `handle`."""
+        decode = codec.decoder(types)
+
+        def take() -> None:
+            for _ in range(TURN):
+                parts = receive(inlet)
+                if parts is None:
+                    return
+                sender, *frames = parts
+                try:
+                    message, payloads = codec.read(decode, frames)
+                except ProtocolError as error:
+                    self._refuse(f"a message: {error}")
+                    continue
+                handle(sender, message, payloads)
+            self._watch.used(inlet)
+
+        return take
 
     # what arrives
 
-    def _from_client(self, sender: bytes, message: wire.FromClient, frames: list[Any]) -> None:
+    def _from_client(self, sender: bytes, message: wire.FromClient, frames: Sequence[Any]) -> None:
         now = time.monotonic()
         match message:
             case wire.Submit():
@@ -165,7 +194,7 @@ class Broker:
                 accepts = self._settings.stages[0].accepts
                 self.to_client(sender, wire.Welcome(self._instance, ready, accepts, stages, self.refused))
 
-    def _from_replica(self, _: bytes, message: wire.FromReplica, frames: list[Any]) -> None:
+    def _from_replica(self, _: bytes, message: wire.FromReplica, frames: Sequence[Any]) -> None:
         now = time.monotonic()
         match message:
             case wire.Output():
@@ -181,24 +210,24 @@ class Broker:
             case wire.Join(replica, stage):
                 self._joined[replica] = stage
                 self.to_replica(replica, wire.Hired(self._settings.specs[stage]))
-                self._tell_supervisor(wire.Standing(replica, stage, "loading"))
+                self._pass_on(wire.Standing(replica, stage, "loading"))
             case wire.Ready(replica, stage):
                 self._joined[replica] = stage
                 self._scheduler.ready(replica, stage, now)
-                self._tell_supervisor(wire.Standing(replica, stage, "ready"))
+                self._pass_on(wire.Standing(replica, stage, "ready"))
             case wire.Beat(replica, stage, state, busy_s, rss_bytes):
                 lost = state == "ready" and self._scheduler.handed_before(replica, now - LOST_AFTER_S)
                 if replica not in self._joined or lost:
-                    rejoin = wire.Rejoin(self._settings.specs[stage])
-                    if self._send(self._replicas, replica.encode(), rejoin, ()):  # else again at its next beat
+                    rejoin = codec.encode(wire.Rejoin(self._settings.specs[stage]))
+                    if self._send(self._replicas, replica.encode(), (rejoin,)):  # else again at its next beat
                         self._joined[replica] = stage
-                self._tell_supervisor(wire.Standing(replica, stage, state, busy_s, rss_bytes))
+                self._pass_on(wire.Standing(replica, stage, state, busy_s, rss_bytes))
             case wire.Leave(replica, stage, reason, fatal):
                 self._joined.pop(replica, None)
                 self._scheduler.gone(replica, reason or "it left", now, died=bool(reason))
-                self._tell_supervisor(wire.Standing(replica, stage, "dead", reason=reason, fatal=fatal))
+                self._pass_on(wire.Standing(replica, stage, "dead", reason=reason, fatal=fatal))
 
-    def _from_supervisor(self, sender: bytes, message: wire.FromSupervisor, _: list[Any]) -> None:
+    def _from_supervisor(self, sender: bytes, message: wire.FromSupervisor, _: Sequence[Any]) -> None:
         now = time.monotonic()
         match message:
             case wire.Oversee(desired):
@@ -206,17 +235,29 @@ class Broker:
                 clients, replicas = (
                     router.getsockopt_string(zmq.LAST_ENDPOINT) for router in (self._clients, self._replicas)
                 )
-                self._tell_supervisor(wire.Overseen(self._instance, clients, replicas))
+                metrics = self._metrics_server.address if self._metrics_server is not None else ""
+                self._tell_supervisor(wire.Overseen(self._instance, clients, replicas, metrics))
             case wire.Gone(replica, cause, last_words):
                 self._joined.pop(replica, None)
+                if self._metrics is not None:
+                    self._metrics.gone(replica)
                 self._scheduler.gone(replica, cause, now, last_words)
             case wire.ScaleAnswer(client, error, desired):
                 self._desired = desired
                 self.to_client(client, wire.Scaled(error))
+            case wire.Restarting(stage, cause):
+                if self._metrics is not None:
+                    self._metrics.restarting(stage, cause)
+            case wire.Measure():
+                self._tell_supervisor(wire.Measured(self._scheduler.loads(now)))
+            case wire.Desired(replicas):
+                self._desired = replicas
             case wire.StageDown(stage, reason):
                 self._scheduler.stage_down(stage, reason, now)
             case wire.Retire(replica):
                 self._scheduler.retire(replica)
+                if self._metrics is not None:
+                    self._metrics.retiring(replica)
             case wire.Close(within_s):
                 self._scheduler.close()
                 self._close_at = now + within_s
@@ -225,20 +266,32 @@ class Broker:
         if self._close_at is None:
             return
         if self._scheduler.open_requests and time.monotonic() >= self._close_at:
-            self._scheduler.end_all("the relay was closed before it was finished")
+            self._scheduler.end_all("the relay was closed before it was finished", time.monotonic())
         if not self._scheduler.open_requests:
             self._close_at = None
             self._tell_supervisor(wire.Closed())
 
+    def _figures(self) -> Figures:
+        from workers.metrics_server import Figures
+
+        stages = self._scheduler.stage_infos(self._desired)
+        families = self._metrics.families(stages, self._scheduler.at_work()) if self._metrics is not None else []
+        return Figures(families, stages, self._scheduler.blockers())
+
     # what leaves
 
     def to_client(self, client: bytes, message: wire.ToClient, *frames: Any) -> None:
-        """Sends to a client; one that is no longer there is not waited for."""
-        self._send(self._clients, client, message, frames)
+        """Sends to a client, at the end of this turn and together with what else it is told."""
+        self._for_clients.setdefault(client, []).extend((codec.encode(message), *frames))
+
+    def _send_to_clients(self) -> None:
+        for client, frames in self._for_clients.items():  # one that is no longer there is not waited for
+            self._send(self._clients, client, frames)
+        self._for_clients.clear()
 
     def to_replica(self, replica: str, message: wire.ToReplica, *frames: Any) -> None:
         """Sends to a replica; when it is not there the supervisor's Gone takes back what it was handed."""
-        self._send(self._replicas, replica.encode(), message, frames)
+        self._send(self._replicas, replica.encode(), (codec.encode(message), *frames))
 
     def dead_letter(self, job: Job, stage: str, reason: str, last_words: str) -> None:
         """Writes the job to the folder of dead letters."""
@@ -249,20 +302,36 @@ class Broker:
         else:
             logger.error("request %s is a dead letter: %s; kept in %s", job.request.id, reason, folder)
 
+    def _pass_on(self, standing: wire.Standing) -> None:
+        if self._metrics is not None:
+            self._metrics.standing(standing)
+        self._tell_supervisor(standing)
+
     def _tell_supervisor(self, message: wire.ToSupervisor) -> None:
         if self._supervisor is not None:
-            self._send(self._control, self._supervisor, message, ())
+            self._send(self._control, self._supervisor, (codec.encode(message),))
 
-    def _send(self, router: zmq.Socket[bytes], peer: bytes, message: wire.Message, frames: tuple[Any, ...]) -> bool:
+    def _send(self, router: zmq.Socket[bytes], peer: bytes, frames: Sequence[Any]) -> bool:
         """Whether the peer is there to be sent to."""
+        self._watch.used(router)
         try:
-            send(router, message, *frames, to=peer)
+            send_frames(router, (peer, *frames))
         except zmq.ZMQError as error:
             if error.errno != zmq.EHOSTUNREACH:
                 raise
-            logger.info("%s for %r has nowhere to go: it is not connected", type(message).__name__, peer)
+            logger.info("a message for %r has nowhere to go: it is not connected", peer)
             return False
         return True
+
+
+def _measure(settings: BrokerSettings) -> tuple[Metrics | None, MetricsServer | None]:
+    if settings.metrics is None:
+        return None, None
+    from workers.metrics import Metrics  # brings prometheus-client and HTTP, for this process only
+    from workers.metrics_server import MetricsServer
+
+    metrics = Metrics([stage.name for stage in settings.stages], settings.objectives_s)
+    return metrics, MetricsServer(settings.metrics)
 
 
 def _answers(path: str) -> bool:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
+
+import zmq
 
 ROOT = Path(__file__).resolve().parent.parent
 LOG_TAIL_BYTES = 8192
@@ -64,6 +70,10 @@ class Child:
         self._process.wait()
         os.close(self.exit_fd)
 
+    def ended_as(self) -> Literal["killed", "exited"]:
+        """How it ended, in one word: by a signal or of its own accord."""
+        return "killed" if self._process.wait() < 0 else "exited"
+
     def cause_of_death(self) -> str:
         """How it ended, with the last line it wrote."""
         status = self._process.wait()
@@ -82,3 +92,17 @@ class Child:
         with self.log.open("rb") as log:
             log.seek(max(0, self.log.stat().st_size - LOG_TAIL_BYTES))
             return log.read().decode(errors="replace")
+
+
+def end_together(children: Sequence[Child], within_s: float) -> None:
+    """Asks processes to end with SIGTERM, and kills those that have not after `within_s`."""
+    poller = zmq.Poller()
+    for child in children:
+        child.signal(signal.SIGTERM)
+        poller.register(child.exit_fd, zmq.POLLIN)
+    give_up_at = time.monotonic() + within_s
+    while any(not child.ended() for child in children) and time.monotonic() < give_up_at:
+        for fd, _ in poller.poll(math.ceil((give_up_at - time.monotonic()) * 1000)):
+            poller.unregister(fd)
+    for child in children:
+        child.close()

@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
-import heapq
 import itertools
 import logging
-import math
-import os
 import queue
 import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import zmq
 
-from errors import ConfigError, InputError, ProtocolError, RelayClosed
+from errors import ConfigError, InputError, RelayClosed
 from modules.payloads import Payload
-from workers import wire
+from workers import codec, wire
+from workers.connection import Connection
 from workers.frames import pack, unpack
-from workers.keys import PeerKeys, dial
+from workers.keys import PeerKeys
 from workers.result import Event, Result, Transcript
-from workers.transport import receive, send, waiting
 
 logger = logging.getLogger("relevo.client")
 
-PING_S = 0.5  # how often a waiting client looks whether the broker has restarted
+GREET_AGAIN_S = 0.5  # while no broker has answered
 OnEvent = Callable[[Event], None]
 
 
@@ -45,6 +40,7 @@ class _Pending:
     submitted_at: float
     deadline_at: float | None
     patient: bool
+    sent: bool = False
     transcript: Transcript = field(default_factory=Transcript)
     delivered: set[tuple[str, wire.Path]] = field(default_factory=set)
 
@@ -73,8 +69,8 @@ class Stream:
 class Client:
     """Talks to the relay at an address. Safe to use from several threads; use it as a context manager.
 
-    A request is held until its outcome arrives. When the broker restarts meanwhile, it is submitted again under
-    the same id, and what was delivered before is not delivered twice.
+    A request is held until its outcome arrives. When the broker restarts or the connection breaks meanwhile, it is
+    submitted again under the same id, and what was delivered before is not delivered twice.
     """
 
     def __init__(self, address: str, keys: str | Path | None = None) -> None:
@@ -88,20 +84,18 @@ class Client:
             ConfigError: the keys cannot be read.
         """
         self.address = address
-        self._keys = None if keys is None else PeerKeys.read(Path(keys))
         self._numbers = itertools.count(1)
         self._name = secrets.token_hex(4)
+        self._instance = ""  # of the broker that has our requests; they wait here until one has answered
         self._pending: dict[str, _Pending] = {}
-        self._calls: deque[Callable[[], None]] = deque()
-        self._again: list[tuple[float, str]] = []  # when to submit which request again
         self._answers: dict[type, wire.Welcome | wire.Scaled] = {}
-        self._lock = threading.Condition()
+        self._answered = threading.Condition()
         self._closed = False
         self._refusal: RelayClosed | None = None
-        self._wake_reader, self._wake_writer = os.pipe()
-        self._decode = wire.decoder(wire.ToClient)
-        self._thread = threading.Thread(target=self._run, name="client", daemon=True)
-        self._thread.start()
+        peer_keys = None if keys is None else PeerKeys.read(Path(keys))
+        self._connection = Connection(address, peer_keys, self._take, self._connected)
+        self._connection.later(0.0, self._greet)
+        self._connection.start()
 
     def __enter__(self) -> Client:
         return self
@@ -137,21 +131,24 @@ class Client:
             InputError: the payload is larger than a message may be.
             RelayClosed: the client was closed.
         """
-        if self._closed:
-            raise RelayClosed("this client is closed; make a new one")
         now = time.monotonic()
         meta, frame = pack(payload)
-        if len(frame) > wire.MAX_PAYLOAD_BYTES:
+        if len(frame) > codec.MAX_PAYLOAD_BYTES:
             raise InputError(
-                f"a payload of {len(frame)} bytes is over the limit of {wire.MAX_PAYLOAD_BYTES}; send it in parts"
+                f"a payload of {len(frame)} bytes is over the limit of {codec.MAX_PAYLOAD_BYTES}; send it in parts"
             )
         request = f"{self._name}-{next(self._numbers)}"
         message = wire.Submit(request, meta, deadline_s, priority, on_event is not None, stage)
         future: Future[Result] = Future()
         deadline_at = None if deadline_s is None else now + deadline_s
         pending = _Pending(message, frame, future, on_event, now, deadline_at, patient)
-        future.add_done_callback(lambda ended: self._cancel(request) if ended.cancelled() else None)
-        self._call(lambda: self._begin(pending))
+        future.add_done_callback(lambda ended: self._send(wire.Cancel(request)) if ended.cancelled() else None)
+        with self._connection.lock:  # against a greeting that would send it too
+            if self._closed:
+                raise RelayClosed("this client is closed; make a new one")
+            self._pending[request] = pending
+            if self._instance:
+                self._submit(pending)
         return future
 
     def stream(
@@ -201,14 +198,15 @@ class Client:
     def _ask(
         self, question: wire.Ping | wire.Scale, answer: type[wire.Welcome | wire.Scaled], timeout_s: float | None
     ) -> wire.Welcome | wire.Scaled:
-        with self._lock:
+        with self._answered:
             self._answers.pop(answer, None)
-            self._call(lambda: self._send(question))
+        self._send(question)
+        with self._answered:
 
             def settled() -> bool:
                 return answer in self._answers or self._closed or self._refusal is not None
 
-            if not self._lock.wait_for(settled, timeout_s):
+            if not self._answered.wait_for(settled, timeout_s):
                 raise RelayClosed(f"no relay answers at {self.address}; start one with `python pipeline.py serve`")
             if self._refusal is not None:
                 raise self._refusal
@@ -221,105 +219,59 @@ class Client:
         if self._closed:
             return
         self._closed = True
-        self._wake()
-        self._thread.join()
-        os.close(self._wake_writer)
-        os.close(self._wake_reader)
-        with self._lock:
-            self._lock.notify_all()
+        self._connection.close(self._cancel_all)
+        with self._answered:
+            self._answered.notify_all()
 
-    # the client's thread owns the socket
-
-    def _call(self, call: Callable[[], None]) -> None:
-        self._calls.append(call)
-        self._wake()
-
-    def _wake(self) -> None:
-        with contextlib.suppress(OSError):  # closed meanwhile: there is nobody to wake
-            os.write(self._wake_writer, b"w")
-
-    def _run(self) -> None:
-        context: zmq.Context[Any] = zmq.Context()
-        self._dealer = context.socket(zmq.DEALER)
-        self._dealer.setsockopt(zmq.SNDHWM, 0)
-        self._dealer.setsockopt(zmq.RCVHWM, 0)
-        dial(self._dealer, self.address, self._keys)
-        self._instance = ""  # of the broker that has our requests; they wait here until one has answered
-        self._send(wire.Ping())
-        ping_at = time.monotonic() + PING_S
-        poller = zmq.Poller()
-        poller.register(self._dealer, zmq.POLLIN)
-        poller.register(self._wake_reader, zmq.POLLIN)
-        while not self._closed:
-            expecting = self._pending or not self._instance
-            next_at = min(ping_at, *(at for at, _ in self._again[:1]), math.inf) if expecting else math.inf
-            wait_ms = None if next_at == math.inf else max(0, math.ceil((next_at - time.monotonic()) * 1000))
-            ready = dict(poller.poll(wait_ms))
-            if self._wake_reader in ready:
-                os.read(self._wake_reader, 4096)
-                while self._calls:
-                    self._calls.popleft()()
-            if self._dealer in ready:
-                self._take_all()
-            if expecting and time.monotonic() >= ping_at:
-                self._send(wire.Ping())
-                ping_at = time.monotonic() + PING_S
-            while self._again and self._again[0][0] <= time.monotonic():
-                pending = self._pending.get(heapq.heappop(self._again)[1])
-                if pending is not None:
-                    self._submit(pending)
+    def _cancel_all(self) -> None:
         for pending in list(self._pending.values()):
-            self._send(wire.Cancel(pending.message.request))
-            pending.future.cancel()
-        self._dealer.close(linger=500)
-        context.term()
-
-    def _begin(self, pending: _Pending) -> None:
-        self._pending[pending.message.request] = pending
-        if self._instance:
-            self._submit(pending)
+            pending.future.cancel()  # which tells the broker
 
     def _submit(self, pending: _Pending) -> None:
         message = pending.message
+        pending.patient |= pending.sent  # it may have been accepted before, and is not to be rejected after that
+        pending.sent = True
         if pending.deadline_at is not None:
             message = msgspec.structs.replace(message, deadline_s=pending.deadline_at - time.monotonic())
         self._send(message, pending.frame)
 
-    def _cancel(self, request: str) -> None:
-        self._call(lambda: self._send(wire.Cancel(request)))
+    def _submit_again(self, request: str) -> None:
+        if request in self._pending:
+            self._submit(self._pending[request])
 
     def _send(self, message: wire.FromClient, *frames: Any) -> None:
-        try:
-            send(self._dealer, message, *frames)
-        except zmq.Again:
+        if not self._connection.send(message, *frames):
             self._turned_away()
 
     def _turned_away(self) -> None:
         error = RelayClosed(f"the relay at {self.address} does not admit this client; pass keys that it admits")
-        with self._lock:
+        with self._answered:
             self._refusal = error
-            self._lock.notify_all()
-        for pending in self._pending.values():
+            self._answered.notify_all()
+        while self._pending:
+            _, pending = self._pending.popitem()
             if pending.future.set_running_or_notify_cancel():
                 pending.future.set_exception(error)
-        self._pending.clear()
 
-    def _take_all(self) -> None:
-        while waiting(self._dealer):
-            header, frames = receive(self._dealer)
-            try:
-                message: wire.ToClient = self._decode(header)
-                wire.check_payloads(message, frames)
-                self._take(message, frames)
-            except ProtocolError as error:
-                logger.warning("ignored a message from %s: %s", self.address, error)
+    # what the connection's thread calls
 
-    def _take(self, message: wire.ToClient, frames: list[Any]) -> None:
+    def _greet(self) -> None:
+        """Asks for a Welcome until one has come; without keys that it admits a broker never answers."""
+        if not self._instance:
+            self._send(wire.Ping())
+            self._connection.later(GREET_AGAIN_S, self._greet)
+
+    def _connected(self) -> None:
+        """The broker, or another in its place, knows us by a new connection and not what it had to tell us by now."""
+        self._instance = ""
+        self._send(wire.Ping())
+
+    def _take(self, message: wire.ToClient, frames: Sequence[Any]) -> None:
         if isinstance(message, wire.Welcome):
             self._greeted(message)
             return
         if isinstance(message, wire.Scaled):
-            self._answered(message)
+            self._note_answer(message)
             return
         pending = self._pending.get(message.request)
         if pending is None:
@@ -336,24 +288,26 @@ class Client:
                     pending.transcript.add(event)
                     self._deliver(pending, event)
             case wire.Outcome(request, "rejected", _, retry_after_s) if pending.patient and retry_after_s:
-                heapq.heappush(self._again, (time.monotonic() + retry_after_s / 2, request))
+                self._connection.later(retry_after_s / 2, lambda: self._submit_again(request))
             case wire.Outcome():
-                del self._pending[message.request]
+                self._pending.pop(message.request, None)
                 self._end(pending, message, at_s)
 
     def _greeted(self, welcome: wire.Welcome) -> None:
-        if welcome.instance != self._instance:
-            if self._instance:
-                logger.warning("the broker restarted; submitting %d requests again", len(self._pending))
-            self._instance = welcome.instance
-            for pending in self._pending.values():
-                self._submit(pending)
-        self._answered(welcome)
+        with self._connection.lock:
+            if welcome.instance != self._instance:
+                self._instance = welcome.instance
+                for request, pending in list(self._pending.items()):
+                    if pending.future.cancelled():
+                        del self._pending[request]
+                    else:
+                        self._submit(pending)
+        self._note_answer(welcome)
 
-    def _answered(self, answer: wire.Welcome | wire.Scaled) -> None:
-        with self._lock:
+    def _note_answer(self, answer: wire.Welcome | wire.Scaled) -> None:
+        with self._answered:
             self._answers[type(answer)] = answer
-            self._lock.notify_all()
+            self._answered.notify_all()
 
     @staticmethod
     def _deliver(pending: _Pending, event: Event) -> None:

@@ -36,7 +36,30 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"[-+]?[0-9]+$
 ENVIRONMENT_PREFIX = "RELEVO_"
 STAGE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 CUDA_DEVICE = r"^cuda:\d+$"
+MAX_PORT = 2**16 - 1
 _FILE = "_file"  # how the file's content reaches the sources
+
+
+class AutoscaleConfig(BaseModel):
+    """Between which bounds, and at which load, a stage's replicas grow and shrink in number."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    min: int = Field(1, ge=1, description="Fewest replicas.")
+    max: int = Field(ge=1, description="Most replicas.")
+    wait_s: float = Field(1.0, gt=0, description="One more when jobs wait longer than this …")
+    busy_above: float = Field(0.8, gt=0, lt=1, description="… and the replicas are busy for more than this share …")
+    up_after_s: float = Field(5.0, gt=0, description="… for so long.")
+    busy_below: float = Field(0.6, gt=0, lt=1, description="One fewer when the others would be busy for less …")
+    down_after_s: float = Field(60.0, gt=0, description="… for so long.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> AutoscaleConfig:
+        if self.min > self.max:
+            raise ValueError(f"min: {self.min} is more than max: {self.max}")
+        if self.busy_below >= self.busy_above:
+            raise ValueError(f"busy_below: {self.busy_below} must be less than busy_above: {self.busy_above}")
+        return self
 
 
 class StageConfig(BaseModel):
@@ -75,6 +98,7 @@ class StageConfig(BaseModel):
     memory_limit_mb: int | None = Field(
         None, ge=1, description="A replica whose resident memory exceeds this is replaced between two jobs."
     )
+    autoscale: AutoscaleConfig | None = Field(None, description="Let the load set the number of replicas.")
     python: str | None = Field(
         None, description="Interpreter of its replicas, where packages cannot live together. Default: this one."
     )
@@ -104,6 +128,14 @@ class PipelineConfig(BaseSettings):
     keys: str | None = Field(
         None, description="Folder made by `python pipeline.py keys`; with it, every tcp:// address is encrypted."
     )
+    metrics: str | None = Field(
+        "127.0.0.1:0",
+        description="host:port that serves /metrics, /livez and /readyz; port 0 takes a free one, null serves none.",
+    )
+    objectives_s: list[Annotated[float, Field(gt=0)]] = Field(
+        [4.0], description="Latencies to be held, in seconds: each is an edge of the metrics' buckets."
+    )
+    spans: bool = Field(True, description="Keep the queue and service times of every job for the request's result.")
     max_attempts: int = Field(3, ge=1, description="How often a job is tried when the replica under it dies.")
     dead_letters: str = Field(
         "dead-letters", description="Folder that keeps the jobs that took their replicas down, to look into and retry."
@@ -128,6 +160,14 @@ class PipelineConfig(BaseSettings):
         if address == "ipc" or re.fullmatch(r"ipc:///.+|tcp://[^:/]+:\d+", address):
             return address
         raise ValueError(f"{address!r}: write ipc, ipc:///path/of/socket or tcp://host:port")
+
+    @field_validator("metrics")
+    @classmethod
+    def _host_and_port(cls, address: str | None) -> str | None:
+        host, _, port = (address or "localhost:0").rpartition(":")
+        if not re.fullmatch(r"[^:/\s]+", host) or not port.isdecimal() or int(port) > MAX_PORT:
+            raise ValueError(f"{address!r}: write host:port, such as 127.0.0.1:9464, or null for no metrics")
+        return address
 
     @model_validator(mode="after")
     def _exposed_only_with_keys(self) -> PipelineConfig:
@@ -159,11 +199,11 @@ class PipelineConfig(BaseSettings):
         0 stands for a stage whose replicas all dial in from elsewhere.
 
         Raises:
-            ConfigError: the ratio has another number of parts than there are stages, a part that is no count, or a 0
-                although nobody can dial in.
+            ConfigError: the ratio has another number of parts than there are stages, a part that is no count or is
+                outside the bounds of autoscaling, or a 0 although nobody can dial in.
         """
         if self.ratio is None:
-            return dict.fromkeys(self.stages, 1)
+            return {name: stage.autoscale.min if stage.autoscale else 1 for name, stage in self.stages.items()}
         parts = self.ratio.split(":")
         names = ":".join(self.stages)
         if len(parts) != len(self.stages):
@@ -177,7 +217,15 @@ class PipelineConfig(BaseSettings):
                 f"ratio {self.ratio!r}: each part must be a whole number from {least}; write one for each of {names} "
                 f"(0, for a stage whose replicas dial in from elsewhere, needs listen_replicas)"
             )
-        return {name: int(part) for name, part in zip(self.stages, parts, strict=True)}
+        counts = {name: int(part) for name, part in zip(self.stages, parts, strict=True)}
+        for name, count in counts.items():
+            bounds = self.stages[name].autoscale
+            if bounds is not None and not bounds.min <= count <= bounds.max:
+                raise ConfigError(
+                    f"ratio {self.ratio!r}: {count} is outside the bounds {bounds.min} to {bounds.max} of "
+                    f"stages.{name}.autoscale; begin within them"
+                )
+        return counts
 
 
 def load_config(path: str | Path, **overrides: Any) -> PipelineConfig:

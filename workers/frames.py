@@ -6,6 +6,7 @@ import numpy as np
 
 from errors import ProtocolError
 from modules.payloads import Audio, Payload, Text
+from modules.waveform import leading_silence_s
 from workers.wire import Buffer, Meta
 
 
@@ -17,7 +18,13 @@ def pack(payload: Payload) -> tuple[Meta, Buffer]:
         )
         return meta, payload.text.encode()
     meta = Meta(
-        "audio", payload.cost, payload.start_s, payload.end_s, sample_rate=payload.sample_rate, notes=payload.notes
+        "audio",
+        payload.cost,
+        payload.start_s,
+        payload.end_s,
+        sample_rate=payload.sample_rate,
+        notes=payload.notes,
+        silence_s=leading_silence_s(payload),
     )
     return meta, np.ascontiguousarray(payload.samples, dtype="<f4").view(np.uint8).data
 

@@ -30,15 +30,19 @@ class PathOrder(Generic[T]):
         """Notes that the job at `path` has ended after so many outputs."""
         self._ended[path] = outputs
 
+    def is_due(self, stage: int) -> bool:
+        """Whether `release` would give back an output of this stage."""
+        waiting = self._waiting[stage]
+        if not waiting:
+            return False
+        path = self._next[stage] = self._skip_ended(self._next[stage])
+        return path in waiting
+
     def release(self) -> Iterator[tuple[Path, T]]:
         """The outputs whose turn has come: earlier stages first, within a stage in path order."""
         for stage, waiting in enumerate(self._waiting):
-            if not waiting:
-                continue
-            while True:
-                path = self._next[stage] = self._skip_ended(self._next[stage])
-                if path not in waiting:
-                    break
+            while self.is_due(stage):
+                path = self._next[stage]
                 yield path, waiting.pop(path)
                 self._next[stage] = (*path[:-1], path[-1] + 1)
 

@@ -75,7 +75,7 @@ def make_plan(config: PipelineConfig, weights: Path | None = None) -> Plan:
         check_keys(Path(config.keys))
     stages = tuple(_layout(name, stage, replicas[name], cores, weights) for name, stage in config.stages.items())
     _check_neighbours(stages)
-    warnings = [_oversubscribed(stage, config, cores) for stage in stages]
+    warnings = [_oversubscribed(_at_most(stage), config, cores) for stage in stages]
     total = sum(stage.replicas * stage.threads for stage in stages if stage.config.device == "cpu")
     if total > cores:
         warnings.append(
@@ -88,12 +88,19 @@ def resized(plan: Plan, stage: StageLayout | None, name: str, replicas: int) -> 
     """A stage of the plan with another number of replicas.
 
     Raises:
-        ConfigError: there is no such stage, the number is not positive, or it does not fit the core budget.
+        ConfigError: there is no such stage, the number is not positive, is outside the bounds of autoscaling, or does
+            not fit the core budget.
     """
     if stage is None:
         raise ConfigError(f"there is no stage {name!r}; name one of {', '.join(s.name for s in plan.stages)}")
     if replicas < 1:
         raise ConfigError(f"{name} needs at least 1 replica, not {replicas}")
+    bounds = stage.config.autoscale
+    if bounds is not None and not bounds.min <= replicas <= bounds.max:
+        raise ConfigError(
+            f"{name} scales by itself from {bounds.min} to {bounds.max} replicas, so it cannot have {replicas}; "
+            f"name a number between, or change stages.{name}.autoscale"
+        )
     if stage.config.model is not None and stage.model is None:
         raise ConfigError(f"{name} has replicas from elsewhere only: its model {stage.config.model} is not here")
     layout = dataclasses.replace(
@@ -120,8 +127,18 @@ def _oversubscribed(stage: StageLayout, config: PipelineConfig, cores: int) -> s
     return f"{message}; they will slow each other down"
 
 
+def _at_most(stage: StageLayout) -> StageLayout:
+    """The stage with as many replicas as autoscaling may give it."""
+    bounds = stage.config.autoscale
+    if bounds is None:
+        return stage
+    return dataclasses.replace(stage, replicas=bounds.max, devices=_devices(stage.config, bounds.max))
+
+
 def _threads(stage: StageConfig, replicas: int, cores: int) -> int:
-    return max(1, cores // max(1, replicas)) if stage.threads == "auto" else stage.threads
+    """An autoscaled stage shares the cores out once, for its most replicas: a new one leaves the others alone."""
+    sharing = stage.autoscale.max if stage.autoscale else replicas
+    return max(1, cores // max(1, sharing)) if stage.threads == "auto" else stage.threads
 
 
 def _devices(stage: StageConfig, replicas: int) -> tuple[str, ...]:

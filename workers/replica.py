@@ -31,11 +31,12 @@ import psutil
 import zmq
 
 from errors import ConfigError, ProtocolError, RelayError, RelevoError
-from workers import wire
+from workers import codec, wire
 from workers.budget import apply_budget
 from workers.keys import PeerKeys, dial
 from workers.lifeline import die_with, set_when_asked_to_end
 from workers.transport import receive, send
+from workers.watch import Watch
 
 if TYPE_CHECKING:
     from modules.module import Module
@@ -86,7 +87,7 @@ class Heart:
                 busy_s = 0.0 if since is None else time.monotonic() - since
                 beat = wire.Beat(self._replica, self._stage, self.state, busy_s, process.memory_info().rss)
                 try:
-                    dealer.send(wire.encode(beat))
+                    dealer.send(codec.encode(beat))
                 except zmq.Again:
                     self.refused = True
                     os.kill(os.getpid(), signal.SIGTERM)  # wakes the main thread, wherever it waits
@@ -109,12 +110,12 @@ class Replica:
         self._dealer.setsockopt(zmq.LINGER, 2000)
         self._dealer.setsockopt(zmq.SNDHWM, 0)  # a full send queue must delay, never drop
         dial(self._dealer, address, keys)
-        self._decode = wire.decoder(wire.ToReplica)
-        self._poller = zmq.Poller()
-        self._poller.register(self._dealer, zmq.POLLIN)
+        self._decode = codec.decoder(wire.ToReplica)
+        self._watch = Watch()
+        self._watch.add(self._dealer)
         self._spec = b""
         self._rejoin: wire.Rejoin | None = None  # came while a batch was computed
-        self._draining = set_when_asked_to_end(self._poller)
+        self._draining = set_when_asked_to_end(self._watch)
         self._heart = Heart(self._context, address, keys, name, stage)
 
     def run(self, load: Callable[[ReplicaSpec], Module], wait_s: float = WAIT_S) -> int:
@@ -201,8 +202,8 @@ class Replica:
     def _abandoned(self) -> set[int]:
         """Jobs that were given up since the last look, without waiting; what else arrives is kept for later."""
         jobs = set()
-        while self._dealer.poll(0):
-            match self._read():
+        while (received := self._read()) is not None:
+            match received:
                 case (wire.Abandon(job), _):
                     jobs.add(job)
                 case (wire.Drain(), _):
@@ -220,22 +221,22 @@ class Replica:
                     f"no relay answers at {self._address}; is it up, is this its listen_replicas, "
                     f"and does it admit the key of --keys?"
                 )
-            ready = dict(self._poller.poll(None if left_s == math.inf else math.ceil(left_s * 1000)))
-            if self._dealer in ready and (received := self._read()) is not None:
+            received = self._read()
+            if received is not None:
                 return received
+            self._watch.wait(None if left_s == math.inf else left_s)
         if self._heart.refused:
             raise RelayError(f"the relay at {self._address} does not admit this replica; pass --keys that it admits")
         return None
 
     def _read(self) -> tuple[wire.ToReplica, Sequence[Any]] | None:
-        header, frames = receive(self._dealer)
-        try:
-            message: wire.ToReplica = self._decode(header)
-            wire.check_payloads(message, frames)
-        except ProtocolError as error:
-            logger.warning("ignored a message: %s", error)
-            return None
-        return message, frames
+        """The next message that is one, or None when there is none."""
+        while (frames := receive(self._dealer)) is not None:
+            try:
+                return codec.read(self._decode, frames)
+            except ProtocolError as error:
+                logger.warning("ignored a message: %s", error)
+        return None
 
     def _send(self, message: wire.FromReplica, *frames: Any) -> None:
         with contextlib.suppress(zmq.Again):  # not admitted any more, of which the heart tells

@@ -8,10 +8,10 @@ import numpy as np
 
 from modules.notes import Note
 from modules.payloads import Audio, Payload, Text
+from modules.waveform import leading_silence_s
 from workers.wire import OutcomeName, Path, Span
 
 UNSPACED = {"ja", "th", "zh"}  # languages that are written without spaces between sentences
-AUDIBLE = 10 ** (-50 / 20)  # amplitude at -50 dB of full scale, below which a sample counts as silence
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Transcript:
             return
         self.sounds.append(payload)
         if self.first_audio_s is None:
-            silent_s = _leading_silence_s(payload)
+            silent_s = leading_silence_s(payload)
             if silent_s < payload.seconds:
                 self.first_audio_s = event.at_s + self._silence_s + silent_s
             self._silence_s += silent_s
@@ -95,13 +95,3 @@ class Transcript:
 def _joined(pieces: list[Text]) -> str:
     spaced = pieces[0].language.partition("-")[0] not in UNSPACED
     return (" " if spaced else "").join(piece.text for piece in pieces)
-
-
-def _leading_silence_s(audio: Audio) -> float:
-    """Seconds before the first audible sample; the whole length when there is none."""
-    block = audio.sample_rate // 10  # speech begins soon, so look no further than needed
-    for start in range(0, len(audio.samples), block):
-        audible = np.flatnonzero(np.abs(audio.samples[start : start + block]) > AUDIBLE)
-        if len(audible):
-            return (start + int(audible[0])) / audio.sample_rate
-    return audio.seconds

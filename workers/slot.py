@@ -41,7 +41,8 @@ class Slot:
     state: wire.ReplicaState = "dead"
     busy_s: float = 0.0
     rss_bytes: int = 0
-    reason: str = ""  # why it ends, where that is known before its process has ended
+    reason: str = ""  # why it ends, where that is known before its process has ended …
+    ended_as: wire.RestartCause | None = None  # … and in one word, where its process does not show it
     started_at: float = 0.0
     seen_at: float = 0.0
     start_at: float = 0.0  # when to start it next
@@ -72,7 +73,7 @@ class Slot:
         log = log_folder / f"{self.name}.log" if log_folder else None
         self.child = Child("workers.replica", arguments, log, self.stage.config.python)
         self.starts += 1
-        self.state, self.reason, self.leaving = "starting", "", False
+        self.state, self.reason, self.ended_as, self.leaving = "starting", "", None, False
         self.busy_s, self.kill_at, self.rss_bytes = 0.0, math.inf, 0
         self.started_at = self.seen_at = time.monotonic()
 
@@ -111,7 +112,7 @@ class Slot:
 
     def end_stuck(self, why: str, now: float) -> None:
         """Asks it for its stacks, which go to its log, and sets the time to kill it."""
-        self.reason = f"stuck: {why}"
+        self.reason, self.ended_as = f"stuck: {why}", "stuck"
         self.kill_at = now + DUMP_S
         if self.child is not None:
             self.child.signal(signal.SIGUSR1)

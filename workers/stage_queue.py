@@ -25,6 +25,7 @@ class Request:
     order: PathOrder[tuple[Meta, Any]]
     jobs: dict[int, Job] = field(default_factory=dict)  # every job that has not ended, queued or in service
     spans: list[Span] = field(default_factory=list)
+    silent_s: float | None = 0.0  # how much silence was sent so far; None once something can be heard
 
 
 @dataclass(eq=False, slots=True)
@@ -40,8 +41,15 @@ class Job:
     queued_at: float
     attempt: int = 1
     forwarded: int = 0  # outputs that went on to the next stage or the client, by this attempt or an earlier one
+    cost_out: float = 0.0  # of those outputs
     replica: str | None = None  # None while it is queued
     handed_at: float = 0.0
+
+    def span(self, stage: str, service_s: float, busy_s: float, batch: int) -> Span:
+        """What it took at its stage, once it has ended there; see `Span`."""
+        queue_s = self.handed_at - self.queued_at
+        start_s = self.handed_at - self.request.submitted_at
+        return Span(stage, self.path, self.attempt, self.replica or "", start_s, queue_s, service_s, busy_s, batch)
 
 
 class StageQueue:

@@ -16,24 +16,22 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import psutil
 import zmq
 
-from errors import AddressInUse, ConfigError, RelayClosed, RelayError, StageFailed
-from modules.payloads import Audio
-from workers import wire
-from workers.broker import BrokerSettings
-from workers.child import Child
-from workers.plan import Plan, StageLayout, resized
+from errors import AddressInUse, RelayClosed, RelayError, StageFailed
+from workers import codec, wire
+from workers.autoscale import Autoscaler
+from workers.broker_child import Addresses, ipc_address, start_broker
+from workers.child import Child, end_together
+from workers.plan import Plan
 from workers.remote import RemoteReplicas
-from workers.replica import ReplicaSpec
-from workers.scheduler import StagePlan
 from workers.slot import DUMP_S, Slot, SlotView
+from workers.slots import Slots
 
 logger = logging.getLogger("relevo.supervisor")
 
@@ -55,11 +53,14 @@ class Supervisor:
             quiet: keep the processes' logs in files of the run's folder instead of our standard error.
         """
         self._plan, self._weights, self._quiet = plan, weights, quiet
-        self._stages = {stage.name: stage for stage in plan.stages}
-        self._slots = [slot for stage in plan.stages for slot in _slots(stage, 0)]
-        self._deaths: dict[str, deque[float]] = {name: deque() for name in self._stages}
+        self._slots = Slots(plan)
+        self._deaths: dict[str, deque[float]] = {stage.name: deque() for stage in plan.stages}
         self._given_up: dict[str, str] = {}
         self._remotes = RemoteReplicas({stage.name: stage.config.stuck_after_s for stage in plan.stages})
+        self._autoscalers = {
+            stage.name: Autoscaler(stage.config.autoscale) for stage in plan.stages if stage.config.autoscale
+        }
+        self._measure_at = 0.0
         self._buried: set[str] = set()  # a late word of theirs is not a remote replica's
         self._broker: Child | None = None
         self._overseen: wire.Overseen | None = None
@@ -121,6 +122,12 @@ class Supervisor:
             raise RelayClosed("the relay has not started; call start() first")
         return self._overseen.replicas
 
+    @property
+    def metrics_url(self) -> str | None:
+        """Where Prometheus scrapes, or None when no metrics are served."""
+        address = self._overseen.metrics if self._overseen else ""
+        return f"http://{address}/metrics" if address else None
+
     def replicas(self) -> list[SlotView]:
         """The replicas as they stand now, the remote ones without a process id."""
         with self._changed:
@@ -133,8 +140,7 @@ class Supervisor:
         return broker.pid if broker else None
 
     def _is_ready(self) -> bool:
-        serving = {slot.stage.name for slot in self._slots if slot.serving}
-        return serving | self._remotes.serving_stages() == set(self._stages)
+        return self._slots.serving() | self._remotes.serving_stages() == set(self._slots.stages)
 
     # the thread
 
@@ -142,10 +148,11 @@ class Supervisor:
         context: zmq.Context[Any] = zmq.Context()
         self._control = context.socket(zmq.DEALER)
         self._control.setsockopt(zmq.LINGER, 0)
-        self._decode = wire.decoder(wire.ToSupervisor)
+        self._decode = codec.decoder(wire.ToSupervisor)
         try:
-            self._control.connect(self._address_of("control"))
-            self._start_broker(self._plan.config.listen, self._plan.config.listen_replicas)
+            self._control.connect(ipc_address(self._folder, "control"))
+            config = self._plan.config
+            self._start_broker(Addresses(config.listen, config.listen_replicas, config.metrics))
             while not self._finished():
                 self._start_due()
                 self._wait()
@@ -195,13 +202,15 @@ class Supervisor:
                 case wire.Standing():
                     self._note(message)
                 case wire.ScaleAsked(client, stage, replicas):
-                    error = self._scale(stage, replicas)
-                    self._tell(wire.ScaleAnswer(client, error, self._desired()))
+                    error = self._slots.resize(stage, replicas)
+                    self._tell(wire.ScaleAnswer(client, error, self._slots.desired()))
+                case wire.Measured(loads):
+                    self._autoscale(loads, time.monotonic())
                 case wire.Closed():
                     self._closed = True
 
     def _note(self, standing: wire.Standing) -> None:
-        slot = next((slot for slot in self._slots if slot.name == standing.replica and slot.child), None)
+        slot = self._slots.of(standing.replica)
         if slot is not None:
             slot.note(standing)
             if standing.fatal:
@@ -213,23 +222,11 @@ class Supervisor:
 
     # starting
 
-    def _start_broker(self, listen: str, listen_replicas: str) -> None:
-        config = self._plan.config
-        settings = BrokerSettings(
-            clients=self._address_of("clients") if listen == "ipc" else listen,
-            replicas=self._address_of("replicas") if listen_replicas == "ipc" else listen_replicas,
-            control=self._address_of("control"),
-            max_attempts=config.max_attempts,
-            stages=[stage_plan(stage) for stage in self._stages.values()],
-            specs={stage.name: _spec(stage, config.seed) for stage in self._stages.values()},
-            dead_letters=str(Path(config.dead_letters).absolute()),
-            keys=config.keys,
-        )
-        file = self._folder / "broker.msgpack"
-        file.write_bytes(msgspec.msgpack.encode(settings))
+    def _start_broker(self, addresses: Addresses) -> None:
         log = self._folder / "broker.log" if self._quiet else None
-        self._broker = Child("workers.broker", ["--settings", str(file)], log)
-        self._tell(wire.Oversee(self._desired()))
+        stages = self._slots.stages.values()
+        self._broker = start_broker(self._plan.config, stages, self._folder, addresses, log)
+        self._tell(wire.Oversee(self._slots.desired()))
 
     def _start_due(self) -> None:
         """Fills the places that are due, side by side as far as memory allows; one may always load."""
@@ -240,7 +237,7 @@ class Supervisor:
             due = slot.child is None and slot.start_at <= time.monotonic() and slot.stage.name not in self._given_up
             if not due:
                 continue
-            loading = sum(other.stage.replica_bytes for other in self._slots if other.loading)
+            loading = self._slots.loading_bytes()
             if loading and loading + slot.stage.replica_bytes > psutil.virtual_memory().available:
                 slot.start_at = time.monotonic() + LOOK_S
                 continue
@@ -251,15 +248,8 @@ class Supervisor:
     def _dial_address(self) -> str | None:
         """Where replicas dial in. A private socket's path is known before the broker listens, and dialling waits."""
         if self._plan.config.listen_replicas == "ipc":
-            return self._address_of("replicas")
+            return ipc_address(self._folder, "replicas")
         return self._overseen.replicas if self._overseen else None
-
-    def _address_of(self, role: str) -> str:
-        return f"ipc://{self._folder / role}"
-
-    def _desired(self) -> dict[str, int]:
-        wanted = [slot.stage.name for slot in self._slots if not slot.surplus]
-        return {name: wanted.count(name) for name in self._stages}
 
     # replacing
 
@@ -269,7 +259,7 @@ class Supervisor:
         for slot in self._slots:
             if slot.child is not None and slot.child.ended():
                 self._bury(slot, slot.child)
-        self._slots = [slot for slot in self._slots if slot.child or not slot.surplus]
+        self._slots.forget_surplus()
 
     def _replace_broker(self, broker: Child) -> None:
         cause = broker.cause_of_death()
@@ -279,23 +269,28 @@ class Supervisor:
             self._fail(AddressInUse(broker.last_line()) if "use" in cause else RelayError(f"the broker {cause}"))
         elif self._drain_s is None:
             logger.warning("the broker %s; starting it again", cause)
-            self._start_broker(self._overseen.clients, self._overseen.replicas)
+            before = self._overseen
+            self._start_broker(Addresses(before.clients, before.replicas, before.metrics or None))
 
     def _bury(self, slot: Slot, child: Child) -> None:
-        expected = slot.leaving
+        expected, restart = slot.leaving, slot.ended_as or child.ended_as()
         cause, last_words = slot.bury(child)
         self._buried.add(slot.name)
         self._tell(wire.Gone(slot.name, cause, last_words))
         stage, now = slot.stage.name, time.monotonic()
-        if expected or self._drain_s is not None or stage in self._given_up:
+        if self._drain_s is not None or stage in self._given_up:
             return
-        logger.warning("%s: %s; starting another in %.0f s", slot.name, cause, slot.start_at - now)
-        deaths = self._deaths[stage]
-        deaths.append(now)
-        while deaths[0] < now - DEATHS_WITHIN_S:
-            deaths.popleft()
-        if len(deaths) >= self._plan.config.deaths_per_minute:
-            self._give_up(stage, f"{len(deaths)} deaths in {DEATHS_WITHIN_S:.0f} s, the last: {cause}")
+        if not expected:
+            logger.warning("%s: %s; starting another in %.0f s", slot.name, cause, slot.start_at - now)
+            deaths = self._deaths[stage]
+            deaths.append(now)
+            while deaths[0] < now - DEATHS_WITHIN_S:
+                deaths.popleft()
+            if len(deaths) >= self._plan.config.deaths_per_minute:
+                self._give_up(stage, f"{len(deaths)} deaths in {DEATHS_WITHIN_S:.0f} s, the last: {cause}")
+                return
+        if not slot.surplus:
+            self._tell(wire.Restarting(stage, restart))
 
     def _give_up(self, stage: str, reason: str) -> None:
         if stage in self._given_up:
@@ -308,6 +303,9 @@ class Supervisor:
     def _look_after(self) -> None:
         """Kills what is stuck, and lets go of what is surplus, has outgrown its memory limit, or is out of reach."""
         now = time.monotonic()
+        if self._autoscalers and now >= self._measure_at:
+            self._measure_at = now + LOOK_S
+            self._tell(wire.Measure())
         for gone in self._remotes.lost(now, self._plan.config.heartbeat_timeout_s):
             logger.warning("the remote replica %s is taken for gone: %s", gone.replica, gone.cause)
             self._tell(gone)
@@ -321,54 +319,36 @@ class Supervisor:
                 slot.end_stuck(why, now)
             elif slot.serving and slot.over_memory():
                 logger.warning("%s has outgrown its memory limit with %d MiB", slot.name, slot.rss_bytes >> 20)
+                slot.ended_as = "memory"
                 self._retire(slot)
-            elif slot.serving and slot.surplus and self._enough_without(slot):
+            elif slot.serving and slot.surplus and self._slots.enough_without(slot):
                 self._retire(slot)
 
     def _retire(self, slot: Slot) -> None:
         slot.leaving = True
         self._tell(wire.Retire(slot.name))
 
-    def _enough_without(self, slot: Slot) -> bool:
-        """Whether the places that are to stay are all warm, so that a surplus one may leave."""
-        staying = [other for other in self._slots if other.stage.name == slot.stage.name and not other.surplus]
-        return all(other.serving for other in staying)
-
-    # changing the ratio
-
-    def _scale(self, stage: str, replicas: int) -> str:
-        """Changes the number of replicas; what stands against it, or nothing.
-
-        Replicas with another thread budget than the new number allows are replaced, the new before the old leave.
-        """
-        try:
-            layout = resized(self._plan, self._stages.get(stage), stage, replicas)
-        except ConfigError as error:
-            return str(error)
-        self._stages[stage] = layout
-        keep = [s for s in self._slots if s.stage.name == stage and s.stage.threads == layout.threads][:replicas]
-        for slot in self._slots:
-            if slot.stage.name == stage:
-                slot.surplus = slot not in keep
-        first = 1 + max((slot.number for slot in self._slots if slot.stage.name == stage), default=-1)
-        self._slots += _slots(layout, first)[: replicas - len(keep)]
-        return ""
+    def _autoscale(self, loads: Iterable[wire.Load], now: float) -> None:
+        """Gives the stages that scale by themselves what their load asks for."""
+        for load in loads:
+            autoscaler, desired = self._autoscalers.get(load.stage), self._slots.desired()[load.stage]
+            if autoscaler is None or load.stage in self._given_up or self._drain_s is not None:
+                continue
+            wanted = autoscaler.decide(load, desired, now)
+            if wanted == desired:
+                continue
+            if error := self._slots.resize(load.stage, wanted):
+                logger.warning("%s stays at %d replicas: %s", load.stage, desired, error)
+            else:
+                logger.info("%s: %d replicas become %d", load.stage, desired, wanted)
+                self._tell(wire.Desired(self._slots.desired()))
 
     # ending
 
     def _end_children(self) -> None:
-        """Asks the replicas to end, then the broker, and kills what does not."""
-        for group in ([slot.child for slot in self._slots if slot.child], [self._broker] if self._broker else []):
-            poller = zmq.Poller()
-            for child in group:
-                child.signal(signal.SIGTERM)
-                poller.register(child.exit_fd, zmq.POLLIN)
-            give_up_at = time.monotonic() + END_S
-            while any(not child.ended() for child in group) and time.monotonic() < give_up_at:
-                for fd, _ in poller.poll(math.ceil((give_up_at - time.monotonic()) * 1000)):
-                    poller.unregister(fd)
-            for child in group:
-                child.close()
+        """Ends the replicas, then the broker, which they tell that they leave."""
+        end_together([slot.child for slot in self._slots if slot.child], END_S)
+        end_together([self._broker] if self._broker else [], END_S)
 
     def _fail(self, error: RelayError) -> None:
         with self._changed:
@@ -376,29 +356,4 @@ class Supervisor:
             self._changed.notify_all()
 
     def _tell(self, message: wire.FromSupervisor) -> None:
-        self._control.send(wire.encode(message))
-
-
-def _slots(stage: StageLayout, first: int) -> list[Slot]:
-    return [Slot(stage, first + number, device) for number, device in enumerate(stage.devices)]
-
-
-def stage_plan(stage: StageLayout) -> StagePlan:
-    """What the scheduler needs to know of a stage."""
-    config = stage.config
-    return StagePlan(
-        name=stage.name,
-        accepts="audio" if stage.module.accepts is Audio else "text",
-        module=config.module,
-        threads=stage.threads,
-        max_batch=config.max_batch,
-        max_batch_cost=config.max_batch_cost or math.inf,
-        max_wait_s=config.max_wait_ms / 1000,
-        queue_items=config.queue_items,
-        queue_cost=config.queue_cost or math.inf,
-    )
-
-
-def _spec(stage: StageLayout, seed: int) -> bytes:
-    config = stage.config
-    return msgspec.json.encode(ReplicaSpec(config.module, config.model, config.options, seed))
+        self._control.send(codec.encode(message))

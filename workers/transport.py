@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import zmq
 
-from workers.wire import Message, encode
+from workers.codec import encode
+from workers.wire import Message
 
 COPY_BYTES = 16 * 1024  # below this a copy costs less than the bookkeeping of sharing memory
 
@@ -17,24 +19,31 @@ def send(socket: zmq.Socket[bytes], message: Message, *frames: Any, to: bytes | 
     Raises:
         zmq.ZMQError: with EHOSTUNREACH when a ROUTER has no such peer.
     """
-    if to is not None:
-        socket.send(to, zmq.SNDMORE)
-    socket.send(encode(message), zmq.SNDMORE if frames else 0)
-    last = len(frames) - 1
-    for number, frame in enumerate(frames):
-        socket.send(frame, zmq.SNDMORE if number < last else 0, copy=len(frame) < COPY_BYTES)
+    header = encode(message)
+    send_frames(socket, [header, *frames] if to is None else [to, header, *frames])
 
 
-def waiting(socket: zmq.Socket[bytes]) -> bool:
+def send_frames(socket: zmq.Socket[bytes], frames: Sequence[Any]) -> None:
+    """Sends frames as one ZeroMQ message; see `send`."""
+    *before, last = frames
+    for frame in before:
+        socket.send(frame, zmq.SNDMORE, copy=len(frame) < COPY_BYTES)
+    socket.send(last, copy=len(last) < COPY_BYTES)
+
+
+def has_message(socket: zmq.Socket[bytes]) -> bool:
     """Whether a message can be received at once."""
     return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
 
 
-def receive(socket: zmq.Socket[bytes]) -> tuple[bytes, list[Any]]:
-    """The next message's first frame, and those that follow it: bytes, or a `zmq.Frame` where it is large."""
-    part = socket.recv(copy=False)
-    first, frames = part.bytes, []
+def receive(socket: zmq.Socket[bytes]) -> list[Any] | None:
+    """The frames of the next message, bytes or where they are large a `zmq.Frame`; None when there is no message."""
+    try:
+        part = socket.recv(zmq.NOBLOCK, copy=False)
+    except zmq.Again:
+        return None
+    frames = [part.bytes if len(part) < COPY_BYTES else part]
     while part.more:
         part = socket.recv(copy=False)
         frames.append(part.bytes if len(part) < COPY_BYTES else part)
-    return first, frames
+    return frames

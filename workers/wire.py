@@ -1,32 +1,27 @@
 """The messages that clients, the broker, replicas and the supervisor exchange over ZeroMQ.
 
-A message is one header frame followed by its raw payload frames. The header is ``RLV`` and a version byte,
-then a MessagePack array whose first element names the message type. Nothing on the wire is pickled, and a
-receiver decodes only the message types that its peer may send, so that anything else is refused, not run.
-
-Times are durations in seconds: no clock is shared between hosts.
+`workers.codec` turns them into frames and back. Times are durations in seconds: no clock is shared between hosts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
-from errors import ProtocolError
 from modules.notes import Note
-
-VERSION = 1
-_PREFIX = b"RLV" + bytes([VERSION])
-MAX_HEADER_BYTES = 1 << 20
-MAX_PAYLOAD_BYTES = 256 * 2**20  # over an hour of 16 kHz float32
 
 Buffer = bytes | memoryview
 Path = tuple[int, ...]
 OutcomeName = Literal["ok", "rejected", "expired", "cancelled", "failed", "dead_letter"]
 Priority = Literal["interactive", "batch"]
+RestartCause = Literal["killed", "exited", "stuck", "memory"]
 ReplicaState = Literal["starting", "loading", "warming", "ready", "busy", "draining", "dead"]
+
+
+# Bounds that no honest figure reaches: infinity, or what is not a number, would spread through the sums that it enters.
+_Amount = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
+_Seconds = Annotated[float, msgspec.Meta(ge=-1e12, le=1e12)]
 
 
 class _Record(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
@@ -38,15 +33,19 @@ class _Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
 
 
 class Meta(_Record, frozen=True):
-    """What the broker may know of a payload: its kind, place on the time line and cost, never its content."""
+    """What the broker may know of a payload: its kind, place on the time line and cost, never its content.
+
+    ``silence_s`` is how much of an audio passes before its first audible sample.
+    """
 
     kind: Literal["audio", "text"]
-    cost: float
+    cost: _Amount
     start_s: float = 0.0
     end_s: float = 0.0
     language: str = ""
     sample_rate: int = 0
     notes: tuple[Note, ...] = ()
+    silence_s: float = 0.0
 
 
 class Span(_Record, frozen=True):
@@ -65,6 +64,19 @@ class Span(_Record, frozen=True):
     service_s: float
     busy_s: float
     batch: int
+
+
+class Load(_Record, frozen=True):
+    """How much a stage has to do.
+
+    ``busy_s`` adds up, over its replicas and since the broker's start, how long they have had work in hand;
+    ``wait_s`` is how long the job at the head of its queue has waited.
+    """
+
+    stage: str
+    ready: int
+    busy_s: float
+    wait_s: float
 
 
 class StageInfo(_Record, frozen=True):
@@ -94,7 +106,7 @@ class Submit(_Message, frozen=True):
 
     request: str
     meta: Meta
-    deadline_s: float | None = None
+    deadline_s: _Seconds | None = None
     priority: Priority = "interactive"
     progress: bool = False
     stage: str = ""
@@ -196,7 +208,7 @@ class JobDone(_Record, frozen=True):
     job: int
     attempt: int
     outputs: int
-    service_s: float
+    service_s: _Amount
     error: str = ""
     expired: bool = False
 
@@ -205,7 +217,7 @@ class Done(_Message, frozen=True):
     """The end of a batch, and the replica's next credit."""
 
     replica: str
-    batch_s: float
+    batch_s: _Amount
     jobs: tuple[JobDone, ...]
 
 
@@ -215,7 +227,7 @@ class Beat(_Message, frozen=True):
     replica: str
     stage: str
     state: ReplicaState
-    busy_s: float
+    busy_s: _Amount
     rss_bytes: int
 
 
@@ -291,6 +303,23 @@ class Gone(_Message, frozen=True):
     last_words: str = ""
 
 
+class Restarting(_Message, frozen=True):
+    """A replica of the stage ended and gets a successor."""
+
+    stage: str
+    cause: RestartCause
+
+
+class Measure(_Message, frozen=True):
+    """Asks for the stages' loads."""
+
+
+class Desired(_Message, frozen=True):
+    """The supervisor now wants so many replicas for each stage."""
+
+    replicas: dict[str, int]
+
+
 class StageDown(_Message, frozen=True):
     """The supervisor gave a stage up: requests that need it fail with the reason."""
 
@@ -330,11 +359,21 @@ class ScaleAsked(_Message, frozen=True):
 
 
 class Overseen(_Message, frozen=True):
-    """The broker listens; ``clients`` and ``replicas`` are the addresses to dial."""
+    """The broker listens; ``clients`` and ``replicas`` are the addresses to dial.
+
+    ``metrics`` is the host:port that serves its metrics, or empty.
+    """
 
     instance: str
     clients: str
     replicas: str
+    metrics: str
+
+
+class Measured(_Message, frozen=True):
+    """The answer to Measure."""
+
+    loads: tuple[Load, ...]
 
 
 class Standing(_Message, frozen=True):
@@ -357,55 +396,6 @@ FromClient = Ping | Submit | Cancel | Scale
 ToClient = Welcome | Scaled | Started | Event | Outcome
 FromReplica = Join | Ready | Output | Done | Beat | Leave
 ToReplica = Hired | Refused | Work | Abandon | Rejoin | Drain
-FromSupervisor = Oversee | Gone | StageDown | Retire | Close | ScaleAnswer
-ToSupervisor = Overseen | Standing | ScaleAsked | Closed
+FromSupervisor = Oversee | Gone | Restarting | Measure | Desired | StageDown | Retire | Close | ScaleAnswer
+ToSupervisor = Overseen | Measured | Standing | ScaleAsked | Closed
 Message = FromClient | ToClient | FromReplica | ToReplica | FromSupervisor | ToSupervisor
-
-_encoder = msgspec.msgpack.Encoder()
-
-
-def encode(message: Message) -> bytes:
-    """The header frame of a message."""
-    return _PREFIX + _encoder.encode(message)
-
-
-def decoder(types: Any) -> Callable[[bytes | memoryview], Any]:
-    """A function that reads header frames as one of the message types given (a union of Message classes).
-
-    It raises ProtocolError for an oversized frame, one of another version, or one that is not such a message.
-    """
-    decode = msgspec.msgpack.Decoder(types).decode
-
-    def read(header: bytes | memoryview) -> Any:
-        view = memoryview(header)
-        if len(view) > MAX_HEADER_BYTES:
-            raise ProtocolError(f"a header of {len(view)} bytes is over the limit of {MAX_HEADER_BYTES}")
-        if bytes(view[:3]) != _PREFIX[:3]:
-            raise ProtocolError("not a Relevo message: its header does not begin with RLV")
-        if bytes(view[3:4]) != _PREFIX[3:]:
-            raise ProtocolError(
-                f"a message of wire version {bytes(view[3:4]).hex() or 'none'}; this side speaks {VERSION}"
-            )
-        try:
-            return decode(view[4:])
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise ProtocolError(f"not a message that this peer may send: {error}") from error
-
-    return read
-
-
-def payload_count(message: Message) -> int:
-    """The number of payload frames that must follow the header."""
-    if isinstance(message, Work):
-        return len(message.jobs)
-    return 1 if isinstance(message, Submit | Event | Output) else 0
-
-
-def check_payloads(message: Message, frames: Sequence[Any]) -> None:
-    """Raises ProtocolError unless exactly the payload frames that the message announces are there, none too large."""
-    expected = payload_count(message)
-    if len(frames) != expected:
-        raise ProtocolError(f"{type(message).__name__} came with {len(frames)} payload frames instead of {expected}")
-    for frame in frames:
-        if len(frame) > MAX_PAYLOAD_BYTES:
-            raise ProtocolError(f"a payload of {len(frame)} bytes is over the limit of {MAX_PAYLOAD_BYTES}")

@@ -172,12 +172,14 @@ class Driver:
             retry_after_s=result.retry_after_s if result else 0.0,
             spans=msgspec.convert(result.spans, tuple[StageSpan, ...], from_attributes=True) if result else (),
         )
-        with self._lock:  # at once: whoever sees nothing in flight sees every sample
-            del self._running[number]
-            self.samples.append(sample)
-        if self._on_sample is not None:
-            self._on_sample(sample)
-        self._clock.woken()
+        try:
+            if self._on_sample is not None:
+                self._on_sample(sample)
+        finally:
+            with self._lock:  # last and at once: whoever sees nothing in flight sees every sample
+                del self._running[number]
+                self.samples.append(sample)
+            self._clock.woken()
 
     def _finish(self, give_up_s: float) -> list[Sample]:
         self._clock.wait_for(lambda: not self._running, self._clock.now() + give_up_s)

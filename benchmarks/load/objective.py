@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from benchmarks.load.samples import Sample
-from benchmarks.load.statistics import Figure, TooFewSamples, figure, samples_needed
+from benchmarks.load.statistics import CONFIDENCE, Figure, TooFewSamples, figure, samples_needed
 from errors import ConfigError
 
 _PATTERN = re.compile(r"(?P<what>ttfa:)?p(?P<percent>\d+(\.\d+)?)=(?P<time>\d+(\.\d+)?)(?P<unit>ms|s)")
@@ -67,5 +67,11 @@ class Objective:
         needed = max(1, samples_needed(self.quantile))
         if len(samples) < needed:
             raise TooFewSamples(f"{self} cannot be judged by {len(samples)} requests; it needs {needed}")
-        attained = figure([float(self.met_by(sample)) for sample in samples], lambda values: np.mean(values, axis=-1))
+        met = [float(self.met_by(sample)) for sample in samples]
+        attained = figure(met, lambda values: np.mean(values, axis=-1))
+        unseen = (1 - CONFIDENCE) / 2
+        if attained.value == 1.0:  # resampling what has no miss finds none: the exact binomial bound instead
+            attained = replace(attained, low=unseen ** (1 / len(met)))
+        elif attained.value == 0.0:
+            attained = replace(attained, high=1 - unseen ** (1 / len(met)))
         return Verdict(attained, attained.value >= self.quantile)

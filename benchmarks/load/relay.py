@@ -69,7 +69,11 @@ class RelayUnderLoad:
             time.sleep(IDLE_POLL_S)
 
     def cpu_s(self, sender: int) -> float | None:
-        """CPU seconds of its processes so far, without this process and the sender's; None when it runs elsewhere."""
+        """CPU seconds of its processes so far; None when it runs elsewhere.
+
+        This process and the sender's are left out where they are in the same tree. When the relay is our own, the
+        supervisor's thread, which is idle but for restarts, goes with this process.
+        """
         if self.root is None:
             return None
         total = cpu_seconds(self.root)

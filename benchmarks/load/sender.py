@@ -26,7 +26,7 @@ from modules.audio_file import read_audio
 from workers.client import Client
 from workers.lifeline import die_with
 
-TELL_S = 0.25  # between two lines of progress
+TELL_S = 0.5  # between two lines of progress
 SWITCH_S = 0.0005  # how long the client's thread may keep the one that sends from running; Python's default is 5 ms
 RECENT = 200  # samples that the live percentiles are of
 
@@ -69,11 +69,12 @@ class Progress(msgspec.Struct, frozen=True, tag=True):
 
 
 class Finished(msgspec.Struct, frozen=True, tag=True):
-    """Every request has ended and its sample is in the file.
+    """Every request has ended, and the samples of so many are in the file.
 
     `origin` is when the trial began, on the system's monotonic clock.
     """
 
+    requests: int
     origin: float
     wall_s: float
 
@@ -164,7 +165,7 @@ def carry_out(order: Order) -> None:
                 driver.open_loop(order.arrivals, chosen, order.give_up_s)
         wall_s = time.monotonic() - began
         file.flush()
-        tell(Finished(driver.origin, wall_s))
+        tell(Finished(len(driver.samples), driver.origin, wall_s))
         sys.stdin.buffer.readline()  # stay until our CPU time has been read
 
 

@@ -129,6 +129,10 @@ def run_trial(
             after, own_after = relay.cpu_s(sender.pid), sender.cpu_s()
             sender.go_on()
         samples = sorted(read_samples(file), key=lambda sample: sample.number)
+    if len(samples) != finished.requests:
+        raise RelayError(
+            f"{finished.requests} requests ended and {len(samples)} samples were written; is the disk full?"
+        )
     trial = Trial(
         number=order.trial,
         arrivals=arrivals,

@@ -45,7 +45,7 @@ from errors import RelevoError
 from modules.audio_file import read_audio
 from workers.budget import available_cores
 from workers.config import PipelineConfig, load_config, nested
-from workers.scheduler import StagePlan
+from workers.stage import StagePlan
 
 SEED_REPLICAS = 6  # of the last stage, in the table of the seed's capacities
 PLAN_THREADS = (1, 2, 4, 8)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from benchmarks.tune.fit import RelayModel
 from benchmarks.tune.setting import Machine, Setting
-from workers.scheduler import StagePlan
+from workers.stage import StagePlan
 
 KNEE_GAIN = 0.05  # a step that adds less than this is past the knee
 

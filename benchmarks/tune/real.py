@@ -18,7 +18,7 @@ from benchmarks.tune.setting import Machine, Setting
 from benchmarks.tune.simulate import cycled, simulate_closed
 from pipeline import Pipeline
 from workers.config import PipelineConfig
-from workers.scheduler import StagePlan
+from workers.stage import StagePlan
 
 GIVE_UP_S = 600.0
 

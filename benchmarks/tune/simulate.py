@@ -21,7 +21,8 @@ from benchmarks.tune.fit import RelayModel
 from benchmarks.tune.profile import Piece
 from benchmarks.tune.setting import Machine, Setting
 from workers import wire
-from workers.scheduler import Scheduler, StagePlan
+from workers.scheduler import Scheduler
+from workers.stage import StagePlan
 
 CLIENT = b"client"
 T = TypeVar("T")

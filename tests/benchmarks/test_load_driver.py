@@ -158,7 +158,7 @@ def test_a_closed_loop_keeps_its_callers_busy_until_the_bound():
 
     def look(sample):
         nonlocal most
-        most = max(most, server.waiting + 1)
+        most = max(most, server.waiting + 1)  # this one has been answered and is still in flight
 
     samples = Driver(server, clock, on_sample=look).closed_loop(3, clip_turns(CLIPS, 0), Bound(requests=20), 60.0)
     assert len(samples) == 20
@@ -185,3 +185,21 @@ def test_a_trace_chooses_its_clips_by_name():
     assert choose_clips(CLIPS, [Arrival(0.0, "c"), Arrival(1.0, "c")], 0) == [CLIPS[2]] * 2
     with pytest.raises(ConfigError, match="not given: z"):
         choose_clips(CLIPS, [Arrival(0.0, "z")], 0)
+
+
+def test_every_sample_has_been_handed_over_before_the_trial_is_over():
+    clock, handed = VirtualClock(), []
+    arrivals = Constant().draw(10.0, Bound(requests=20), 0)
+    driver = Driver(Server(clock), clock, on_sample=lambda sample: handed.append((sample.number, driver.in_flight)))
+    driver.open_loop(arrivals, choose_clips(CLIPS, arrivals, 0), 60.0)
+    assert [number for number, _ in handed] == list(range(20))
+    assert all(in_flight >= 1 for _, in_flight in handed)
+
+
+def test_a_sample_that_cannot_be_kept_does_not_hang_the_trial():
+    def full(sample):
+        raise OSError("no space left")
+
+    clock = VirtualClock()
+    samples = Driver(Server(clock), clock, on_sample=full).open_loop([Arrival(0.0)], CLIPS[:1], 60.0)
+    assert len(samples) == 1

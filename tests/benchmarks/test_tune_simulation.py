@@ -12,7 +12,7 @@ from benchmarks.tune.fit import RelayModel, StageModel
 from benchmarks.tune.profile import Piece
 from benchmarks.tune.setting import Machine, Setting
 from benchmarks.tune.simulate import cycled, drawn, simulate_closed, simulate_open
-from workers.scheduler import StagePlan
+from workers.stage import StagePlan
 
 PLENTY = Machine(cores=64)
 

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import urllib.request
 import wave
 from pathlib import Path
 
@@ -131,9 +132,10 @@ def test_missing_weights_are_one_line_with_the_command(tmp_path, monkeypatch):
 
 
 def test_check_prints_the_plan(fake_config):
-    done = relevo("check", "--config", fake_config(), "--ratio", "1:1:4", env={"COLUMNS": "200", "PATH": ""})
+    autoscale = {"speak": {"autoscale": {"min": 2, "max": 4}}}
+    done = relevo("check", "--config", fake_config(autoscale), "--ratio", "1:1:4", env={"COLUMNS": "200", "PATH": ""})
     assert done.returncode == 0, done.stderr
-    for word in ("listen", "tests.fakes:FakeSpeak", "6 replicas", "warning", "threads on 4 cores"):
+    for word in ("listen", "tests.fakes:FakeSpeak", "6 replicas", "2 to 4 by load", "warning", "threads on 4 cores"):
         assert word in done.stdout
 
 
@@ -146,6 +148,7 @@ def test_serve_takes_several_clients_and_drains_on_sigterm(fake_config, tmp_path
     )
     try:
         address = serve.stdout.readline().removeprefix("ready at ").strip()
+        metrics = serve.stdout.readline().removeprefix("metrics at ").strip()
         file = write_wav(tmp_path / "a.wav")
         runs = [
             subprocess.Popen(
@@ -165,6 +168,7 @@ def test_serve_takes_several_clients_and_drains_on_sigterm(fake_config, tmp_path
             for number in range(2)
         ]
         assert [run.wait(WAIT_S) for run in runs] == [0, 0]
+        assert 'relevo_requests_total{outcome="ok"} 4.0' in urllib.request.urlopen(metrics).read().decode()
         serve.send_signal(signal.SIGTERM)
         assert serve.wait(WAIT_S) == 0
     finally:

@@ -43,15 +43,36 @@ def test_speech_without_a_pause_is_cut_where_it_is_quietest():
     assert first.end == second.start
 
 
+def test_the_first_segment_of_several_ends_at_the_first_pause_of_a_sentence():
+    speech = spans((0, 0.5), (1, 1.6), (1.8, 3), (3.5, 6), (6.5, 9), (9.5, 14))
+
+    assert in_seconds(cut(silence(15), speech, 12, 0.4))[0] == (0, 3.25)  # not after half a second, nor at 0.2 s
+
+
+@pytest.mark.parametrize(
+    "speech",
+    [
+        pytest.param([(0, 2), (2.5, 4), (4.5, 6)], id="it fits in one segment"),
+        pytest.param([(0, 4), (4.2, 7), (7.3, 11), (11.2, 15)], id="no pause is long enough"),
+        pytest.param([(0, 14), (14.5, 16)], id="the pause comes too late"),
+    ],
+)
+def test_otherwise_the_first_segment_is_as_long_as_the_others(speech):
+    assert cut(silence(17), spans(*speech), 12, 0.4) == cut(silence(17), spans(*speech), 12)
+
+
 def test_no_speech_gives_no_segment():
-    assert cut(silence(5), [], 12) == []
+    assert cut(silence(5), [], 12, 0.4) == []
 
 
 @given(
     st.lists(st.tuples(st.floats(0.05, 3), st.floats(0.1, 40)), min_size=1, max_size=12),
     st.sampled_from([4.0, 12.0, 28.0]),
+    st.sampled_from([None, 0.1, 1.0]),
 )
-def test_every_sample_of_speech_is_in_exactly_one_segment_and_none_is_too_long(pauses_and_lengths, longest_s):
+def test_every_sample_of_speech_is_in_exactly_one_segment_and_none_is_too_long(
+    pauses_and_lengths, longest_s, first_pause_s
+):
     speech = []
     now = 0.0
     for pause, length in pauses_and_lengths:
@@ -60,7 +81,7 @@ def test_every_sample_of_speech_is_in_exactly_one_segment_and_none_is_too_long(p
     found = spans(*speech)
     covered = np.zeros(found[-1].end + RATE, np.uint8)
 
-    segments = cut(np.zeros(len(covered), np.float32), found, longest_s)
+    segments = cut(np.zeros(len(covered), np.float32), found, longest_s, first_pause_s)
 
     for segment in segments:
         covered[segment.start : segment.end] += 1

@@ -78,8 +78,7 @@ def test_an_unexpected_exception_is_named():
 
 def test_an_abandoned_job_stops_at_its_next_output():
     sent, done = run(["5"], abandoned=lambda: (0,))
-    assert sent == []
-    assert done.jobs[0].outputs == 0
+    assert len(sent) == done.jobs[0].outputs == 1
 
 
 def test_a_job_past_its_deadline_is_not_begun():
@@ -87,6 +86,24 @@ def test_a_job_past_its_deadline_is_not_begun():
     _, done = run(["1"], module, deadline_s=-0.1)
     assert done.jobs[0].expired
     assert module.batches == []
+
+
+def test_a_deadline_that_passes_while_the_batch_fails_is_seen_before_each_is_tried_by_itself(monkeypatch):
+    now = iter([0.0, 0.0, 0.0])  # receipt of both, the beginning; later it is later
+    monkeypatch.setattr("workers.batch.time.monotonic", lambda: next(now, 2.0))
+    module = FakeEcho()
+    sent, done = run(["broken", "1"], module, deadline_s=1.0)
+    assert [job.expired for job in done.jobs] == [True, True]
+    assert module.batches == [2]
+    assert sent == []
+
+
+def test_what_has_said_something_already_is_not_expired(monkeypatch):
+    now = iter([0.0, 0.0, 0.0])
+    monkeypatch.setattr("workers.batch.time.monotonic", lambda: next(now, 2.0))
+    sent, done = run(["1", "broken"], deadline_s=1.0)
+    assert [job.expired for job in done.jobs] == [False, True]
+    assert sent == [(0, 0)]
 
 
 def test_the_payload_of_a_lost_frame_is_refused():

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from errors import ConfigError
-from workers.config import PipelineConfig, StageConfig, load_config, nested
+from workers.config import AutoscaleConfig, PipelineConfig, StageConfig, load_config, nested
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,6 +54,11 @@ def test_the_ratio_may_come_from_the_environment(file, monkeypatch):
         ("listen=tcp://0.0.0.0:5555", r"listen: tcp://0\.0\.0\.0:5555 can be reached .* needs keys"),
         ("listen_replicas=tcp://*:5555", "listen_replicas: .* needs keys"),
         ("ratio=1:0", "needs listen_replicas"),
+        ("metrics=somewhere:x", "metrics: .* write host:port"),
+        ("metrics=127.0.0.1:99999", "metrics: .* write host:port"),
+        ("objectives_s=[0]", "objectives_s"),
+        ("stages.a.autoscale={min: 2, max: 1}", "min: 2 is more than max: 1"),
+        ("stages.a.autoscale={max: 2, busy_below: 0.9}", "busy_below: 0.9 must be less than busy_above"),
         ("seed", "KEY=VALUE"),
     ],
 )
@@ -84,9 +89,16 @@ def test_an_unreadable_or_broken_file_is_named(tmp_path):
 
 def test_config_yaml_documents_every_key():
     text = (ROOT / "config.yaml").read_text(encoding="utf-8")
-    for model in (PipelineConfig, StageConfig):
+    for model in (PipelineConfig, StageConfig, AutoscaleConfig):
         for key in model.model_fields:
             assert f"{key}:" in text, f"config.yaml says nothing of {key}"
+
+
+def test_an_autoscaled_stage_begins_within_its_bounds(file):
+    bounds = nested(["stages.a.autoscale={min: 2, max: 3}"])
+    assert load_config(file, **bounds).replicas() == {"a": 2, "b": 1}
+    with pytest.raises(ConfigError, match=r"1 is outside the bounds 2 to 3 of stages\.a\.autoscale"):
+        load_config(file, ratio="1:1", **bounds)
 
 
 @pytest.mark.parametrize(

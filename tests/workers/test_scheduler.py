@@ -1,4 +1,4 @@
-"""The scheduler under any order of events: every request ends in exactly one outcome, and the books balance."""
+"""What the scheduler decides, event by event; test_scheduler_states.py has them in any order."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from collections import defaultdict
 from typing import Any
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from workers import wire
-from workers.scheduler import Scheduler, StagePlan
+from workers.scheduler import Scheduler
+from workers.stage import StagePlan
 
 STAGES = ("listen", "translate", "speak")
 AUDIO, TEXT = wire.Meta("audio", 1.0), wire.Meta("text", 10.0)
@@ -163,7 +161,7 @@ def test_a_batch_that_is_not_full_waits_at_most_its_time():
 def test_a_dead_replicas_job_is_first_in_line_and_its_sent_outputs_are_not_sent_twice():
     relay = Relay()
     relay.join("listen-0")
-    relay.submit("a")
+    relay.submit("a", progress=True)
     relay.submit("b")
     relay.output("listen-0")
     relay.scheduler.gone("listen-0", "killed", relay.now)
@@ -197,6 +195,24 @@ def test_a_job_that_takes_its_replicas_down_becomes_a_dead_letter():
     assert "killed by SIGKILL" in relay.outcome("a").reason
 
 
+def test_an_output_that_was_lost_on_its_way_is_asked_for_again(relay):
+    relay.submit("a", progress=True)
+    relay.join("listen-1")
+    first = relay.in_hand("listen-0").jobs[0]
+    lost = wire.JobDone(first.job, first.attempt, 2, 0.1)
+    relay.output("listen-0")
+    relay.seen["listen-0"] += 1
+    relay.scheduler.done(wire.Done("listen-0", 0.1, (lost,)), relay.now)  # of two outputs, one came
+    again = relay.in_hand("listen-1").jobs[0]
+    assert (again.job, again.attempt) == (first.job, 2)
+    relay.output("listen-1")
+    relay.output("listen-1")
+    relay.done("listen-1")
+    relay.work_off([*ALL, "listen-1"])
+    assert relay.outcome("a").outcome == "ok"
+    assert [event.path for event in relay.outbox.events("a") if event.stage == "listen"] == [(0,), (1,)]
+
+
 def test_outputs_of_a_lost_lease_are_dropped(relay):
     relay.submit("a")
     relay.scheduler.gone("listen-0", "silent", relay.now)
@@ -208,7 +224,7 @@ def test_the_answer_to_an_earlier_brokers_job_is_not_taken_for_this_ones():
     earlier, later = Relay(), Relay(numbers_from=1000)
     for relay in (earlier, later):
         relay.join("listen-0")
-        relay.submit("a" if relay is earlier else "b")
+        relay.submit("a" if relay is earlier else "b", progress=True)
     stale = earlier.in_hand("listen-0").jobs[0]
     assert later.scheduler.output(wire.Output("listen-0", stale.job, 1, 0, TEXT), b"", 0.0) is False
     later.scheduler.done(wire.Done("listen-0", 0.1, (wire.JobDone(stale.job, 1, 1, 0.1),)), 0.0)
@@ -249,15 +265,25 @@ def test_a_full_door_rejects_with_the_wait_to_expect():
     assert relay.outcome("b").retry_after_s > 0
 
 
-def test_the_wait_to_expect_follows_from_the_measured_service_time():
+def test_the_wait_to_expect_follows_from_the_queued_cost_and_the_measured_rate():
     relay = Relay(queue_items=2)
     relay.join("listen-0")
     relay.submit("a")
     relay.output("listen-0")
-    relay.done("listen-0")  # which took 0.1 s
-    for name in "bcd":
-        relay.submit(name)
-    assert relay.scheduler.expected_wait_s() == pytest.approx(0.3)  # one in service, two queued
+    relay.done("listen-0")  # which took 0.1 s for 1 s of audio
+    for seconds in (1.0, 1.0, 6.0):
+        request = f"{relay.scheduler.open_requests}"
+        relay.scheduler.submit(b"c", wire.Submit(request, wire.Meta("audio", seconds)), b"", relay.now)
+    assert relay.scheduler.expected_wait_s() == pytest.approx(0.8)  # one in service, two queued
+    relay.submit("late")
+    assert relay.outcome("late").retry_after_s == pytest.approx(0.8)
+
+
+def test_what_failed_or_was_not_begun_says_nothing_of_the_rate(relay):
+    relay.submit("a")
+    relay.done("listen-0", error="no")
+    relay.submit("b")
+    assert relay.scheduler.expected_wait_s() == 0.0
 
 
 def test_interactive_goes_first_and_batch_does_not_starve():
@@ -289,6 +315,14 @@ def test_deadlines_are_checked_at_the_door_in_the_queue_and_at_hand_out():
     assert relay.outbox.work("listen-0") == []
 
 
+def test_nothing_is_said_of_a_request_after_its_outcome(relay):
+    relay.submit("late", deadline_s=1.0)
+    relay.now = 1.0
+    relay.output("listen-0")  # which expires as it is handed to the next stage
+    assert relay.outcome("late").outcome == "expired"
+    assert relay.outbox.client_messages[-1] == relay.outcome("late")
+
+
 def test_cancel_leaves_the_queue_at_once_and_abandons_what_runs(relay):
     relay.submit("runs")
     relay.submit("waits")
@@ -313,6 +347,30 @@ def test_submitting_again_under_the_same_id_changes_nothing(relay):
     assert relay.outcome("a").outcome == "ok"
 
 
+def test_submitting_again_by_another_connection_begins_again(relay):
+    relay.submit("a")
+    stale = relay.in_hand("listen-0").jobs[0].job
+    relay.scheduler.submit(b"other", wire.Submit("a", AUDIO), b"", relay.now)
+    assert ("listen-0", wire.Abandon(stale)) in relay.outbox.replica_messages
+    relay.work_off(ALL)
+    assert relay.outcome("a").outcome == "ok"
+    assert [event.path for event in relay.outbox.events("a")] == [(0,), (0, 0), (0, 0, 0)]
+    assert [span.stage for span in relay.outcome("a").spans] == list(STAGES)
+
+
+def test_what_was_accepted_is_not_turned_away_when_it_comes_by_another_connection():
+    relay = Relay(queue_items=1)
+    relay.join("listen-0")
+    relay.submit("runs")
+    relay.submit("waits")
+    relay.scheduler.close()
+    relay.scheduler.submit(b"other", wire.Submit("runs", AUDIO), b"", relay.now)
+    relay.join("translate-0")
+    relay.join("speak-0")
+    relay.work_off(ALL)
+    assert {relay.outcome(request).outcome for request in ("runs", "waits")} == {"ok"}
+
+
 def test_an_error_ends_its_request_alone(relay):
     relay.submit("bad")
     relay.submit("good")
@@ -329,6 +387,38 @@ def test_a_stage_given_up_fails_what_needs_it_and_turns_the_rest_away(relay):
     assert relay.outcome("a").outcome == "failed"
     assert relay.outcome("b").outcome == "rejected"
     assert "no memory" in relay.outcome("b").reason
+
+
+def test_a_closing_relay_finishes_what_it_accepted_and_turns_the_rest_away(relay):
+    relay.submit("accepted")
+    relay.scheduler.close()
+    relay.submit("late")
+    assert relay.outcome("late").outcome == "rejected"
+    assert "closing" in relay.outcome("late").reason
+    relay.work_off(ALL)
+    assert relay.outcome("accepted").outcome == "ok"
+
+
+def test_what_is_left_when_a_drain_has_lasted_long_enough_is_cancelled(relay):
+    relay.submit("runs")
+    relay.submit("waits")
+    relay.scheduler.end_all("the relay was closed", relay.now)
+    assert {relay.outcome(request).outcome for request in ("runs", "waits")} == {"cancelled"}
+    assert relay.scheduler.open_requests == 0
+
+
+def test_a_queue_full_by_cost_holds_back_and_rejects_as_one_full_by_items():
+    relay = Relay(queue_cost=15.0)  # two texts of 10, or 15 s of audio
+    relay.join("listen-0")
+    for number in range(3):
+        relay.submit(f"{number}")
+    for _ in range(2):
+        relay.output("listen-0")
+        relay.done("listen-0")
+    assert relay.in_hand("listen-0") is None  # the third waits: nobody translates, and 20 wait already
+    relay.scheduler.submit(b"c", wire.Submit("long", wire.Meta("audio", 60.0)), b"", relay.now)
+    relay.submit("late")
+    assert relay.outcome("late").outcome == "rejected"
 
 
 def test_a_retired_replica_finishes_what_it_has_and_gets_no_more(relay):
@@ -356,100 +446,3 @@ def test_an_unknown_stage_to_enter_at_is_named(relay):
 def test_the_wrong_kind_of_payload_is_refused(relay):
     relay.scheduler.submit(b"c", wire.Submit("t", TEXT), b"", relay.now)
     assert relay.outcome("t").outcome == "failed"
-
-
-class AnyOrder(RuleBasedStateMachine):
-    """Clients, replicas and the clock do what they like."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.relay = Relay(queue_items=4, max_batch=2)
-        self.submitted = 0
-        self.joined = 0
-        self.alive: list[str] = []
-
-    @rule(deadline_s=st.none() | st.floats(0.5, 5), batch=st.booleans())
-    def submit(self, deadline_s: float | None, batch: bool) -> None:
-        self.submitted += 1
-        self.relay.submit(f"r{self.submitted}", deadline_s=deadline_s, priority="batch" if batch else "interactive")
-
-    @rule(stage=st.sampled_from(STAGES))
-    def join(self, stage: str) -> None:
-        self.joined += 1
-        name = f"{stage}-{self.joined}"
-        self.alive.append(name)
-        self.relay.join(name)
-
-    def busy(self) -> list[str]:
-        return [replica for replica in self.alive if self.relay.in_hand(replica)]
-
-    @precondition(lambda self: self.busy())
-    @rule(data=st.data(), place=st.integers(0, 1))
-    def output(self, data: Any, place: int) -> None:
-        self.relay.output(data.draw(st.sampled_from(self.busy())), place)
-
-    @precondition(lambda self: self.busy())
-    @rule(data=st.data(), error=st.sampled_from(["", "", "", "bad"]))
-    def done(self, data: Any, error: str) -> None:
-        self.relay.done(data.draw(st.sampled_from(self.busy())), error)
-
-    @precondition(lambda self: self.alive)
-    @rule(data=st.data())
-    def die(self, data: Any) -> None:
-        replica = data.draw(st.sampled_from(self.alive))
-        self.alive.remove(replica)
-        self.relay.scheduler.gone(replica, "killed", self.relay.now)
-
-    @precondition(lambda self: self.alive)
-    @rule(data=st.data())
-    def join_again(self, data: Any) -> None:
-        replica = data.draw(st.sampled_from(self.alive))
-        self.relay.seen[replica] = len(self.relay.outbox.work(replica))
-        self.relay.scheduler.ready(replica, replica.split("-")[0], self.relay.now)
-
-    @precondition(lambda self: self.submitted)
-    @rule(data=st.data())
-    def cancel(self, data: Any) -> None:
-        number = data.draw(st.integers(1, self.submitted))
-        self.relay.scheduler.cancel(b"c", f"r{number}", self.relay.now)
-
-    @rule(step=st.floats(0.1, 2))
-    def time_passes(self, step: float) -> None:
-        self.relay.now += step
-        self.relay.scheduler.tick(self.relay.now)
-
-    @invariant()
-    def at_most_one_outcome(self) -> None:
-        assert all(len(outcomes) == 1 for outcomes in self.relay.outbox.outcomes().values())
-
-    @invariant()
-    def nothing_is_forgotten(self) -> None:
-        assert len(self.relay.outbox.outcomes()) + self.relay.scheduler.open_requests == self.submitted
-
-    @invariant()
-    def at_most_one_batch_in_hand(self) -> None:
-        for replica in self.alive:
-            assert len(self.relay.outbox.work(replica)) - self.relay.seen[replica] <= 1
-
-    @invariant()
-    def events_come_once_and_in_order(self) -> None:
-        for number in range(1, self.submitted + 1):
-            for stage in STAGES:
-                paths = [e.path for e in self.relay.outbox.events(f"r{number}") if e.stage == stage]
-                assert paths == sorted(set(paths))
-
-    def teardown(self) -> None:
-        for stage in STAGES:
-            self.joined += 1
-            self.alive.append(f"{stage}-{self.joined}")
-            self.relay.join(self.alive[-1])
-        self.relay.work_off(self.alive)
-        assert self.relay.scheduler.open_requests == 0
-        assert len(self.relay.outbox.outcomes()) == self.submitted
-        for info in self.relay.scheduler.stage_infos({}):
-            assert (info.queued, info.in_service) == (0, 0)
-            assert info.ready == len([replica for replica in self.alive if replica.startswith(info.name)])
-
-
-AnyOrder.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
-TestAnyOrder = AnyOrder.TestCase

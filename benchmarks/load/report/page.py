@@ -1,0 +1,125 @@
+"""The page of one run."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.load.figures import LAG_RULE, QUANTILES, LevelFigures, Quantiles, TrialSamples
+from benchmarks.load.objective import Objective
+from benchmarks.load.report import distribution, latency_rate, timeline, utilisation, waterfall
+from benchmarks.load.report.canvas import save, shades, styled
+from benchmarks.load.report.templates import packages_text, render
+from benchmarks.load.run import Run
+from benchmarks.load.samples import Sample, measured
+from benchmarks.load.words import number_text, remarks, seconds_text
+from errors import ConfigError
+
+PAGE = "report.html"
+CARD_QUANTILES = ("p50", "p95")
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One large figure at the top of the page."""
+
+    name: str
+    value: str
+
+
+def write_report(folder: Path, run: Run, trials: Sequence[TrialSamples]) -> Path:
+    """Writes the page and its plots into a folder that is there; returns the page's path.
+
+    Raises:
+        ConfigError: a file cannot be written.
+    """
+    chosen = chosen_level(run)
+    try:
+        with styled():
+            plots = _plots(folder, run, chosen, trials)
+        page = render(
+            "page.html.j2",
+            run=run,
+            chosen=chosen,
+            cards=_cards(run, chosen),
+            latency_names=_names((level.latency_s for level in run.levels), QUANTILES),
+            ttfa_names=_names((level.ttfa_s for level in run.levels), CARD_QUANTILES),
+            remarks=remarks(run),
+            lag_rule=LAG_RULE,
+            plots=plots,
+            packages=packages_text(run.environment),
+            command=shlex.join(run.command),
+            config=yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True) if run.config else "",
+        )
+        (folder / PAGE).write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot write the report to {folder}: {error.strerror}") from error
+    return folder / PAGE
+
+
+def chosen_level(run: Run) -> LevelFigures:
+    """The level that plots of a single load show: the peak, or the highest rate that held, or the highest."""
+    held = [level for level in run.levels if level.held]
+    if run.peak is not None:
+        held = [level for level in held if level.rate == run.peak.held] or held
+    return (held or run.levels)[-1]
+
+
+def samples_of(level: LevelFigures, trials: Sequence[TrialSamples]) -> list[Sample]:
+    """The measured requests of a level, trial by trial."""
+    return [sample for one in trials if one.trial.number in level.trials for sample in measured(one.samples)]
+
+
+def _names(found: Iterable[Quantiles], wanted: Iterable[str]) -> list[str]:
+    """The percentiles among those wanted that any level has."""
+    present = {name for quantiles in found for name in quantiles}
+    return [name for name in wanted if name in present]
+
+
+def _cards(run: Run, chosen: LevelFigures) -> list[Card]:
+    cards = []
+    if run.peak is not None:
+        held = "none" if run.peak.held is None else f"{number_text(run.peak.held)}/s"
+        cards.append(Card(f"highest rate that held {', '.join(run.objectives)}", held))
+    cards.append(Card(f"achieved at {chosen.name}", f"{number_text(chosen.achieved_rps)}/s"))
+    for name, figure in chosen.latency_s.items():
+        if name in CARD_QUANTILES:
+            cards.append(Card(f"latency {name} (n = {figure.n})", seconds_text(figure.value)))
+    if "p50" in chosen.ttfa_s:
+        cards.append(Card("time to first audio p50", seconds_text(chosen.ttfa_s["p50"].value)))
+    if chosen.limit_rps is not None:
+        cards.append(Card(f"the relay is full, set by {chosen.limit_rps[1]}", f"{number_text(chosen.limit_rps[0])}/s"))
+    if chosen.efficiency is not None:
+        cards.append(Card("achieved over the CPU-bound limit", f"{chosen.efficiency:.0%}"))
+    well = chosen.outcomes.get("ok", 0)
+    cards.append(Card("ended well", f"{well} of {chosen.requests}"))
+    return cards
+
+
+def _plots(folder: Path, run: Run, chosen: LevelFigures, trials: Sequence[TrialSamples]) -> dict[str, Any]:
+    stages = [stage.name for stage in run.stages]
+    objectives = [Objective.parse(text) for text in run.objectives]
+    rated = [level for level in run.levels if level.rate]
+    by_load = {level.name: samples_of(level, trials) for level in run.levels}
+    where_time_goes = waterfall.plot(samples_of(chosen, trials), stages)
+    return {
+        "rate": save(latency_rate.plot(rated, objectives, run.peak), folder / "rate.png") if rated else "",
+        "distribution": save(distribution.plot(by_load, shades(len(by_load)), objectives), folder / "distribution.png"),
+        "waterfall": save(where_time_goes, folder / "waterfall.png") if where_time_goes else "",
+        "utilisation": save(utilisation.plot(run.levels, stages), folder / "utilisation.png"),
+        "timelines": [
+            {
+                "name": f"Trial {one.trial.number + 1}: {level.name}, {one.trial.requests} requests",
+                "open": level is chosen and one.trial.number == chosen.trials[0],
+                "image": save(timeline.plot(one, stages), folder / f"timeline-{one.trial.number + 1}.png"),
+            }
+            for level in run.levels
+            for one in trials
+            if one.trial.number in level.trials
+        ],
+    }

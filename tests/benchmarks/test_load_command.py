@@ -1,0 +1,213 @@
+"""The command line as a user meets it: real processes, fakes in the place of models."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.load.options import asked, parser
+from benchmarks.load.run import load
+from errors import ConfigError
+
+ROOT = Path(__file__).parents[2]
+WAIT_S = 120
+
+
+@pytest.fixture
+def clip(tmp_path):
+    path = tmp_path / "clip.wav"
+    with wave.open(str(path), "wb") as wav:
+        wav.setnchannels(1)
+        wav.setsampwidth(2)
+        wav.setframerate(16000)
+        wav.writeframes(np.full(8000, 16000, "<i2").tobytes())
+    return path
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "benchmarks.load", *map(str, arguments)]
+
+
+def run(*arguments):
+    return subprocess.run(command(*arguments), cwd=ROOT, capture_output=True, text=True, timeout=WAIT_S, check=False)
+
+
+def check_run(folder, done, requests, warm_up):
+    """Valid or not is a matter of this machine's load; everything else is not."""
+    assert done.returncode in (0, 3), done.stderr
+    assert (done.returncode == 3) == ("INVALID" in done.stdout)
+    record, (trial,) = load(folder)
+    assert len(trial.samples) == trial.trial.requests == requests
+    assert {sample.outcome for sample in trial.samples} == {"ok"}
+    assert sum(sample.warm_up for sample in trial.samples) == warm_up
+    assert [sample.scheduled_s for sample in trial.samples] == sorted(sample.scheduled_s for sample in trial.samples)
+    for sample in trial.samples:
+        assert sample.scheduled_s <= sample.sent_s < sample.end_s
+        assert sample.sent_s < sample.first_audio_s <= sample.end_s + 0.5  # the sound lasts on
+        assert sorted(span.stage for span in sample.spans) == ["listen", "speak", "translate"]
+    assert trial.trial.cpu_s > 0
+    assert record.environment["commit"] is not None
+    assert (folder / "report.html").read_text().count("data:image/png") == 5
+    return record
+
+
+def test_a_relay_of_our_own_is_loaded_and_reported(fake_config, clip, tmp_path):
+    folder = tmp_path / "out"
+    done = run(
+        clip, "--config", fake_config(), "--ratio", "1:1:2", "--set", "stages.speak.options.pieces=1", "--rate", "40",
+        "--requests", "30", "--warm-up", "5", "--slo", "p95=60s", "--samples", "samples.parquet", "--output", folder,
+    )  # fmt: skip
+    record = check_run(folder, done, 30, 5)
+    assert record.title == "fake at 1:1:2"
+    assert record.config["ratio"] == "1:1:2"
+    assert record.ready_s > 0
+    assert record.levels[0].objectives["p95=60s"].held
+    assert f"report: {folder / 'report.html'}" in done.stdout
+
+
+def test_a_running_relay_is_loaded_and_stays_up(fake_config, clip, tmp_path):
+    serve = subprocess.Popen(
+        [sys.executable, "pipeline.py", "serve", "--config", fake_config(), "--listen", "tcp://127.0.0.1:0"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        address = serve.stdout.readline().removeprefix("ready at ").strip()
+        folder = tmp_path / "out"
+        done = run(
+            clip, "--connect", address, "--arrivals", "burst:5", "--rate", "50", "--requests", "20", "--output", folder
+        )
+        record = check_run(folder, done, 20, 0)
+        assert record.ready_s is None
+        assert record.cores > 0
+        serve.send_signal(signal.SIGTERM)
+        assert serve.wait(WAIT_S) == 0
+    finally:
+        serve.kill()
+        serve.communicate()
+
+
+def test_the_peak_of_a_relay_is_searched_and_every_probe_recorded(fake_config, clip, tmp_path):
+    folder = tmp_path / "out"
+    done = run(
+        clip, "--config", fake_config(), "--find-peak", "--rate", "20", "--requests", "10", "--slo", "p50=60s",
+        "--most-probes", "2", "--arrivals", "constant", "--output", folder,
+    )  # fmt: skip
+    assert done.returncode in (0, 3), done.stderr
+    record, trials = load(folder)
+    assert (record.peak.held, record.peak.missed, record.peak.probes) == (40.0, None, 2)
+    assert [one.trial.rate for one in trials] == [20.0, 40.0]
+
+
+def test_rejected_requests_are_outcomes_and_not_sent_again(fake_config, clip, tmp_path):
+    gate = tmp_path / "gate"
+    gate.touch()
+    folder = tmp_path / "out"
+    done = run(
+        clip, "--config", fake_config(listen={"gate": str(gate)}), "--set", "stages.listen.queue_items=2",
+        "--arrivals", "burst:20", "--rate", "20", "--requests", "20", "--give-up", "1", "--output", folder,
+    )  # fmt: skip
+    assert done.returncode in (1, 3), done.stderr
+    record, (trial,) = load(folder)
+    outcomes = record.levels[0].outcomes
+    assert sum(outcomes.values()) == 20
+    assert outcomes["rejected"] >= 17
+    assert {sample.outcome for sample in trial.samples} == {"rejected", "cancelled"}
+    assert all("given up" in sample.error for sample in trial.samples if sample.outcome == "cancelled")
+
+
+def test_an_interrupt_reports_what_was_done_and_leaves_nothing_behind(fake_config, clip, tmp_path):
+    folder = tmp_path / "out"
+    load_test = subprocess.Popen(
+        command(clip, "--config", fake_config(), "--find-peak", "--rate", "50", "--requests", "10", "--slo", "p50=60s",
+                "--tolerance", "1e-9", "--most-probes", "1000", "--output", folder),
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    for line in load_test.stdout:
+        if "poisson 100/s" in line:
+            break
+    load_test.send_signal(signal.SIGINT)
+    _, errors = load_test.communicate(timeout=WAIT_S)
+    assert load_test.returncode == 130, errors
+    assert "Traceback" not in errors
+    record, trials = load(folder)
+    assert record.interrupted
+    assert len(trials) >= 2
+
+
+def test_a_clip_that_cannot_be_read_is_one_clear_line(fake_config, tmp_path):
+    text = tmp_path / "text.wav"
+    text.write_text("this is not audio")
+    done = run(text, "--config", fake_config(), "--rate", "10", "--requests", "5", "--output", tmp_path / "out")
+    assert done.returncode == 1
+    assert str(text) in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "pass --rate"),
+        (["--rate", "0"], "--rate 0"),
+        (["--rate", "1", "--requests", "0"], "--requests 0"),
+        (["--rate", "1", "--seconds", "-1"], "--seconds -1"),
+        (["--rate", "1", "--warm-up", "1m"], "--warm-up '1m'"),
+        (["--rate", "1", "--requests", "5", "--warm-up", "5"], "0 requests would be measured"),
+        (["--rate", "1", "--requests", "999", "--slo", "p99=1s"], "999 requests would be measured"),
+        (["--rate", "1", "--samples", "samples.csv"], "samples.csv"),
+        (["--rate", "1", "--arrivals", "ramp:2", "--requests", "9"], "pass --seconds"),
+        (["--arrivals", "closed:2", "--rate", "1"], "a closed loop has no rate"),
+        (["--find-peak", "--rate", "1"], "--slo p95=4s"),
+        (["--find-peak", "--slo", "p95=4s"], "where to begin"),
+        (["--find-peak", "--slo", "p95=4s", "--rate", "1", "--arrivals", "ramp:2"], "no rate to search"),
+        (["/no/such.wav", "--rate", "1"], "/no/such.wav"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_starts(arguments, message):
+    with pytest.raises(ConfigError) as refusal:
+        asked(parser().parse_args(arguments))
+    assert message in str(refusal.value)
+
+
+def test_the_help_teaches_the_rule_and_the_search(capsys):
+    with pytest.raises(SystemExit):
+        parser().parse_args(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for words in ("a run is invalid when", "doubles or halves", "closed:CALLERS", "Exit status"):
+        assert words in text
+
+
+def test_a_relay_that_goes_away_costs_no_finished_trial(fake_config, clip, tmp_path):
+    serve = subprocess.Popen(
+        [sys.executable, "pipeline.py", "serve", "--config", fake_config()],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    try:
+        address = serve.stdout.readline().removeprefix("ready at ").strip()
+        folder = tmp_path / "out"
+        load_test = subprocess.Popen(
+            command(clip, "--connect", address, "--find-peak", "--rate", "50", "--requests", "10", "--slo", "p50=60s",
+                    "--give-up", "1", "--most-probes", "1000", "--tolerance", "1e-9", "--output", folder),
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        for line in load_test.stdout:
+            if "poisson 100/s" in line:
+                break
+        serve.send_signal(signal.SIGTERM)
+        _, errors = load_test.communicate(timeout=WAIT_S)
+        assert load_test.returncode == 1, errors
+        record, trials = load(folder)
+        assert "no relay answers" in record.interrupted
+        assert len(trials) >= 2
+        assert (folder / "report.html").exists()
+    finally:
+        serve.kill()
+        serve.communicate()

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.load.figures import TrialSamples, busy_between, by_level, level_figures, send_lag
+from benchmarks.load.objective import Objective
+from benchmarks.load.report.timeline import restarts
+from benchmarks.load.samples import Sample, StageSpan
+from benchmarks.load.standing import StageStanding, Standing
+from benchmarks.load.trial import Trial
+
+
+def span(start_s, service_s, stage="speak", queue_s=0.0, busy_s=None, batch=1):
+    return StageSpan(stage, (), 1, "r", start_s, queue_s, service_s, service_s if busy_s is None else busy_s, batch)
+
+
+def sample(number, at_s, took_s=1.0, outcome="ok", lag_s=0.0, warm_up=False, spans=()):
+    sent_s = at_s + lag_s
+    return Sample(0, number, "a", 1.0, warm_up, at_s, sent_s, None, at_s + took_s, outcome, "", 0.0, tuple(spans))
+
+
+def trial(samples, number=0, rate=1.0, cpu_s=None, ready=1):
+    standings = [Standing(0.5, {"speak": StageStanding(ready, ready, 0, 0)})]
+    record = Trial(number, "constant", rate, 0, len(samples), 1.0, cpu_s, 0.1, standings)
+    return TrialSamples(record, samples)
+
+
+def test_throughput_counts_what_ended_while_the_measured_requests_came():
+    samples = [sample(number, float(number), warm_up=number < 5) for number in range(25)]
+    figures = level_figures([trial(samples)], ["speak"], None, [])
+    assert figures.requests == 20
+    assert figures.achieved_rps == pytest.approx(1.0)
+    assert figures.offered_rps == pytest.approx(1.0)
+
+
+def test_a_relay_that_falls_behind_achieves_what_it_can():
+    samples = [
+        sample(number, number * 0.5, took_s=1.0 + number * 0.5) for number in range(41)
+    ]  # it serves one a second
+    figures = level_figures([trial(samples)], ["speak"], None, [])
+    assert figures.offered_rps == pytest.approx(2.0)
+    assert figures.achieved_rps == pytest.approx(1.0)
+
+
+def test_a_lone_burst_is_counted_until_it_has_ended():
+    samples = [sample(number, 0.0, took_s=1.0 + number) for number in range(10)]
+    assert level_figures([trial(samples)], ["speak"], None, []).achieved_rps == pytest.approx(1.0)
+
+
+def test_the_limit_is_the_lowest_of_replicas_and_cores_and_efficiency_is_of_the_cores():
+    samples = [sample(number, float(number), spans=[span(0.0, 0.5)]) for number in range(11)]
+    figures = level_figures([trial(samples, cpu_s=8.8, ready=3)], ["speak"], 2, [])
+    assert figures.stages["speak"].capacity_rps == pytest.approx(6.0)
+    assert figures.cpu_s_per_request == pytest.approx(0.8)
+    assert figures.limit_rps == (pytest.approx(2.5), "the cores")
+    assert figures.efficiency == pytest.approx(1.0 / 2.5)
+    one = level_figures([trial(samples, cpu_s=8.8, ready=1)], ["speak"], 2, [])
+    assert one.limit_rps == (pytest.approx(2.0), "speak")
+
+
+def test_busy_seconds_are_those_within_the_stretch_and_shared_in_a_batch():
+    samples = [sample(0, 10.0, lag_s=0.5, spans=[span(0.5, 4.0, busy_s=2.0, batch=2)])]  # computed from 11 to 15 s
+    assert busy_between(samples, "speak", 0.0, 20.0) == pytest.approx(2.0)
+    assert busy_between(samples, "speak", 12.0, 13.0) == pytest.approx(0.5)
+    assert busy_between(samples, "listen", 0.0, 20.0) == 0.0
+
+
+def test_outcomes_are_all_counted_and_only_good_ones_have_a_latency():
+    samples = [sample(0, 0.0), sample(1, 1.0, 0.001, "rejected"), sample(2, 2.0, 9.0, "expired"), sample(3, 3.0)]
+    figures = level_figures([trial(samples)], ["speak"], None, [Objective.parse("p50=2s"), Objective.parse("p99=2s")])
+    assert figures.outcomes == {"ok": 2, "rejected": 1, "expired": 1}
+    assert figures.latency_s["p95"].n == 2
+    assert figures.objectives["p50=2s"].attained.value == 0.5
+    assert "p99=2s" not in figures.objectives
+    assert "p99" not in figures.latency_s
+
+
+def test_a_level_without_a_single_answer_has_figures_all_the_same():
+    figures = level_figures(
+        [trial([sample(0, 0.0, outcome="failed"), sample(1, 1.0, outcome="failed")])], ["speak"], 2, []
+    )
+    assert (figures.latency_s, figures.achieved_rps, figures.limit_rps, figures.efficiency) == ({}, 0.0, None, None)
+
+
+def test_all_met_is_no_certainty():
+    attained = Objective.parse("p50=2s").judge([sample(number, 0.0) for number in range(20)]).attained
+    assert attained.value == 1.0
+    assert attained.low == pytest.approx(0.025 ** (1 / 20))
+    missed = Objective.parse("p50=2s").judge([sample(number, 0.0, 3.0) for number in range(20)]).attained
+    assert (missed.value, missed.high) == (0.0, pytest.approx(1 - 0.025 ** (1 / 20)))
+
+
+@pytest.mark.parametrize(
+    ("lag_s", "late", "took_s", "invalid"),
+    [
+        (0.0019, 100, 0.1, False),  # below 2 ms
+        (0.0021, 100, 0.1, True),
+        (0.0021, 1, 0.1, False),  # only one in a hundred
+        (0.0021, 2, 0.1, True),
+        (0.0021, 100, 1.0, False),  # below 1 % of the median latency
+        (0.0110, 100, 1.0, True),
+    ],
+)
+def test_send_lag_matters_as_the_rule_says(lag_s, late, took_s, invalid):
+    samples = [sample(number, 0.0, took_s, lag_s=lag_s if number < late else 0.0) for number in range(100)]
+    assert bool(send_lag(samples).matters) == invalid
+
+
+def test_levels_are_what_was_offered_alike_in_order_of_rate():
+    trials = [trial([sample(0, 0.0)], number, rate) for number, rate in enumerate([2.0, 1.0, 2.0])]
+    assert [[one.trial.number for one in group] for group in by_level(trials)] == [[1], [0, 2]]
+
+
+def standing(at_s, replicas, ready, starts):
+    return Standing(at_s, {"speak": StageStanding(replicas, ready, 0, 0, starts)})
+
+
+def test_restarts_are_seen_by_their_starts_or_by_replicas_that_vanish():
+    ours = [standing(1, 2, 2, 2), standing(2, 2, 2, 3), standing(3, 3, 2, 4)]
+    assert restarts(ours) == [2]
+    elsewhere = [standing(1, 2, 2, None), standing(2, 2, 1, None), standing(3, 2, 2, None), standing(4, 1, 1, None)]
+    assert restarts(elsewhere) == [2]

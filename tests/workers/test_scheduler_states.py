@@ -1,0 +1,427 @@
+"""The scheduler among clients that insist, replicas that come and go and a broker that is killed, in any order.
+
+The clients and replicas here are played, and behave as `workers.client` and `workers.replica` do. What each job yields
+follows from its payload, as a model's answer does, so that the whole of an answer can be checked, however often parts
+of it were computed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from workers import wire
+from workers.scheduler import Scheduler
+from workers.stage import StagePlan
+
+STAGES = ("listen", "translate", "speak")
+ACCEPTS = ("audio", "text", "text")
+YIELDS = ("text", "text", "audio")
+MAX_ATTEMPTS = 2
+QUEUE_ITEMS = 4
+JOBS_OF_A_BROKER = 10**6
+
+
+def outputs_of(payload: str) -> int:
+    """How many outputs the job with this payload has: none, one or two."""
+    return (2, 1, 2, 0)[sum(map(ord, payload)) % 4]
+
+
+def whole_answer(payload: str) -> dict[str, list[str]]:
+    """Everything that each stage says of a request, in order."""
+    said: dict[str, list[str]] = {}
+    payloads = [payload]
+    for stage in STAGES:
+        payloads = said[stage] = [f"{each}.{index}" for each in payloads for index in range(outputs_of(each))]
+    return said
+
+
+@dataclass
+class Wanted:
+    """A request that its client waits for."""
+
+    deadline_at: float
+    priority: wire.Priority
+    patient: bool
+    follows: bool
+
+
+@dataclass
+class Played:
+    """A replica. Its batch may be one of a broker that is no more, or one that was taken from it."""
+
+    stage: str
+    known: bool = True  # to the broker: it has said Ready, and was not taken for gone since
+    leased: bool = False  # the broker counts on it for the batch in hand
+    draining: bool = False  # it leaves after its batch; work that comes then it does not read
+    retired: bool = False  # the broker knows
+    work: wire.Work | None = None
+    payloads: list[str] = field(default_factory=list)
+    sent: list[int] = field(default_factory=list)
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """The outbox, the clock, the clients and the replicas."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.brokers = itertools.count()
+        self.names = itertools.count()
+        self.wanted: dict[str, Wanted] = {}
+        self.refused: set[str] = set()  # patient requests, to be sent again
+        self.outcomes: dict[str, str] = {}
+        self.events: dict[str, dict[tuple[str, wire.Path], str]] = defaultdict(dict)
+        self.letters: list[str] = []
+        self.client = b"client-0"  # another one after each connection that breaks
+        self.travelling: list[tuple[wire.ToClient, tuple[Any, ...]]] = []  # from the broker to the client
+        self.replicas: dict[str, Played] = {}
+        self.begin_broker()
+
+    def begin_broker(self) -> None:
+        plans = [
+            StagePlan(
+                name, "audio" if name == "listen" else "text", queue_items=QUEUE_ITEMS, max_batch=2, queue_cost=30.0
+            )
+            for name in STAGES
+        ]
+        self.down = ""
+        self.scheduler = Scheduler(plans, self, MAX_ATTEMPTS, next(self.brokers) * JOBS_OF_A_BROKER)
+
+    # the outbox
+
+    def to_client(self, client: bytes, message: wire.ToClient, *frames: Any) -> None:
+        if client == self.client:
+            self.travelling.append((message, frames))
+
+    def to_replica(self, name: str, message: wire.ToReplica, *frames: Any) -> None:
+        replica = self.replicas.get(name)
+        if replica is None:
+            return
+        if isinstance(message, wire.Work):
+            assert not replica.leased, "a second batch without a credit"
+            assert replica.work is None
+            assert not replica.retired
+            replica.work, replica.payloads = message, list(frames)
+            replica.sent, replica.leased = [0] * len(frames), True
+        elif isinstance(message, wire.Drain):
+            replica.draining = replica.retired = True
+
+    def dead_letter(self, job: Any, stage: str, reason: str, last_words: str) -> None:
+        assert job.attempt == MAX_ATTEMPTS
+        self.letters.append(job.request.id)
+
+    # clients
+
+    @rule(deadline_s=st.none() | st.floats(0.5, 5), batch=st.booleans(), patient=st.booleans(), follows=st.booleans())
+    def submit(self, deadline_s: float | None, batch: bool, patient: bool, follows: bool) -> None:
+        deadline_at = math.inf if deadline_s is None else self.now + deadline_s
+        self.send_new(Wanted(deadline_at, "batch" if batch else "interactive", patient, follows))
+
+    def send_new(self, wanted: Wanted) -> None:
+        request = f"r{next(self.names)}"
+        self.wanted[request] = wanted
+        self.knock(request)
+
+    def send(self, request: str) -> None:
+        wanted = self.wanted[request]
+        deadline_s = None if wanted.deadline_at == math.inf else wanted.deadline_at - self.now
+        message = wire.Submit(request, wire.Meta("audio", 3.0), deadline_s, wanted.priority, wanted.follows)
+        self.scheduler.submit(self.client, message, request, self.now)
+
+    def knock(self, request: str) -> None:
+        before = self.scheduler.stage_infos({})[0].queued
+        self.send(request)
+        assert self.scheduler.stage_infos({})[0].queued <= max(before, QUEUE_ITEMS), "more than there is room for"
+
+    @rule()
+    def messages_arrive(self) -> None:
+        for message, frames in self.travelling:
+            self.arrive(message, frames)
+        self.travelling.clear()
+
+    @rule(data=st.data())
+    def the_connection_breaks(self, data: Any) -> None:
+        """Part of what was sent to it arrives. The broker knows the client by a new name, under which it asks again."""
+        self.part_arrives(data)
+        self.client = f"client-{next(self.names)}".encode()
+        self.send_everything()
+
+    def part_arrives(self, data: Any) -> None:
+        arrived = data.draw(st.integers(0, len(self.travelling)))
+        for message, frames in self.travelling[:arrived]:
+            self.arrive(message, frames)
+        self.travelling.clear()
+
+    def send_everything(self) -> None:
+        self.refused.clear()
+        for request in list(self.wanted):
+            self.send(request)
+
+    def arrive(self, message: wire.ToClient, frames: tuple[Any, ...]) -> None:
+        assert message.request in self.wanted, "word of a request that has ended"
+        if isinstance(message, wire.Event):
+            said = self.events[message.request].setdefault((message.stage, message.path), frames[0])
+            assert said == frames[0]
+        elif isinstance(message, wire.Outcome):
+            assert message.request not in self.refused
+            if message.outcome == "rejected" and self.wanted[message.request].patient and message.retry_after_s:
+                self.refused.add(message.request)
+                return
+            del self.wanted[message.request]
+            self.outcomes[message.request] = message.outcome
+            if message.outcome == "ok":
+                self.check_answer(message.request)
+
+    def check_answer(self, request: str) -> None:
+        expected = whole_answer(request)
+        for stage in STAGES:
+            said = {path: text for (of, path), text in self.events[request].items() if of == stage}
+            assert list(said) == sorted(said), "events out of order"
+            assert list(said.values()) == expected[stage], "an answer with something missing or doubled"
+
+    @precondition(lambda self: self.refused)
+    @rule(data=st.data())
+    def send_again(self, data: Any) -> None:
+        request = data.draw(st.sampled_from(sorted(self.refused)))
+        self.refused.remove(request)
+        self.knock(request)
+
+    @precondition(lambda self: self.wanted)
+    @rule(data=st.data())
+    def cancel(self, data: Any) -> None:
+        self.scheduler.cancel(self.client, data.draw(st.sampled_from(sorted(self.wanted))), self.now)
+
+    @precondition(lambda self: self.wanted)
+    @rule(data=st.data())
+    def a_stranger_cancels_in_vain(self, data: Any) -> None:
+        before = self.scheduler.open_requests
+        self.scheduler.cancel(b"stranger", data.draw(st.sampled_from(sorted(self.wanted))), self.now)
+        assert self.scheduler.open_requests == before
+
+    # replicas
+
+    @initialize()
+    def one_of_each(self) -> None:
+        for stage in STAGES:
+            self.join(stage)
+
+    @rule(stage=st.sampled_from(STAGES))
+    def join(self, stage: str) -> None:
+        name = f"{stage}-{next(self.names)}"
+        self.replicas[name] = Played(stage)
+        self.scheduler.ready(name, stage, self.now)
+
+    def named(self, data: Any, names: list[str]) -> tuple[str, Played]:
+        name = data.draw(st.sampled_from(names))
+        return name, self.replicas[name]
+
+    def busy(self) -> list[str]:
+        return [name for name, replica in self.replicas.items() if replica.work]
+
+    def unread(self) -> list[str]:
+        return [name for name in self.busy() if not any(self.replicas[name].sent)]
+
+    def strangers(self) -> list[str]:
+        return [name for name, replica in self.replicas.items() if not replica.known]
+
+    @precondition(lambda self: self.busy())
+    @rule(data=st.data(), place=st.integers(0, 1))
+    def output(self, data: Any, place: int) -> None:
+        name, replica = self.named(data, self.busy())
+        self.yield_one(name, replica, place % len(replica.payloads))
+
+    def yield_one(self, name: str, replica: Played, place: int) -> bool:
+        payload, index = replica.payloads[place], replica.sent[place]
+        if index == outputs_of(payload):
+            return False
+        replica.sent[place] += 1
+        assert replica.work is not None
+        item = replica.work.jobs[place]
+        meta = wire.Meta(YIELDS[STAGES.index(replica.stage)], 5.0)
+        self.scheduler.output(wire.Output(name, item.job, item.attempt, index, meta), f"{payload}.{index}", self.now)
+        return True
+
+    @precondition(lambda self: self.busy())
+    @rule(data=st.data(), place=st.integers(0, 1))
+    def an_output_is_lost_on_its_way(self, data: Any, place: int) -> None:
+        _, replica = self.named(data, self.busy())
+        place %= len(replica.payloads)
+        if replica.sent[place] < outputs_of(replica.payloads[place]):
+            replica.sent[place] += 1
+
+    @precondition(lambda self: self.busy())
+    @rule(data=st.data(), end=st.sampled_from(["", "", "", "error", "expired"]))
+    def done(self, data: Any, end: str) -> None:
+        name, replica = self.named(data, self.busy())
+        if end == "expired" and any(replica.sent):
+            end = ""
+        self.finish(name, replica, end)
+
+    def finish(self, name: str, replica: Played, end: str = "") -> None:
+        for place in range(len(replica.payloads)):
+            while not end and self.yield_one(name, replica, place):
+                pass
+        assert replica.work is not None
+        jobs = tuple(
+            wire.JobDone(item.job, item.attempt, sent, 0.1, "bad" if end == "error" else "", end == "expired")
+            for item, sent in zip(replica.work.jobs, replica.sent, strict=True)
+        )
+        replica.work, replica.leased = None, False
+        self.scheduler.done(wire.Done(name, 0.1, jobs), self.now)
+        if replica.draining:
+            self.leave(name)
+
+    def leave(self, name: str) -> None:
+        self.scheduler.gone(name, "it left", self.now, died=False)
+        del self.replicas[name]
+
+    @precondition(lambda self: self.replicas)
+    @rule(data=st.data())
+    def die(self, data: Any) -> None:
+        name, _ = self.named(data, sorted(self.replicas))
+        del self.replicas[name]
+        self.scheduler.gone(name, "killed", self.now, "its stack")
+
+    @precondition(lambda self: self.replicas)
+    @rule(data=st.data())
+    def ask_to_leave(self, data: Any) -> None:
+        """SIGTERM: it finishes what it has begun, and leaves what it has not read."""
+        name, replica = self.named(data, sorted(self.replicas))
+        if name in self.unread() or replica.work is None:
+            self.leave(name)
+        else:
+            replica.draining = True
+
+    @precondition(lambda self: self.replicas)
+    @rule(data=st.data())
+    def retire(self, data: Any) -> None:
+        name, replica = self.named(data, sorted(self.replicas))
+        self.scheduler.retire(name)
+        assert replica.draining
+        if replica.work is None:
+            self.leave(name)
+
+    @precondition(lambda self: self.replicas)
+    @rule(data=st.data())
+    def fall_silent(self, data: Any) -> None:
+        """It is taken for gone, and computes on."""
+        name, replica = self.named(data, sorted(self.replicas))
+        self.scheduler.gone(name, "no sign of life", self.now)
+        replica.known = replica.leased = False
+
+    @precondition(lambda self: self.unread())
+    @rule(data=st.data())
+    def work_is_lost_on_its_way(self, data: Any) -> None:
+        name, replica = self.named(data, self.unread())
+        replica.work, replica.leased = None, False
+        if replica.draining:
+            self.leave(name)
+        elif replica.known:
+            self.scheduler.ready(name, replica.stage, self.now)
+
+    @precondition(lambda self: self.strangers())
+    @rule(data=st.data())
+    def beat(self, data: Any) -> None:
+        """A sign of life of one that the broker does not know: it is asked to say Ready, once it is idle."""
+        name, replica = self.named(data, self.strangers())
+        self.rejoin(name, replica)
+
+    def rejoin(self, name: str, replica: Played) -> None:
+        if replica.work is not None:
+            self.finish(name, replica)
+        if name in self.replicas and not replica.draining:
+            replica.known = True
+            self.scheduler.ready(name, replica.stage, self.now)
+
+    # the broker and its supervisor
+
+    @rule(data=st.data())
+    def kill_the_broker(self, data: Any) -> None:
+        """Part of what it sent arrives. Replicas compute on, and what some of them then say is lost with it."""
+        self.part_arrives(data)
+        for replica in self.replicas.values():
+            replica.known = replica.leased = False
+            if replica.work is not None and data.draw(st.booleans()):
+                replica.work = None
+        self.begin_broker()
+        self.send_everything()
+
+    @precondition(lambda self: not self.down)
+    @rule(stage=st.sampled_from(STAGES), sure=st.integers(0, 4))
+    def give_a_stage_up(self, stage: str, sure: int) -> None:
+        if sure == 0:  # seldom: until the broker is killed nothing gets in any more
+            self.down = stage
+            self.scheduler.stage_down(stage, "no memory", self.now)
+
+    @rule(step=st.floats(0.1, 2))
+    def time_passes(self, step: float) -> None:
+        self.now += step
+        self.scheduler.tick(self.now)
+
+    # what is always true
+
+    @invariant()
+    def every_request_is_somewhere(self) -> None:
+        ending = [message.request for message, _ in self.travelling if isinstance(message, wire.Outcome)]
+        assert len(ending) == len(set(ending)), "two outcomes on their way"
+        assert self.scheduler.open_requests + len(ending) + len(self.refused) == len(self.wanted)
+
+    @invariant()
+    def the_books_balance(self) -> None:
+        for info in self.scheduler.stage_infos({}):
+            replicas = [replica for replica in self.replicas.values() if replica.stage == info.name]
+            assert info.in_service == sum(len(replica.payloads) for replica in replicas if replica.leased)
+            retired = sum(replica.known and replica.draining for replica in replicas)
+            known = sum(replica.known for replica in replicas)
+            assert known - retired <= info.ready <= known
+
+    def teardown(self) -> None:
+        """Calm returns: everybody finishes, and what is asked again gets in."""
+        for name, replica in list(self.replicas.items()):
+            if not replica.known:
+                self.rejoin(name, replica)
+        for stage in STAGES:
+            self.join(stage)
+        while self.wanted:
+            before = (len(self.wanted), len(self.refused), self.scheduler.open_requests, len(self.travelling))
+            busy = self.busy()
+            for name in busy:
+                if name in self.replicas and self.replicas[name].work:
+                    self.finish(name, self.replicas[name])
+            self.messages_arrive()
+            for request in list(self.refused):
+                self.refused.remove(request)
+                self.send(request)
+            after = (len(self.wanted), len(self.refused), self.scheduler.open_requests, len(self.travelling))
+            assert busy or before != after, f"stands still with {sorted(self.wanted)}"
+        for name in self.busy():  # on jobs of requests that have ended
+            self.finish(name, self.replicas[name])
+        for info in self.scheduler.stage_infos({}):
+            assert (info.queued, info.in_service) == (0, 0)
+        assert set(self.letters) >= {request for request, end in self.outcomes.items() if end == "dead_letter"}
+        self.check_credits()
+
+    def check_credits(self) -> None:
+        """One request for each idle replica of the first stage gets to one: no credit is lost, and none is there twice.
+
+        As far as the next stage has room for what they will say.
+        """
+        if self.down:
+            return
+        idle = [r for r in self.replicas.values() if r.stage == "listen" and r.known and not r.draining]
+        for _ in idle:
+            self.send_new(Wanted(math.inf, "interactive", patient=False, follows=False))
+        handed = [len(replica.payloads) for replica in idle if replica.work]
+        assert handed == [1] * min(len(idle), QUEUE_ITEMS)
+
+
+AnyOrder.TestCase.settings = settings(max_examples=500, stateful_step_count=50, deadline=None)
+TestAnyOrder = AnyOrder.TestCase

@@ -1,0 +1,134 @@
+"""A client's connection to a broker: one DEALER socket that any thread sends on, and a thread that receives."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import zmq
+from zmq.utils.monitor import recv_monitor_message
+
+from errors import ProtocolError
+from workers import codec, wire
+from workers.keys import PeerKeys, dial
+from workers.transport import has_message, receive, send
+from workers.watch import Watch
+
+logger = logging.getLogger("relevo.client")
+
+
+class Connection:
+    """Dials a broker's address, and again whenever the connection breaks.
+
+    A ZeroMQ socket may be used by several threads if they take turns, which the lock sees to. So a message leaves from
+    the thread that has it: to hand it to another would cost more than to send it.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        keys: PeerKeys | None,
+        on_message: Callable[[wire.ToClient, Sequence[Any]], None],
+        on_connected: Callable[[], None],
+    ) -> None:
+        """Returns at once; the callbacks are called by the connection's thread, which `start` starts.
+
+        Args:
+            address: where the broker listens for clients.
+            keys: what to show there.
+            on_message: takes each message with its payload frames.
+            on_connected: told when the connection stands, and when it stands again after it broke.
+        """
+        self.address = address
+        self._on_message, self._on_connected = on_message, on_connected
+        self._decode = codec.decoder(wire.ToClient)
+        self._context: zmq.Context[Any] = zmq.Context()
+        self._dealer = self._context.socket(zmq.DEALER)
+        self._dealer.setsockopt(zmq.SNDHWM, 0)
+        self._dealer.setsockopt(zmq.RCVHWM, 0)
+        self._monitor = self._dealer.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+        dial(self._dealer, address, keys)
+        self.lock = threading.RLock()
+        self._closed = False
+        self._calls: list[tuple[float, int, Callable[[], None]]] = []
+        self._call_numbers = itertools.count()
+        self._wake_reader, self._wake_writer = os.pipe()
+        self._thread = threading.Thread(target=self._run, name="client", daemon=True)
+
+    def start(self) -> None:
+        """Begins to receive."""
+        self._thread.start()
+
+    def send(self, message: wire.FromClient, *frames: Any) -> bool:
+        """Sends a message with its payload frames; False when the broker has refused this peer's keys."""
+        with self.lock:
+            if self._dealer.closed:
+                return True  # there is nobody to tell any more
+            try:
+                send(self._dealer, message, *frames)
+            except zmq.Again:
+                return False
+            if has_message(self._dealer):  # sending may have swallowed the announcement; see Watch
+                self._wake()
+        return True
+
+    def later(self, delay_s: float, call: Callable[[], None]) -> None:
+        """Calls back from the connection's thread; to be used by that thread, or before `start`."""
+        heapq.heappush(self._calls, (time.monotonic() + delay_s, next(self._call_numbers), call))
+
+    def close(self, last_words: Callable[[], None]) -> None:
+        """Ends the thread, lets `last_words` send, and lets go of the connection."""
+        self._closed = True
+        self._wake()
+        self._thread.join()
+        with self.lock:
+            last_words()
+            self._dealer.disable_monitor()
+            self._monitor.close()
+            self._dealer.close(linger=500)
+        self._context.term()
+        os.close(self._wake_writer)
+        os.close(self._wake_reader)
+
+    def _wake(self) -> None:
+        os.write(self._wake_writer, b"w")
+
+    def _run(self) -> None:
+        watch = Watch()
+        for source in (self._monitor, self._wake_reader, self._dealer):
+            watch.add(source)
+        while not self._closed:
+            wait_s = max(0.0, self._calls[0][0] - time.monotonic()) if self._calls else None
+            for source in watch.wait(wait_s):
+                if source is self._monitor:
+                    self._look_at_connection()
+                    continue
+                if source == self._wake_reader:
+                    os.read(self._wake_reader, 4096)
+                self._take_all()
+            while self._calls and self._calls[0][0] <= time.monotonic():
+                heapq.heappop(self._calls)[2]()
+        watch.close()
+
+    def _look_at_connection(self) -> None:
+        while has_message(self._monitor):
+            recv_monitor_message(self._monitor)
+            self._on_connected()
+
+    def _take_all(self) -> None:
+        while True:
+            with self.lock:
+                frames = receive(self._dealer)
+            if frames is None:
+                return
+            try:
+                for message, payloads in codec.read_all(self._decode, frames):
+                    self._on_message(message, payloads)
+            except ProtocolError as error:
+                logger.warning("ignored a message from %s: %s", self.address, error)

@@ -1,0 +1,69 @@
+"""Counts of observations by size, made to be fed often and read seldom."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+
+from prometheus_client.samples import Exemplar
+from prometheus_client.utils import floatToGoString
+
+SHORTEST_S, LONGEST_S, STEPS = 0.005, 120.0, 18
+MAX_ID = 128 - len("request_id")  # OpenMetrics limits the characters of an exemplar's labels
+Bucket = tuple[str, float] | tuple[str, float, Exemplar]
+
+
+def second_edges(objectives_s: Iterable[float]) -> tuple[float, ...]:
+    """Upper edges of buckets for seconds: evenly spaced on a log scale, and one on each objective.
+
+    An edge on the objective makes the share of observations that hold it exact.
+    """
+    factor = LONGEST_S / SHORTEST_S
+    spaced = (float(f"{SHORTEST_S * factor ** (step / STEPS):.3g}") for step in range(STEPS + 1))
+    return tuple(sorted({*spaced, *map(float, objectives_s)}))
+
+
+class Histogram:
+    """Observations by bucket, their sum, and the latest request seen in each bucket.
+
+    One thread feeds and reads it, so that an observation needs neither lock nor label look-up; those of
+    prometheus-client cost several times as much (benchmarks/metrics_cost.py measures what is left).
+    """
+
+    __slots__ = ("_counts", "_edges", "_latest", "_sum")
+
+    def __init__(self, edges: Sequence[float]) -> None:
+        """Takes the upper edges of the buckets; the last, without an edge, is added."""
+        self._edges = edges
+        self._counts = [0] * (len(edges) + 1)
+        self._latest: list[tuple[str, float, float] | None] = [None] * (len(edges) + 1)
+        self._sum = 0.0
+
+    def observe(self, value: float, request: str = "", at: float = 0.0) -> None:
+        """Counts a value, as seen in a request at a monotonic time."""
+        bucket = bisect_left(self._edges, value)  # a value on an edge is within it
+        self._counts[bucket] += 1
+        self._sum += value
+        if request:
+            self._latest[bucket] = (request, value, at)
+
+    def buckets(self, clock_offset_s: float) -> list[Bucket]:
+        """Cumulative counts by upper edge, with exemplars; the offset makes monotonic times Unix times."""
+        edges = (*map(floatToGoString, self._edges), "+Inf")
+        return [
+            (edge, count, *_exemplar(latest, clock_offset_s))
+            for edge, count, latest in zip(edges, accumulate(self._counts), self._latest, strict=True)
+        ]
+
+    @property
+    def sum(self) -> float:
+        """All values added up."""
+        return self._sum
+
+
+def _exemplar(latest: tuple[str, float, float] | None, clock_offset_s: float) -> tuple[()] | tuple[Exemplar]:
+    if latest is None or len(latest[0]) > MAX_ID:
+        return ()
+    request, value, at = latest
+    return (Exemplar({"request_id": request}, value, round(at + clock_offset_s, 3)),)
