@@ -26,7 +26,8 @@ class Load:
 
     def slowdown(self, total: float, cores: int) -> float:
         """How much longer it takes when the replicas together ask for `total` cores."""
-        others = min(1.0, (total - self.demand) / (cores - 1)) if cores > 1 else 0.0
+        # of the cores that it does not use itself: how its own threads bear each other is in its time alone
+        others = max(0.0, min(total, cores) - self.demand) / (cores - 1) if cores > 1 else 0.0
         taking_turns = max(1.0, total / cores)
         return (1 + self.neighbours * others) * taking_turns * (1 + (self.turns if taking_turns > 1 else 0.0))
 

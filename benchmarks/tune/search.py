@@ -21,8 +21,8 @@ MOST = 60  # settings that are simulated; of more, those that the means speak fo
 WORTH = 0.9  # a setting whose limit is below this share of the best one's is not simulated then
 SAME = 0.01  # rates that differ by less are equal: the cheaper setting goes first
 QUEUED = 2  # requests kept on their way at saturation, for each job that the replicas can hold
-LASTING = 4  # times the objective's bound that a simulation lasts at least: a queue that only grows must have time to
-LONGEST = 2000  # requests of a simulation at most
+LASTING = 3  # times the objective's bound that a simulation lasts at least: a queue that only grows must have time to
+LONGEST = 1000  # requests of a simulation at most
 PROBES = 9  # rates that are tried for each setting
 
 
