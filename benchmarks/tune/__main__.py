@@ -99,7 +99,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     answer = parser.add_argument_group("the answer")
     answer.add_argument("--confirm", type=int, default=3, metavar="N", help="settings to run for real (default: 3)")
-    answer.add_argument("--confirm-requests", type=int, default=20, metavar="N", help="of each such run (default: 20)")
+    answer.add_argument(
+        "--confirm-requests",
+        type=int,
+        default=20,
+        metavar="N",
+        help="of each such run (default: 20); from about 50 on the share of the CPU-bound limit leaves out its ends",
+    )
     answer.add_argument("--write", type=Path, metavar="FILE", help="write the winner as a configuration")
     answer.add_argument("--json", type=Path, metavar="FILE", help="write every figure")
     answer.add_argument("--seed-times", type=Path, metavar="FILE", help="the seed's stage times; nothing else is done")
@@ -144,7 +150,7 @@ def _tune(parsed: argparse.Namespace, console: Console) -> None:
     _print_growth(
         model,
         plans,
-        growth(model, plans, best.setting, machine)[:MOST_STEPS],
+        growth(model, plans, best.setting, machine),
         machine,
         "one more where it binds",
         console,
@@ -267,12 +273,12 @@ def _print_growth(
     console: Console,
 ) -> None:
     rows = []
-    for setting in settings:
+    for setting in settings[:MOST_STEPS]:
         in_flight = callers(plans, setting)
         requests = cycled(model.requests, max(4 * in_flight, min(ROUNDS * in_flight, LONGEST)))
         run = simulate_closed(model, plans, setting, machine, requests, in_flight)
         rows.append((setting.ratio, limits(model, plans, setting, machine)[0], run.steady_rps(in_flight)))
-    console.print(growth_table(rows, title))
+    console.print(growth_table(rows, title, ended=len(rows) == len(settings)))
 
 
 def _plan(text: str) -> dict[str, float]:
