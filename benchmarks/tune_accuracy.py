@@ -1,6 +1,6 @@
 """How true the tuner's predictions are: predicted against measured throughput of many settings, each run for real.
 
-    python -m benchmarks.tune_accuracy                  stand-ins that wait, twelve ratios; about 4 minutes
+    python -m benchmarks.tune_accuracy                  stand-ins that wait, twelve ratios; about 5 minutes
     python -m benchmarks.tune_accuracy FILES…           the offline relay; about 14 minutes with five clips
 
 The stages are profiled before all runs and again after them, and the predictions are those of both together, since
@@ -66,7 +66,7 @@ def main() -> int:
     parser.add_argument(
         "--settings", nargs="+", metavar="'1:1:2 1,1,1'", help="ratio and threads of each (default: twelve, or six)"
     )
-    parser.add_argument("--requests", type=int, help="of each run (default: 120 for stand-ins, 12 for recordings)")
+    parser.add_argument("--requests", type=int, help="of each run (default: 300 for stand-ins, 12 for recordings)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure")
     arguments = parser.parse_args()
     if arguments.files:
@@ -77,7 +77,7 @@ def main() -> int:
         values: dict[str, Any] = {"name": "stand-ins", "stages": stages(**STAND_INS), "cores": STAND_IN_CORES}
         config = PipelineConfig(**values)
         clips = [Clip(str(number), request_audio(number)) for number in range(STAND_IN_CLIPS)]
-        written, requests, bound = arguments.settings or STAND_IN_SETTINGS, arguments.requests or 120, STAND_IN_BOUND
+        written, requests, bound = arguments.settings or STAND_IN_SETTINGS, arguments.requests or 300, STAND_IN_BOUND
     settings = [Setting.parse(text) for text in written]
     plans = stage_plans(config)
     before, runs, after = _run(config, plans, clips, settings, requests)

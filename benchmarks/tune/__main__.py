@@ -50,7 +50,8 @@ from workers.stage import StagePlan
 SEED_REPLICAS = 6  # of the last stage, in the table of the seed's capacities
 PLAN_THREADS = (1, 2, 4, 8)
 GIB = 2**30
-ROUNDS = 60  # requests of each caller where a ratio is only simulated
+ROUNDS, LONGEST = 60, 2000  # requests of each caller, and of all, where a ratio is only simulated
+MOST_STEPS = 20  # of the growth that is shown
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -98,7 +99,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     answer = parser.add_argument_group("the answer")
     answer.add_argument("--confirm", type=int, default=3, metavar="N", help="settings to run for real (default: 3)")
-    answer.add_argument("--confirm-requests", type=int, default=20, metavar="N", help="of each such run (default: 20)")
+    answer.add_argument(
+        "--confirm-requests",
+        type=int,
+        default=20,
+        metavar="N",
+        help="of each such run (default: 20); from about 50 on the share of the CPU-bound limit leaves out its ends",
+    )
     answer.add_argument("--write", type=Path, metavar="FILE", help="write the winner as a configuration")
     answer.add_argument("--json", type=Path, metavar="FILE", help="write every figure")
     answer.add_argument("--seed-times", type=Path, metavar="FILE", help="the seed's stage times; nothing else is done")
@@ -141,7 +148,12 @@ def _tune(parsed: argparse.Namespace, console: Console) -> None:
     aim = "at saturation" if parsed.slo is None else f"at {parsed.slo} under {parsed.arrivals} arrivals"
     console.print(ranking_table(ranking, f"{machine.cores} cores: throughput {aim}, simulated"))
     _print_growth(
-        model, plans, growth(model, plans, best.setting, machine), machine, "one more where it binds", console
+        model,
+        plans,
+        growth(model, plans, best.setting, machine),
+        machine,
+        "one more where it binds",
+        console,
     )
     print(_in_words(best, wanted))
     compared = [] if parsed.plan is not None else _confirm(parsed, config, model, plans, clips, ranking, machine)
@@ -261,11 +273,12 @@ def _print_growth(
     console: Console,
 ) -> None:
     rows = []
-    for setting in settings:
+    for setting in settings[:MOST_STEPS]:
         in_flight = callers(plans, setting)
-        run = simulate_closed(model, plans, setting, machine, cycled(model.requests, ROUNDS * in_flight), in_flight)
+        requests = cycled(model.requests, max(4 * in_flight, min(ROUNDS * in_flight, LONGEST)))
+        run = simulate_closed(model, plans, setting, machine, requests, in_flight)
         rows.append((setting.ratio, limits(model, plans, setting, machine)[0], run.steady_rps(in_flight)))
-    console.print(growth_table(rows, title))
+    console.print(growth_table(rows, title, ended=len(rows) == len(settings)))
 
 
 def _plan(text: str) -> dict[str, float]:

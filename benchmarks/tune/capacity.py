@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from benchmarks.tune.fit import RelayModel
 from benchmarks.tune.setting import Machine, Setting
 from workers.stage import StagePlan
 
-KNEE_GAIN = 0.05  # a step that adds less than this is past the knee
+NEAR = 0.05  # how far below the highest rate the knee may be
 
 
 @dataclass(frozen=True)
@@ -63,8 +62,5 @@ def growth(model: RelayModel, plans: Sequence[StagePlan], start: Setting, machin
 
 
 def knee(rates: Sequence[float]) -> int:
-    """Index of the last step that still added at least KNEE_GAIN."""
-    for index, (now, following) in enumerate(itertools.pairwise(rates)):
-        if following < now * (1 + KNEE_GAIN):
-            return index
-    return len(rates) - 1
+    """Index of the first rate that comes near the highest: what is added after it hardly pays."""
+    return next(index for index, rate in enumerate(rates) if rate >= max(rates) * (1 - NEAR))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import heapq
+import itertools
+from dataclasses import dataclass, field
 
 import simpy
 
-DONE_S = 1e-9  # of work: what rounding leaves over
+DONE_S = 1e-7  # of work: what rounding leaves over
 
 
 @dataclass(frozen=True)
@@ -24,16 +26,22 @@ class Load:
 
     def slowdown(self, total: float, cores: int) -> float:
         """How much longer it takes when the replicas together ask for `total` cores."""
-        others = min(1.0, (total - self.demand) / (cores - 1)) if cores > 1 else 0.0
+        # of the cores that it does not use itself: how its own threads bear each other is in its time alone
+        others = max(0.0, min(total, cores) - self.demand) / (cores - 1) if cores > 1 else 0.0
         taking_turns = max(1.0, total / cores)
         return (1 + self.neighbours * others) * taking_turns * (1 + (self.turns if taking_turns > 1 else 0.0))
 
 
 @dataclass(eq=False)
-class _Task:
+class _Group:
+    """Tasks of the same load, which get on at the same speed.
+
+    `progress_s` is the work that each has done since the group was made; a task is done when it reaches its mark.
+    """
+
     load: Load
-    left_s: float
-    done: simpy.Event
+    progress_s: float = 0.0
+    tasks: list[tuple[float, int, simpy.Event]] = field(default_factory=list)  # a heap by mark
 
 
 class Cores:
@@ -45,40 +53,45 @@ class Cores:
     def __init__(self, env: simpy.Environment, count: int) -> None:
         self.busy_s = 0.0
         self._env, self._count = env, count
-        self._tasks: list[_Task] = []
+        self._groups: dict[Load, _Group] = {}
+        self._numbers = itertools.count()
         self._seen_at = 0.0
         self._change = 0
 
     def run(self, seconds: float, load: Load) -> simpy.Event:
         """Does work that takes so long alone; the event comes when it is done."""
         self._advance()
-        task = _Task(load, seconds, self._env.event())
-        self._tasks.append(task)
+        group = self._groups.setdefault(load, _Group(load))
+        done = self._env.event()
+        heapq.heappush(group.tasks, (group.progress_s + seconds, next(self._numbers), done))
         self._plan()
-        return task.done
+        return done
 
-    def _speed(self, task: _Task, total: float) -> float:
-        return 1 / task.load.slowdown(total, self._count)
+    def _total(self) -> float:
+        return sum(len(group.tasks) * group.load.demand for group in self._groups.values())
 
     def _advance(self) -> None:
-        passed_s = self._env.now - self._seen_at
+        passed_s, total = self._env.now - self._seen_at, self._total()
         self._seen_at = self._env.now
-        total = sum(task.load.demand for task in self._tasks)
         self.busy_s += min(float(self._count), total) * passed_s
-        for task in self._tasks:
-            task.left_s -= passed_s * self._speed(task, total)
+        for group in self._groups.values():
+            if group.tasks:
+                group.progress_s += passed_s / group.load.slowdown(total, self._count)
 
     def _plan(self) -> None:
         """Ends what is done and wakes again when the next task will be."""
-        for task in [task for task in self._tasks if task.left_s <= DONE_S]:
-            self._tasks.remove(task)
-            task.done.succeed()
+        for group in self._groups.values():
+            while group.tasks and group.tasks[0][0] - group.progress_s <= DONE_S:
+                heapq.heappop(group.tasks)[2].succeed()
         self._change += 1
-        if self._tasks:
-            total = sum(task.load.demand for task in self._tasks)
-            wait_s = min(task.left_s / self._speed(task, total) for task in self._tasks)
-            change = self._change
-            self._env.timeout(wait_s).callbacks.append(lambda _: self._wake(change))
+        change, total = self._change, self._total()
+        waits = [
+            (group.tasks[0][0] - group.progress_s) * group.load.slowdown(total, self._count)
+            for group in self._groups.values()
+            if group.tasks
+        ]
+        if waits:
+            self._env.timeout(min(waits)).callbacks.append(lambda _: self._wake(change))
 
     def _wake(self, change: int) -> None:
         if change == self._change:  # nothing came or went meanwhile

@@ -52,7 +52,7 @@ class Compared:
 
 def predict(model: RelayModel, plans: Sequence[StagePlan], setting: Setting, machine: Machine, requests: int) -> Run:
     """What `measure` will find, its beginning and end included."""
-    run = simulate_closed(model, plans, setting, machine, cycled(model.requests, requests), callers(plans, setting))
+    run = simulate_closed(model, plans, setting, machine, cycled(model.requests, requests), _in_flight(plans, setting))
     return Run(run.throughput_rps, run.latency_s(0.95), run.cores_busy_s / run.wall_s / machine.cores)
 
 
@@ -69,7 +69,7 @@ def measure(
     Raises:
         SystemExit: a request did not end well.
     """
-    in_flight = callers(plans, setting)
+    in_flight = _in_flight(plans, setting)
     with Pipeline(setting.applied_to(config, allow_oversubscription=True)) as pipeline:
         marks = [(time.monotonic(), cpu_seconds())]
 
@@ -86,6 +86,11 @@ def measure(
     return Run(
         requests / wall_s, percentile(latencies(samples), 0.95), _cpu_share(marks, in_flight, pipeline.plan.cores)
     )
+
+
+def _in_flight(plans: Sequence[StagePlan], setting: Setting) -> int:
+    """As many as keep every replica busy, but no more than find room: the load generator's callers are not patient."""
+    return min(callers(plans, setting), plans[0].queue_items)
 
 
 def _cpu_share(marks: Sequence[tuple[float, float]], in_flight: int, cores: int) -> float:

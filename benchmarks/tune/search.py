@@ -17,10 +17,13 @@ from benchmarks.tune.setting import Machine, Setting, choices
 from benchmarks.tune.simulate import Ended, drawn, simulate_closed, simulate_open
 from workers.stage import StagePlan
 
-MOST = 120  # settings that are simulated; of more, those that the means speak for
+MOST = 60  # settings that are simulated; of more, those that the means speak for
 WORTH = 0.9  # a setting whose limit is below this share of the best one's is not simulated then
 SAME = 0.01  # rates that differ by less are equal: the cheaper setting goes first
 QUEUED = 2  # requests kept on their way at saturation, for each job that the replicas can hold
+LASTING = 3  # times the objective's bound that a simulation lasts at least: a queue that only grows must have time to
+LONGEST = 1000  # requests of a simulation at most
+PROBES = 9  # rates that are tried for each setting
 
 
 @dataclass(frozen=True)
@@ -94,30 +97,34 @@ def _figures(
 
 
 def callers(plans: Sequence[StagePlan], setting: Setting) -> int:
-    """Requests to keep on their way so that no replica ever waits, but none is turned away at the door."""
+    """Patient requests to keep on their way so that no replica ever waits."""
     held = sum(count * plan.max_batch for count, plan in zip(setting.replicas, plans, strict=True))
-    return min(QUEUED * held + 2, plans[0].queue_items)
+    return QUEUED * held + 2
 
 
 def evaluate(
     model: RelayModel, plans: Sequence[StagePlan], setting: Setting, machine: Machine, wanted: Wanted
 ) -> Candidate:
     """Simulates one setting at saturation and, where there is an objective, finds the highest rate that holds it."""
+    found = limits(model, plans, setting, machine)
     in_flight = callers(plans, setting)
-    requests = drawn(model.requests, wanted.requests, wanted.seed)
+    requests = drawn(model.requests, max(wanted.requests, 4 * in_flight), wanted.seed)
     saturated = simulate_closed(model, plans, setting, machine, requests, in_flight)
-    saturated_rps = rps = saturated.steady_rps(min(in_flight, wanted.requests // 4))
+    saturated_rps = rps = saturated.steady_rps(in_flight)
     if wanted.objective is not None:
         objective = wanted.objective
+        lasting = min(LONGEST, round(LASTING * objective.bound_s * found[0].rps))
+        requests = drawn(model.requests, max(wanted.requests, lasting), wanted.seed)
 
         def holds(rate: float) -> bool:
             times = [a.at_s for a in wanted.arrivals.draw(rate, Bound(requests=len(requests)), wanted.seed)]
             run = simulate_open(model, plans, setting, machine, requests, times)
             return _attained(run.requests, objective) >= objective.quantile
 
-        rps = find_peak(holds, 0.7 * saturated_rps).held or 0.0
+        held = find_peak(holds, 0.7 * saturated_rps, most_probes=PROBES).held or 0.0
+        rps = min(held, found[0].rps)  # what holds for the length of a simulation need not hold for ever
     cost = (setting.gpus(model, machine), setting.cpu_threads(model), setting.memory_bytes(model))
-    return Candidate(setting, tuple(limits(model, plans, setting, machine)), saturated_rps, rps, cost)
+    return Candidate(setting, tuple(found), saturated_rps, rps, cost)
 
 
 def _attained(requests: Sequence[Ended], objective: Objective) -> float:

@@ -75,15 +75,17 @@ def ranking_table(ranking: Sequence[Candidate], title: str, most: int = 10) -> T
     return table
 
 
-def growth_table(path: Sequence[tuple[str, Limit, float]], title: str) -> Table:
-    """Ratios that grow, with what binds each, and the knee; `path` has ratio, limit and simulated throughput."""
+def growth_table(path: Sequence[tuple[str, Limit, float]], title: str, *, ended: bool) -> Table:
+    """Ratios that grow, with what binds each; `path` has ratio, limit and simulated throughput.
+
+    The knee is shown when the path has `ended`, so that it is known how high it gets.
+    """
     table = _table(title, "ratio", "limit requests/s", "simulated", "gain", "")
     table.add_column("what binds")
-    rates = [limit.rps for _, limit, _ in path]
-    last = knee(rates)
+    rates = [simulated for _, _, simulated in path]
     for index, (ratio, limit, simulated) in enumerate(path):
         gain = f"{rates[index] / rates[index - 1] - 1:+.0%}" if index else ""
-        mark = "← knee" if index == last else ""
+        mark = "← knee" if ended and index == knee(rates) else ""
         table.add_row(ratio, f"{limit.rps:.3f}", f"{simulated:.3f}", gain, mark, f"{limit.name}: {limit.why}")
     return table
 

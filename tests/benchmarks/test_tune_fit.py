@@ -37,7 +37,7 @@ def profile() -> Profile:
         cell(1, 1, 4, FLOOR + (1 - FLOOR) / 4),
         cell(1, 2, 1, two, demand=1.6),
         cell(2, 1, 1, 1 + NEIGHBOURS),
-        cell(2, 2, 1, two * (1 + NEIGHBOURS) * (2 * 1.6 / 2) * (1 + TURNS)),
+        cell(2, 2, 1, two * (1 + 0.4 * NEIGHBOURS) * (2 * 1.6 / 2) * (1 + TURNS)),
     )
     requests = tuple(Piece(cost, (Piece(2 * cost),)) for cost in COSTS.tolist())
     return Profile({}, 2, requests, {"speak": cells})

@@ -84,10 +84,11 @@ def test_growth_adds_where_it_binds_and_stops_at_the_cores() -> None:
     assert limits(model, plans, path[-1], Machine(8))[0].name == "cores"
 
 
-def test_the_knee_is_the_last_step_worth_its_replica() -> None:
+def test_the_knee_is_where_what_follows_hardly_pays() -> None:
     assert knee([1.0, 2.0, 3.0, 3.1, 3.1]) == 2
     assert knee([1.0, 1.0]) == 0
     assert knee([1.0, 2.0]) == 1
+    assert knee([1.0, 1.02, 2.0, 2.05]) == 2  # a step that gains little may be needed for the next
 
 
 def candidate(rps: float, threads: int) -> Candidate:

@@ -109,6 +109,7 @@ def test_what_neighbours_and_turns_cost_comes_on_top() -> None:
     assert load.slowdown(1.0, cores=2) == pytest.approx(1.0)
     assert load.slowdown(2.0, cores=2) == pytest.approx(1.2)
     assert load.slowdown(4.0, cores=2) == pytest.approx(1.2 * 2 * 1.5)
+    assert Load(1.6, 0.2, 0.0).slowdown(3.2, cores=2) == pytest.approx((1 + 0.4 * 0.2) * 1.6)  # 0.4 cores are others'
     assert Load(0.0, 0.2, 0.5).slowdown(0.0, cores=1) == 1.0
 
 
