@@ -67,9 +67,9 @@ class Backend:
 
 
 BACKENDS = (
-    Backend("listen", "whisper-ct2", WHISPER, remark="fitted window"),
+    Backend("listen", "whisper-ct2", WHISPER, remark="fitted"),
     Backend("listen", "whisper-ct2", WHISPER, options={"window": "full"}, remark="30 s"),
-    Backend("listen", "whisper", WHISPER, remark="as a checkpoint of transformers"),
+    Backend("listen", "whisper", WHISPER, remark="converted back"),
     Backend("listen", "whisper-ct2", tiny="ct2:whisper", options={"max_tokens": 24}),  # it has places for 64
     Backend("listen", "whisper", tiny="whisper"),
     Backend("translate", "qwen-ct2", "qwen2.5-coder-0.5b-ct2"),
@@ -132,7 +132,8 @@ def measure(backend: Backend, scratch: Path, inputs: list[Payload], threads: int
 
 def table(rows: list[Row]) -> Table:
     """The rows as they are printed."""
-    made = Table("stage", "module", "model")
+    made = Table("stage", "module")
+    made.add_column("model", overflow="fold")
     for column in ("ready s", "MiB", "service p50 s", "p95 s"):
         made.add_column(column, justify="right")
     for row in rows:

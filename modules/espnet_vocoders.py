@@ -35,7 +35,7 @@ class GriffinLim:
         found = feats_extract.get_parameters()
         self.fs: int = found["fs"]
         self._base = feats_extract.logmel.log_base or torch.e
-        self._bins = torch.linalg.pinv(feats_extract.logmel.melmat).T
+        self._bins = torch.linalg.pinv(feats_extract.logmel.melmat.float()).T
         self._hop, self._fft = found["n_shift"], found["n_fft"]
         width = found["win_length"] or self._fft
         window = torch.signal.windows.__dict__.get(found["window"] or "hann", torch.signal.windows.hann)

@@ -52,7 +52,8 @@ def test_phrases_are_audible_and_sound_the_same_alone_and_in_a_batch(voice) -> N
 
 def test_seed_vocoder_and_limits_take_effect(open_espnet, voice, checkpoint) -> None:
     ((usual,),) = said(voice, SHORT)
-    for changed in ({"seed": 1}, {"griffin_lim_iters": 2}, {"vocoder": str(checkpoint("espnet/vocoder"))}):
+    vocoder = {"vocoder": str(checkpoint("espnet/vocoder"))}
+    for changed in ({"seed": 1}, {"griffin_lim_iters": 2}, {"dtype": "float64"}, vocoder):
         ((other,),) = said(open_espnet(**changed), SHORT)
         assert other.samples.tolist() != usual.samples.tolist(), changed
     ((longer,),), ((ended,),) = said(open_espnet(maxlenratio=4.0), SHORT), said(open_espnet(threshold=0.01), SHORT)

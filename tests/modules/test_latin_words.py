@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modules.latin_words import respell
+from modules.latin_words import respell, spell
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,9 @@ def test_other_scripts_have_no_spelling(word: str) -> None:
 @given(st.from_regex(r"[A-Za-zñÑáéíóúüÁÉÍÓÚÜ]+", fullmatch=True))
 def test_every_latin_word_can_be_said(word: str) -> None:
     assert re.fullmatch(r"[一-鿿]+|[A-Z]+", respell(word))
+
+
+def test_letters_are_spelled_with_han_for_voices_without_letters():
+    assert spell("USB口") == "优艾斯必口"
+    assert spell("你好，abc") == "你好，abc"
+    assert all("一" <= char <= "鿿" for char in spell("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))

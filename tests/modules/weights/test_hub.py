@@ -116,6 +116,7 @@ def _point_to(monkeypatch: pytest.MonkeyPatch, endpoint: str, tmp_path: Path) ->
         monkeypatch.setenv(name, value)  # for the process that downloads …
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.setattr(constants, "ENDPOINT", endpoint)  # … and for this one, which has read its environment
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hf" / "hub"))
     monkeypatch.setenv("RELEVO_CACHE", str(tmp_path / "relevo"))
 
