@@ -25,7 +25,7 @@ from benchmarks.load.report.templates import render
 from benchmarks.load.run import load
 from benchmarks.load.samples import Sample
 from benchmarks.load.view import WIDTH
-from benchmarks.load.words import load_text, number_text
+from benchmarks.load.words import number_text
 from errors import ConfigError, RelevoError
 
 PAGE = "compare.html"
@@ -91,7 +91,7 @@ def verdict(difference: Difference) -> str:
 
 
 def _print(pair: Pair) -> None:
-    table = Table(title=f"{load_text(pair.before)} against {load_text(pair.after)}; intervals of 95 %")
+    table = Table(title=f"{pair.before.name} against {pair.after.name}; intervals of 95 %")
     for column in ("figure", "first", "second", "difference", "interval", "the second is"):
         table.add_column(column, justify="left" if column == "figure" else "right")
     for one in pair.differences:

@@ -1,6 +1,6 @@
 """What metrics and spans cost: the same no-op relay with both and with neither, driven in turn.
 
-    python -m benchmarks.metrics_cost [--rounds 20] [--requests 400]
+    python -m benchmarks.metrics_cost [--rounds 40] [--requests 400]
 
 Both relays are up all the time and get bursts of requests in turn (on off off on), so that a drift of the machine's
 speed meets both. The one that measures is scraped in every burst, which is more often than Prometheus would. CPU is
@@ -71,7 +71,7 @@ def cost(on: list[float], off: list[float]) -> dict[str, float]:
 def main() -> None:
     """Runs the rounds and prints the costs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=20, help="bursts of each relay (default: 20)")
+    parser.add_argument("--rounds", type=int, default=40, help="bursts of each relay (default: 40)")
     parser.add_argument("--requests", type=int, default=400, help="requests in a burst (default: 400)")
     arguments = parser.parse_args()
     with ExitStack() as stack, Progress(transient=True) as progress:

@@ -10,15 +10,13 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.environment import ROOT
+from benchmarks.in_process import open_module, outputs_of
 from benchmarks.process_tree import PeakMemory, cpu_seconds
 from modules.audio_file import read_audio
-from modules.module import Compute, Module
 from modules.payloads import Audio, Payload
-from modules.registry import module_options
 from workers.budget import apply_budget
 from workers.config import load_config, nested
 from workers.plan import Plan, make_plan
@@ -29,26 +27,14 @@ class Sequential:
     """Every stage's module, loaded and warm, in this process."""
 
     def __init__(self, plan: Plan) -> None:
-        self._modules: list[Module] = []
-        for stage in plan.stages:
-            options = module_options(stage.config.module, stage.config.options)
-            module = stage.module(stage.model, options, Compute(threads=plan.cores, seed=plan.config.seed))
-            module.warm_up()
-            self._modules.append(module)
+        self._modules = [open_module(stage, plan.cores, plan.config.seed) for stage in plan.stages]
 
     def __call__(self, audio: Audio) -> list[Payload]:
         """Everything that the last module says of one clip."""
         payloads: list[Payload] = [audio]
         for module in self._modules:
-            payloads = [output for payload in payloads for output in _outputs(module, payload)]
+            payloads = [output for payload in payloads for output in outputs_of(module, payload)]
         return payloads
-
-
-def _outputs(module: Module, payload: Payload) -> Iterator[Payload]:
-    for _, output in module.process([payload]):
-        if isinstance(output, Exception):
-            raise output
-        yield output
 
 
 def main() -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,11 +22,10 @@ from rich.progress import Progress
 from rich.table import Table
 
 from benchmarks.environment import ROOT, environment
-from benchmarks.process_tree import cpu_seconds
+from benchmarks.stage_alone import run_alone, stage_inputs
 from benchmarks.unbudgeted import UNBUDGETED
 from modules.audio_file import read_audio
 from modules.payloads import Payload
-from pipeline import Pipeline
 from workers.budget import available_cores
 from workers.config import PipelineConfig, load_config
 from workers.report import Quantiles
@@ -48,39 +46,17 @@ class Cell:
     cpu_s_per_input: float
 
 
-def stage_inputs(config: PipelineConfig, files: list[Path], count: int) -> dict[str, list[Payload]]:
-    """`count` inputs for each stage: what it is given when the files go through the relay, over and over."""
-    names = list(config.stages)
-    inputs: dict[str, list[Payload]] = {name: [] for name in names}
-    clips = [read_audio(path) for path in files]
-    inputs[names[0]] += clips
-    following = dict(itertools.pairwise(names))
-    with Pipeline(config) as pipeline:
-        for clip in clips:
-            for event in pipeline.stream(clip):
-                if event.payload is not None and event.stage in following:
-                    inputs[following[event.stage]].append(event.payload)
-    return {name: list(itertools.islice(itertools.cycle(given), count)) for name, given in inputs.items()}
-
-
 def measure(config: PipelineConfig, stage: str, replicas: int, threads: str, inputs: list[Payload]) -> Cell:
     """Runs one stage alone."""
-    alone = config.stages[stage].model_dump() | {"max_batch": 1}
     if threads == UNSET:
-        alone |= {"module": UNBUDGETED[alone["module"]], "threads": available_cores()}
-    else:
-        alone |= {"threads": int(threads)}
-    values = {"stages": {stage: alone}, "ratio": str(replicas), "allow_oversubscription": True}
-    with Pipeline(PipelineConfig(**values)) as pipeline:
-        cpu_before, began = cpu_seconds(), time.monotonic()
-        results = list(pipeline.map(inputs, in_flight=len(inputs)))
-        wall_s = time.monotonic() - began
-        cpu_s = (cpu_seconds() - cpu_before) / len(inputs)
-    failed = [result.error for result in results if result.outcome != "ok"]
-    if failed:
-        raise SystemExit(f"{stage}: {len(failed)} of {len(inputs)} requests failed, such as: {failed[0]}")
-    service = Quantiles.of(span.service_s for result in results for span in result.spans)
-    return Cell(stage, replicas, threads, len(inputs) / wall_s, service.p50, service.p95, cpu_s)
+        unbudgeted = {"module": UNBUDGETED[config.stages[stage].module]}
+        stages = config.stages | {stage: config.stages[stage].model_copy(update=unbudgeted)}
+        config = config.model_copy(update={"stages": stages})
+    count = available_cores() if threads == UNSET else int(threads)
+    alone = run_alone(config, stage, replicas, count, inputs)
+    service = Quantiles.of(span.service_s for result in alone.results for span in result.spans)
+    cpu_s = alone.cpu_s / len(inputs)
+    return Cell(stage, replicas, threads, len(inputs) / alone.wall_s, service.p50, service.p95, cpu_s)
 
 
 def main() -> None:
@@ -104,7 +80,8 @@ def main() -> None:
     arguments = parser.parse_args()
     config = load_config(arguments.config)
     stages = arguments.stages or list(config.stages)
-    inputs = stage_inputs(config, arguments.files, arguments.inputs)
+    given = stage_inputs(config, [read_audio(path) for path in arguments.files])
+    inputs = {name: list(itertools.islice(itertools.cycle(given[name]), arguments.inputs)) for name in stages}
     grid = list(itertools.product(stages, arguments.replicas, dict.fromkeys(arguments.threads)))
     cells = []
     with Progress(console=Console(stderr=True), transient=True) as progress:
@@ -119,7 +96,7 @@ def main() -> None:
 def _table(cells: list[Cell], cores: int, inputs: int) -> Table:
     table = Table(title=f"each stage alone on {cores} cores, {inputs} inputs a cell")
     for column in ("stage", "replicas", "threads", "inputs/s", "of the first", "p50 s", "p95 s", "CPU s/input"):
-        table.add_column(column, justify="left" if column == "stage" else "right")
+        table.add_column(column, justify="left" if column == "stage" else "right", no_wrap=True)
     for cell in cells:
         first = next(other for other in cells if other.stage == cell.stage)
         table.add_row(

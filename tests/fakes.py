@@ -21,7 +21,8 @@ class FakeOptions(Options):
     """What a fake is asked to do."""
 
     pieces: int = 1  # outputs for each input
-    gate: str | None = None  # a file; while it exists, `process` waits for its end
+    gate: str | None = None  # a file; while it exists, `process` waits for its end …
+    gate_after: int = 0  # … after so many outputs
     kill_on: str | None = None  # a word in the text that makes the replica kill itself …
     kill_marker: str | None = None  # … unless this file is there already (so: once)
     kill_after: int = 0  # … after so many outputs
@@ -51,19 +52,23 @@ class _Fake(Module):
         pass
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        if self.options.gate:
-            gate = Path(self.options.gate)
-            while gate.exists():
-                threading.Event().wait(0.01)
+        if not self.options.gate_after:
+            self._wait_at_gate()
         for position, payload in enumerate(batch):
             self.hoard.append(b"x" * (self.options.hoard_mb << 20))
             text = payload.text if isinstance(payload, Text) else ""
             if self.options.fail_on and self.options.fail_on in text:
                 raise RuntimeError(f"the fake fails on {self.options.fail_on}")
             for piece in range(self.options.pieces):
+                if piece and piece == self.options.gate_after:
+                    self._wait_at_gate()
                 if self.options.kill_on and self.options.kill_on in text and piece == self.options.kill_after:
                     self._kill_once()
                 yield position, self.answer(payload, piece, len(batch))
+
+    def _wait_at_gate(self) -> None:
+        while self.options.gate and Path(self.options.gate).exists():
+            threading.Event().wait(0.01)
 
     def _kill_once(self) -> None:
         if self.options.kill_marker:

@@ -47,6 +47,51 @@ def test_events_come_in_order_whatever_order_replicas_finish_in(fake_config):
         assert len(set(paths)) == count
 
 
+def test_a_long_recording_flows_in_order_through_queues_that_stay_bounded(fake_config):
+    segments, room = 150, 4
+    config = fake_config({"speak": {"queue_items": room}}, listen={"pieces": segments}, speak={"pieces": 2})
+    with Pipeline.from_config(config, ratio="1:2:2") as pipeline:
+        stream = pipeline.stream(clip())
+        waiting, paths = 0, []
+        for event in stream:
+            if event.stage == "speak" and event.payload is not None:
+                paths.append(event.path)
+                waiting = max(waiting, pipeline.client.welcome().stages[2].queued)
+        assert stream.result(WAIT_S).outcome == "ok"
+    assert paths == [(segment, 0, phrase) for segment in range(segments) for phrase in range(2)]
+    assert waiting <= room
+
+
+def test_the_first_speech_comes_while_the_recording_is_still_listened_to(fake_config, tmp_path):
+    gate = tmp_path / "gate"
+    gate.touch()
+    with Pipeline.from_config(fake_config(listen={"pieces": 2, "gate": str(gate), "gate_after": 1})) as pipeline:
+        stream = pipeline.stream(clip())
+        spoken = (event for event in stream if event.stage == "speak" and event.payload is not None)
+        assert next(spoken).path == (0, 0, 0)
+        gate.unlink()
+        assert next(spoken).path == (1, 0, 0)
+        result = stream.result(WAIT_S)
+    assert result.outcome == "ok"
+    assert result.time_to_first_audio_s < result.latency_s
+
+
+def test_a_cancelled_request_stops_at_its_next_output(fake_config, tmp_path):
+    gate = tmp_path / "gate"
+    gate.touch()
+    with Pipeline.from_config(fake_config(listen={"pieces": 10**6, "gate": str(gate), "gate_after": 1})) as pipeline:
+        heard = threading.Event()
+        endless = pipeline.submit(clip(), on_event=lambda event: heard.set() if event.payload is not None else None)
+        assert heard.wait(WAIT_S)
+        assert endless.cancel()
+        gate.unlink()
+        # its replica, the only one, is free again, though it had a million outputs to come
+        begun = threading.Event()
+        following = pipeline.submit(clip(0.3), on_event=lambda _: begun.set())
+        assert begun.wait(WAIT_S)
+        following.cancel()
+
+
 def test_map_keeps_the_order_and_bounds_what_is_in_flight(fake_config):
     drawn = []
 

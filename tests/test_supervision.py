@@ -14,7 +14,8 @@ import pytest
 
 from errors import ConfigError, StageFailed
 from pipeline import Pipeline
-from tests.conftest import clip
+from tests.conftest import clip, until
+from workers.client import Client
 from workers.dead_letters import list_letters
 
 ROOT = Path(__file__).parents[1]
@@ -40,7 +41,10 @@ def test_a_killed_replica_loses_nothing_and_repeats_nothing(fake_config, tmp_pat
 
 def test_a_request_that_kills_every_replica_becomes_a_dead_letter_and_the_relay_goes_on(fake_config):
     with Pipeline.from_config(fake_config(speak={"kill_on": "en7."}), ratio="1:1:4") as pipeline:
+        before = {replica.pid for replica in replicas_of(pipeline, "speak")}
         results = list(pipeline.map([clip(0.006), clip(0.007), clip(0.008)]))
+        survivors = before & {replica.pid for replica in replicas_of(pipeline, "speak")}
+        assert len(survivors) == 1  # of four: it took max_attempts with it, and no more
     assert [result.outcome for result in results] == ["ok", "dead_letter", "ok"]
     assert "died 3 times" in results[1].error
     assert "SIGKILL" in results[1].error
@@ -105,16 +109,6 @@ def replicas_of(pipeline, stage):
     return [replica for replica in pipeline.replicas() if replica.stage == stage]
 
 
-def wait_until(pipeline, condition):
-    """Waits, by asking the relay, until its replicas satisfy the condition."""
-    changed = threading.Event()
-    for _ in range(WAIT_S * 10):
-        if condition():
-            return
-        changed.wait(0.1)
-    raise AssertionError(f"never came true; the replicas are {pipeline.replicas()}")
-
-
 def test_the_ratio_changes_under_load_and_no_request_is_harmed(fake_config):
     with Pipeline.from_config(fake_config({"speak": {"threads": 1}})) as pipeline:
         before = replicas_of(pipeline, "speak")[0].name
@@ -123,13 +117,13 @@ def test_the_ratio_changes_under_load_and_no_request_is_harmed(fake_config):
             for number in range(300):
                 if number == 100:
                     pipeline.scale("speak", 3)
-                    wait_until(pipeline, lambda: len(replicas_of(pipeline, "speak")) == 3)
+                    until(lambda: len(replicas_of(pipeline, "speak")) == 3)
                 if number == 200:
                     pipeline.scale("speak", 1)
                 yield clip(number / 1000)
 
         results = list(pipeline.map(payloads()))
-        wait_until(pipeline, lambda: [replica.name for replica in replicas_of(pipeline, "speak")] == [before])
+        until(lambda: [replica.name for replica in replicas_of(pipeline, "speak")] == [before])
     assert [result.texts["listen"] for result in results] == [f"en{number}.0" for number in range(300)]
     assert {result.outcome for result in results} == {"ok"}
     assert {span.attempt for result in results for span in result.spans} == {1}
@@ -139,8 +133,7 @@ def test_scaling_shares_the_cores_anew_and_replaces_replicas_with_another_budget
     with Pipeline.from_config(fake_config()) as pipeline:
         before = replicas_of(pipeline, "speak")[0].name
         pipeline.scale("speak", 2)
-        wait_until(
-            pipeline,
+        until(
             lambda: (
                 len(replicas_of(pipeline, "speak")) == 2
                 and all(r.state == "ready" and r.name != before for r in replicas_of(pipeline, "speak"))
@@ -172,6 +165,40 @@ def test_a_replica_that_outgrows_its_memory_is_replaced_between_jobs(fake_config
         assert {result.outcome for result in results} == {"ok"}
         assert {span.attempt for result in results for span in result.spans} == {1}
         assert pipeline.submit(clip()).result(WAIT_S).outcome == "ok"
+
+
+def test_a_drain_lets_what_was_accepted_finish(fake_config, tmp_path):
+    gate = tmp_path / "gate"
+    gate.touch()
+    pipeline = Pipeline.from_config(fake_config(speak={"gate": str(gate)}))
+    pipeline.start()
+    begun = threading.Event()
+    future = pipeline.submit(clip(), on_event=lambda event: begun.set() if event.stage == "speak" else None)
+    assert begun.wait(WAIT_S)
+    stopping = threading.Thread(target=pipeline.stop)
+    stopping.start()
+    with Client(pipeline.address) as late:
+        until(lambda: late.submit(clip()).result(WAIT_S).error == "the relay is closing")
+        gate.unlink()
+        stopping.join(WAIT_S)
+    assert future.result(WAIT_S).outcome == "ok"
+
+
+def test_a_drain_ends_at_its_bound_whatever_still_runs(fake_config, tmp_path):
+    gate = tmp_path / "gate"
+    gate.touch()
+    pipeline = Pipeline.from_config(fake_config(speak={"gate": str(gate)}))
+    pipeline.start()
+    pids = [replica.pid for replica in pipeline.replicas()]
+    begun = threading.Event()
+    with Client(pipeline.address) as client:
+        future = client.submit(clip(), on_event=lambda event: begun.set() if event.stage == "speak" else None)
+        assert begun.wait(WAIT_S)
+        pipeline.stop(drain_s=0.2)
+        result = future.result(WAIT_S)
+    assert result.outcome == "cancelled"
+    assert "closed before it was finished" in result.error
+    assert not any(psutil.pid_exists(pid) for pid in pids)
 
 
 def relevo(*arguments):

@@ -38,17 +38,13 @@ class Autoscaler:
 
         Args:
             load: the stage's load as measured now.
-            desired: how many it shall have so far.
+            desired: how many it shall have so far, within the bounds.
             now: monotonic seconds.
         """
-        config = self._config
-        bounded = min(max(desired, config.min), config.max)
-        if bounded != desired:
-            return bounded
         self._note(load, desired, now)
-        if self._is_short(now) and desired < config.max:
+        if self._is_short(now) and desired < self._config.max:
             return desired + 1
-        if self._is_idle(desired, now) and desired > config.min:
+        if self._is_idle(desired, now) and desired > self._config.min:
             return desired - 1
         return desired
 
@@ -57,7 +53,7 @@ class Autoscaler:
         if desired != self._desired or load.ready != last.ready or load.busy_s < last.busy_s:
             self._samples.clear()  # the ratio changed, or the broker is another one
         self._desired = desired
-        if load.ready >= max(1, desired):
+        if load.ready >= desired:
             self._samples.append(_Sample(now, load))
         while len(self._samples) > 1 and self._samples[1].at <= now - self._config.down_after_s:
             self._samples.popleft()

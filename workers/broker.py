@@ -30,7 +30,8 @@ from workers import codec, wire
 from workers.dead_letters import write_letter
 from workers.keys import TCP, Admission
 from workers.lifeline import die_with, set_when_asked_to_end
-from workers.scheduler import Scheduler, StagePlan
+from workers.scheduler import Scheduler
+from workers.stage import StagePlan
 from workers.stage_queue import Job
 from workers.transport import has_message, receive, send_frames
 from workers.watch import Source, Watch

@@ -36,7 +36,7 @@ def start_broker(
         replicas=ipc_address(folder, "replicas") if addresses.replicas == "ipc" else addresses.replicas,
         control=ipc_address(folder, "control"),
         max_attempts=config.max_attempts,
-        stages=[_stage_plan(stage) for stage in stages],
+        stages=[stage_plan(stage) for stage in stages],
         specs={stage.name: _spec(stage, config.seed) for stage in stages},
         dead_letters=str(Path(config.dead_letters).absolute()),
         keys=config.keys,
@@ -54,7 +54,8 @@ def ipc_address(folder: Path, role: str) -> str:
     return f"ipc://{folder / role}"
 
 
-def _stage_plan(stage: StageLayout) -> StagePlan:
+def stage_plan(stage: StageLayout) -> StagePlan:
+    """What the scheduler needs to know of a stage."""
     config = stage.config
     return StagePlan(
         name=stage.name,

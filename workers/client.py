@@ -40,6 +40,7 @@ class _Pending:
     submitted_at: float
     deadline_at: float | None
     patient: bool
+    sent: bool = False
     transcript: Transcript = field(default_factory=Transcript)
     delivered: set[tuple[str, wire.Path]] = field(default_factory=set)
 
@@ -228,6 +229,8 @@ class Client:
 
     def _submit(self, pending: _Pending) -> None:
         message = pending.message
+        pending.patient |= pending.sent  # it may have been accepted before, and is not to be rejected after that
+        pending.sent = True
         if pending.deadline_at is not None:
             message = msgspec.structs.replace(message, deadline_s=pending.deadline_at - time.monotonic())
         self._send(message, pending.frame)
@@ -294,8 +297,11 @@ class Client:
         with self._connection.lock:
             if welcome.instance != self._instance:
                 self._instance = welcome.instance
-                for pending in list(self._pending.values()):
-                    self._submit(pending)
+                for request, pending in list(self._pending.items()):
+                    if pending.future.cancelled():
+                        del self._pending[request]
+                    else:
+                        self._submit(pending)
         self._note_answer(welcome)
 
     def _note_answer(self, answer: wire.Welcome | wire.Scaled) -> None:

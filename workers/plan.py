@@ -88,12 +88,19 @@ def resized(plan: Plan, stage: StageLayout | None, name: str, replicas: int) -> 
     """A stage of the plan with another number of replicas.
 
     Raises:
-        ConfigError: there is no such stage, the number is not positive, or it does not fit the core budget.
+        ConfigError: there is no such stage, the number is not positive, is outside the bounds of autoscaling, or does
+            not fit the core budget.
     """
     if stage is None:
         raise ConfigError(f"there is no stage {name!r}; name one of {', '.join(s.name for s in plan.stages)}")
     if replicas < 1:
         raise ConfigError(f"{name} needs at least 1 replica, not {replicas}")
+    bounds = stage.config.autoscale
+    if bounds is not None and not bounds.min <= replicas <= bounds.max:
+        raise ConfigError(
+            f"{name} scales by itself from {bounds.min} to {bounds.max} replicas, so it cannot have {replicas}; "
+            f"name a number between, or change stages.{name}.autoscale"
+        )
     if stage.config.model is not None and stage.model is None:
         raise ConfigError(f"{name} has replicas from elsewhere only: its model {stage.config.model} is not here")
     layout = dataclasses.replace(

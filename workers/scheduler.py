@@ -11,6 +11,7 @@ import itertools
 import math
 from typing import Any
 
+from workers.door import CLOSING, refusal
 from workers.observer import Observer
 from workers.outbox import Outbox
 from workers.path_order import PathOrder
@@ -26,18 +27,12 @@ from workers.wire import (
     Outcome,
     OutcomeName,
     Output,
-    Span,
     StageInfo,
     Started,
     Submit,
     Work,
     WorkItem,
 )
-
-__all__ = ["Scheduler", "StagePlan"]
-
-SHORTEST_WAIT_S = 0.05  # what a rejected client is told while nothing has been measured yet
-CLOSING = "the relay is closing"
 
 
 class Scheduler:
@@ -69,7 +64,7 @@ class Scheduler:
         """Accepts a request, or ends it at the door.
 
         An id that is already here changes nothing; unless it comes by another connection: whatever was sent by the
-        earlier one may be lost, so the request begins again.
+        earlier one may be lost, so the request begins again, and is not turned away for want of room.
         """
         known = self._requests.get(message.request)
         if known is not None:
@@ -79,10 +74,10 @@ class Scheduler:
         deadline_at = math.inf if message.deadline_s is None else now + message.deadline_s
         order = PathOrder[Any](len(self._stages))
         request = Request(message.request, client, message.priority, now, deadline_at, message.progress, order)
-        refusal = self._refusal(message)
-        if refusal is not None:
-            self._outbox.to_client(client, Outcome(request.id, *refusal, spans=()))
-            self._observer.request_ended(request, refusal[0], now)
+        turned_away = refusal(self._stages, message, self._closing, known is not None)
+        if turned_away is not None:
+            self._outbox.to_client(client, Outcome(request.id, *turned_away, spans=()))
+            self._observer.request_ended(request, turned_away[0], now)
             return
         self._requests[request.id] = request
         if known is None:
@@ -147,7 +142,12 @@ class Scheduler:
             if job is None:
                 continue  # of a lease that this replica lost
             stage.replicas.finish(message.replica, job, now)
-            if job.id in job.request.jobs:
+            if job.id not in job.request.jobs:
+                continue
+            if ended.outputs > job.forwarded:
+                cause = f"{ended.outputs - job.forwarded} of {ended.outputs} did not arrive"
+                self._take_back(job, "lost its outputs", cause, "", now)
+            else:
                 self._job_ended(job, ended, share_s, len(message.jobs), now)
         stage.replicas.credit(message.replica)
         self._hand_out(now)
@@ -157,19 +157,7 @@ class Scheduler:
         del request.jobs[job.id]
         self._observer.job_ended(job, ended, now)
         if self._keep_spans:
-            request.spans.append(
-                Span(
-                    stage=self._stages[job.stage].plan.name,
-                    path=job.path,
-                    attempt=job.attempt,
-                    replica=job.replica or "",
-                    start_s=job.handed_at - request.submitted_at,
-                    queue_s=job.handed_at - job.queued_at,
-                    service_s=ended.service_s,
-                    busy_s=share_s,
-                    batch=batch,
-                )
-            )
+            request.spans.append(job.span(self._stages[job.stage].plan.name, ended.service_s, share_s, batch))
         if ended.error:
             self._end(request, "failed", ended.error, now)
         elif ended.expired:
@@ -195,16 +183,10 @@ class Scheduler:
         for job in reversed(stage.replicas.leave(replica_id, now)):
             if job.id not in job.request.jobs:
                 continue
-            if died and job.attempt >= self._max_attempts:
-                name = stage.plan.name
-                reason = f"{name} died {job.attempt} times under this request, the last time: {cause}"
-                self._outbox.dead_letter(job, name, reason, last_words)
-                self._end(job.request, "dead_letter", reason, now)
-                continue
-            job.attempt += died
-            job.replica = None
-            job.queued_at = now
-            stage.queue.push_front(job)
+            if died:
+                self._take_back(job, "died", cause, last_words, now)
+            else:
+                self._put_back(job, now)
         self._hand_out(now)
 
     def retire(self, replica_id: str) -> None:
@@ -295,25 +277,21 @@ class Scheduler:
     def _index(self, stage_name: str) -> int:
         return next(i for i, stage in enumerate(self._stages) if stage.plan.name == stage_name)
 
-    def _refusal(self, message: Submit) -> tuple[OutcomeName, str, float] | None:
-        """Outcome, reason and the wait to expect (0 when waiting would not help), or None to accept."""
-        names = [stage.plan.name for stage in self._stages]
-        if message.stage and message.stage not in names:
-            return "failed", f"there is no stage {message.stage!r}; enter at one of {', '.join(names)}", 0.0
-        entry = self._stages[self._index(message.stage) if message.stage else 0]
-        down = next((stage.down for stage in self._stages if stage.down), "")
-        if message.meta.kind != entry.plan.accepts:
-            return "failed", f"{entry.plan.name} takes {entry.plan.accepts}, not {message.meta.kind}", 0.0
-        if message.deadline_s is not None and message.deadline_s <= 0:
-            return "expired", "its deadline had passed when it arrived", 0.0
-        if down:
-            return "rejected", down, 0.0
-        if self._closing:
-            return "rejected", CLOSING, 0.0
-        if not entry.has_room():
-            reason = f"the queue of {entry.plan.name} is full ({len(entry.queue)} waiting)"
-            return "rejected", reason, max(SHORTEST_WAIT_S, self.expected_wait_s())
-        return None
+    def _take_back(self, job: Job, verb: str, cause: str, last_words: str, now: float) -> None:
+        """A job was tried in vain: once more, or it is a dead letter."""
+        if job.attempt < self._max_attempts:
+            job.attempt += 1
+            self._put_back(job, now)
+            return
+        name = self._stages[job.stage].plan.name
+        reason = f"{name} {verb} {job.attempt} times under this request, the last time: {cause}"
+        self._outbox.dead_letter(job, name, reason, last_words)
+        self._end(job.request, "dead_letter", reason, now)
+
+    def _put_back(self, job: Job, now: float) -> None:
+        job.replica = None
+        job.queued_at = now
+        self._stages[job.stage].queue.push_front(job)
 
     def _enqueue(self, job: Job) -> None:
         job.request.jobs[job.id] = job

@@ -45,6 +45,12 @@ class Job:
     replica: str | None = None  # None while it is queued
     handed_at: float = 0.0
 
+    def span(self, stage: str, service_s: float, busy_s: float, batch: int) -> Span:
+        """What it took at its stage, once it has ended there; see `Span`."""
+        queue_s = self.handed_at - self.queued_at
+        start_s = self.handed_at - self.request.submitted_at
+        return Span(stage, self.path, self.attempt, self.replica or "", start_s, queue_s, service_s, busy_s, batch)
+
 
 class StageQueue:
     """Jobs in order of arrival, interactive before batch, with their total cost at hand."""

@@ -45,7 +45,7 @@ class Watch:
         """Those that may have something to read; none when the time has passed."""
         if self._used:
             told, self._used = self._used, set()
-            return told
+            return told.union(self._sources[fd] for fd, _ in self._epoll.poll(0))
         spin_until = time.monotonic() + min(self._spin_s, math.inf if timeout_s is None else timeout_s)
         while not (events := self._epoll.poll(0)) and time.monotonic() < spin_until:
             os.sched_yield()

@@ -57,7 +57,7 @@ def load_relay(parsed: argparse.Namespace, wanted: Asked, command: list[str]) ->
             else own_relay(config_of(parsed), parsed.weights, view.starting)
         )
         with relay_of as relay:
-            run = _new_run(relay, parsed, wanted, command)
+            run = _new_run(relay, wanted, command)
             trials = Trials(relay, wanted, view)
             try:
                 if wanted.find_peak:
@@ -88,13 +88,12 @@ def status(run: Run) -> int:
     return 0 if well else EXIT_MISSED
 
 
-def _new_run(relay: RelayUnderLoad, parsed: argparse.Namespace, wanted: Asked, command: list[str]) -> Run:
+def _new_run(relay: RelayUnderLoad, wanted: Asked, command: list[str]) -> Run:
     stages = [
         StageSetting(stage.name, stage.module, stage.replicas or stage.ready, stage.threads) for stage in relay.stages()
     ]
-    name = relay.config["name"] if relay.config else parsed.connect
     return Run(
-        title=f"{name} at {':'.join(str(stage.replicas) for stage in stages)}",
+        name=relay.config["name"] if relay.config else "a running relay",
         command=command,
         environment=environment(),
         config=relay.config,

@@ -81,6 +81,11 @@ class LevelFigures:
     stages: dict[str, StageFigures]
 
     @property
+    def name(self) -> str:
+        """What was offered, in words."""
+        return f"{self.arrivals} {self.rate:.4g}/s" if self.rate else self.arrivals
+
+    @property
     def held(self) -> bool:
         """Whether every objective was held."""
         return all(verdict.held for verdict in self.objectives.values())
@@ -136,7 +141,7 @@ def level_figures(
         trials=[one.trial.number for one in trials],
         requests=len(samples),
         outcomes=dict(Counter(sample.outcome for sample in samples)),
-        offered_rps=(len(samples) - len(trials)) / seconds if seconds else 0.0,
+        offered_rps=sum(_came_after_the_first(one) for one in trials) / seconds if seconds else 0.0,
         achieved_rps=achieved_rps,
         latency_s=quantiles(latencies(samples)),
         ttfa_s=quantiles(times_to_first_audio(samples)),
@@ -184,6 +189,12 @@ def _verdicts(objectives: Sequence[Objective], samples: Sequence[Sample]) -> dic
         except TooFewSamples:
             continue
     return verdicts
+
+
+def _came_after_the_first(one: TrialSamples) -> int:
+    """Measured requests without those of the first moment, which ends no gap."""
+    begin_s, _ = one.window
+    return sum(sample.scheduled_s > begin_s for sample in measured(one.samples))
 
 
 def _ended_between(samples: Sequence[Sample], begin_s: float, end_s: float) -> int:

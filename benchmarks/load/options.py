@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from textwrap import fill
 
 from benchmarks.environment import ROOT
 from benchmarks.load.arrivals import Arrival, Arrivals, Bound, Closed, Ramp, Replay, parse_arrivals
@@ -27,8 +28,9 @@ Loads a relay and writes a report: one HTML file with its plots beside it, and e
 The load is an open loop: the arrival times are drawn in advance from a seed, and every request is sent at its time,
 however the relay fares, without a cap on how many are on their way. Latency counts from when a request was to be sent,
 so that a pause of the relay, or of the generator, shows in everybody who would have come meanwhile. A rejected request
-is an outcome and is not sent again. Requests are sent by a process of their own;
-{LAG_RULE}.
+is an outcome and is not sent again. Requests are sent by a process of their own.
+
+{fill(LAG_RULE[0].upper() + LAG_RULE[1:], 120)}.
 
 Arrivals:
   poisson         independent users: exponential gaps (the default)
@@ -70,7 +72,7 @@ class Asked:
     files: list[Path]
     output: Path
     samples: str
-    text: str
+    text: str  # the arrivals in words
 
     def schedule(self, rate: float, seed: int) -> list[Arrival]:
         """The arrivals of one trial; none for a closed loop.
@@ -108,7 +110,12 @@ def parser() -> argparse.ArgumentParser:
     load = made.add_argument_group("load")
     load.add_argument("--arrivals", default="poisson", metavar="KIND", help="see above (default: poisson)")
     load.add_argument(
-        "--rate", nargs="+", type=float, default=[], metavar="R", help="requests per second; several are run in turn"
+        "--rate",
+        nargs="+",
+        type=float,
+        default=[],
+        metavar="R",
+        help="requests per second; several are run in turn (name FILEs before it)",
     )
     load.add_argument("--requests", type=int, metavar="N", help="end a trial after so many requests")
     load.add_argument(
@@ -211,7 +218,7 @@ def asked(parsed: argparse.Namespace) -> Asked:
         files=[file.resolve() for file in files],
         output=parsed.output or ROOT / "reports" / f"load-{datetime.now():%Y%m%d-%H%M%S}",
         samples=parsed.samples,
-        text=parsed.arrivals,
+        text=f"replay:{Path(parsed.arrivals).name}" if isinstance(arrivals, Replay) else parsed.arrivals,
     )
     for rate in made.rates:
         made.schedule(rate, made.seed)

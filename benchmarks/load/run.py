@@ -34,7 +34,7 @@ class Run(msgspec.Struct):
     says why trials are missing; it is empty when none is.
     """
 
-    title: str
+    name: str
     command: list[str]
     environment: dict[str, Any]
     config: dict[str, Any] | None
@@ -52,12 +52,12 @@ class Run(msgspec.Struct):
     @property
     def invalid(self) -> list[str]:
         """Why its figures are not to be trusted; empty when they are."""
-        return [f"{_rate(level)}: {level.lag.matters}" for level in self.levels if level.lag.matters]
+        return [f"{level.name}: {level.lag.matters}" for level in self.levels if level.lag.matters]
 
     @property
-    def ratio(self) -> str:
-        """Replicas per stage when it began."""
-        return ":".join(str(stage.replicas) for stage in self.stages)
+    def title(self) -> str:
+        """The relay and its ratio when the run began."""
+        return f"{self.name} at {':'.join(str(stage.replicas) for stage in self.stages)}"
 
     def take_in(self, trials: Sequence[TrialSamples]) -> None:
         """Takes the trials, and computes the figures of each level."""
@@ -96,7 +96,3 @@ def load(folder: Path) -> tuple[Run, list[TrialSamples]]:
     trials = [TrialSamples(trial, by_trial[trial.number]) for trial in run.trials]
     run.take_in(trials)
     return run, trials
-
-
-def _rate(level: LevelFigures) -> str:
-    return f"{level.rate:g}/s" if level.rate else level.arrivals

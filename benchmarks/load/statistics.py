@@ -9,16 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from errors import InputError
-
 Values = NDArray[np.float64]
 RESAMPLES = 1000
+VALUES_AT_ONCE = 2_000_000  # that resamples hold together: a long run must not take the machine's memory
 CONFIDENCE = 0.95
 TAIL_FROM = 0.99  # percentiles from here on are refused unless …
 TAIL_SAMPLES = 10  # … so many samples are expected beyond them
 
 
-class TooFewSamples(InputError):
+class TooFewSamples(ValueError):
     """A percentile so far out that the samples do not reach it."""
 
 
@@ -67,20 +66,19 @@ def figure(values: Sequence[float] | Values, statistic: Callable[[Values], Value
         statistic: takes an array and reduces its last axis.
     """
     data = np.asarray(values, float)
-    low, high = _interval(statistic(resampled(data, seed=0)))
+    low, high = _interval(_resampled(data, statistic, seed=0))
     return Figure(float(statistic(data)), low, high, len(data))
 
 
 def difference(before: Sequence[float], after: Sequence[float], statistic: Callable[[Values], Values]) -> Figure:
     """The statistic of `after` less that of `before`, two runs that know nothing of each other, with its interval."""
     one, other = np.asarray(before, float), np.asarray(after, float)
-    spread = statistic(resampled(other, seed=1)) - statistic(resampled(one, seed=0))
-    low, high = _interval(spread)
+    low, high = _interval(_resampled(other, statistic, seed=1) - _resampled(one, statistic, seed=0))
     return Figure(float(statistic(other) - statistic(one)), low, high, min(len(one), len(other)))
 
 
-def resampled(data: Values, seed: int) -> Values:
-    """Bootstrap resamples of shape (RESAMPLES, n), drawn in blocks of neighbours.
+def _resampled(data: Values, statistic: Callable[[Values], Values], seed: int) -> Values:
+    """The statistic of each of RESAMPLES bootstrap resamples, which are drawn in blocks of neighbours.
 
     Requests that are near in time wait in the same queue, so that drawing them one by one would make the interval
     far too narrow. Circular block bootstrap (Politis and Romano 1992) with blocks of √n: long blocks, since near
@@ -88,10 +86,15 @@ def resampled(data: Values, seed: int) -> Values:
     """
     n = len(data)
     block = max(1, round(math.sqrt(n)))
-    starts = np.random.default_rng(seed).integers(0, n, size=(RESAMPLES, -(-n // block)))
-    indices = (starts[:, :, None] + np.arange(block)) % n
-    chosen: Values = data[indices.reshape(RESAMPLES, -1)[:, :n]]
-    return chosen
+    generator = np.random.default_rng(seed)
+    at_once = max(1, VALUES_AT_ONCE // n)
+    found = []
+    for begun in range(0, RESAMPLES, at_once):
+        resamples = min(at_once, RESAMPLES - begun)
+        starts = generator.integers(0, n, size=(resamples, -(-n // block)))
+        indices = (starts[:, :, None] + np.arange(block)) % n
+        found.append(statistic(data[indices.reshape(resamples, -1)[:, :n]]))
+    return np.concatenate(found)
 
 
 def _interval(spread: Values) -> tuple[float, float]:

@@ -10,7 +10,6 @@ from benchmarks.load.relay import RelayUnderLoad
 from benchmarks.load.sender import Order
 from benchmarks.load.trial import run_trial
 from benchmarks.load.view import LoadView
-from benchmarks.load.words import load_text
 
 
 class Trials:
@@ -40,7 +39,7 @@ class Trials:
                 self._run(rate, repeat, f"probe {probe} of at most {asked.most_probes}: ")
             figures = level_figures(self.done[begun:], self._stages, self._relay.cores, asked.objectives)
             shares = ", ".join(f"{name} {one.attained.value:.1%} in time" for name, one in figures.objectives.items())
-            self._view.say(f"{load_text(figures)}: {shares}: {'held' if figures.held else 'missed'}")
+            self._view.say(f"{figures.name}: {shares}: {'held' if figures.held else 'missed'}")
             return figures.held
 
         return find_peak(holds, asked.rates[0], tolerance=asked.tolerance, most_probes=asked.most_probes)

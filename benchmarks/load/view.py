@@ -14,7 +14,7 @@ from rich.text import Text
 from benchmarks.load import sender
 from benchmarks.load.run import Run
 from benchmarks.load.statistics import Figure
-from benchmarks.load.words import load_text, number_text, remarks
+from benchmarks.load.words import number_text, remarks
 from workers.slot import SlotView
 
 WIDTH = 120  # of what goes to a file, where there is no terminal to fit
@@ -84,7 +84,7 @@ def print_run(run: Run) -> None:
         table.add_column(column, justify="left" if column in ("load", "outcomes") else "right", overflow="fold")
     for level in run.levels:
         table.add_row(
-            load_text(level),
+            level.name,
             str(level.requests),
             number_text(level.achieved_rps),
             _cell(level.latency_s.get("p50")),

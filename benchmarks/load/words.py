@@ -30,7 +30,7 @@ def _peak(peak: Peak, objectives: str) -> str:
 
 def _verdicts(levels: Sequence[LevelFigures]) -> list[str]:
     return [
-        f"{load_text(level)}: {name} {'held' if verdict.held else 'MISSED'}: {verdict.attained.value:.1%} in time "
+        f"{level.name}: {name} {'held' if verdict.held else 'MISSED'}: {verdict.attained.value:.1%} in time "
         f"({verdict.attained.low:.1%} to {verdict.attained.high:.1%}, n = {verdict.attained.n})"
         for level in levels
         for name, verdict in level.objectives.items()
@@ -41,7 +41,7 @@ def _limits(level: LevelFigures, cores: int | None) -> list[str]:
     said = []
     if level.limit_rps is not None:
         limit, by = level.limit_rps
-        said.append(f"the relay is full at {number_text(limit)} requests/s, set by {by} (at {load_text(level)})")
+        said.append(f"the relay is full at {number_text(limit)} requests/s, set by {by} (at {level.name})")
     if level.efficiency is not None:
         cost, allowed = number_text(level.cpu_s_per_request), number_text(level.cpu_limit_rps)
         said.append(
@@ -51,13 +51,13 @@ def _limits(level: LevelFigures, cores: int | None) -> list[str]:
     return said
 
 
-def load_text(level: LevelFigures) -> str:
-    """What a level was offered, in words."""
-    return f"{level.arrivals} {number_text(level.rate)}/s" if level.rate else level.arrivals
-
-
 def number_text(value: float | None) -> str:
     """Three significant digits, and never an exponent for what is large."""
     if value is None:
         return "–"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def seconds_text(seconds: float) -> str:
+    """A time with the unit that suits it."""
+    return f"{number_text(seconds * 1000)} ms" if seconds < 0.1 else f"{number_text(seconds)} s"

@@ -7,7 +7,6 @@ python -m benchmarks.peers.mosec_stages --port N  the server alone
 from __future__ import annotations
 
 import http.client
-import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ from mosec.mixin import MsgpackMixin
 
 from benchmarks.noop import ANSWER, CHINESE, ENGLISH, SPEECH
 from benchmarks.peers.drive import drive
+from benchmarks.peers.port import free_port
 
 READY_S = 60
 
@@ -58,9 +58,7 @@ def serve() -> None:
 
 def main() -> None:
     """Starts the server on a free port and drives it over one connection a thread."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "benchmarks.peers.mosec_stages", "--port", str(port), "--address", "127.0.0.1"]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     body = msgspec.msgpack.encode({"wav": SPEECH.samples.tobytes()})

@@ -64,7 +64,7 @@ def test_a_relay_of_our_own_is_loaded_and_reported(fake_config, clip, tmp_path):
         "--requests", "30", "--warm-up", "5", "--slo", "p95=60s", "--samples", "samples.parquet", "--output", folder,
     )  # fmt: skip
     record = check_run(folder, done, 30, 5)
-    assert record.ratio == "1:1:2"
+    assert record.title == "fake at 1:1:2"
     assert record.config["ratio"] == "1:1:2"
     assert record.ready_s > 0
     assert record.levels[0].objectives["p95=60s"].held
@@ -181,5 +181,33 @@ def test_the_help_teaches_the_rule_and_the_search(capsys):
     with pytest.raises(SystemExit):
         parser().parse_args(["--help"])
     text = " ".join(capsys.readouterr().out.split())
-    for words in ("a run is invalid when", "doubles or halves", "closed:CALLERS", "Exit status"):
+    for words in ("A run is invalid when", "doubles or halves", "closed:CALLERS", "Exit status"):
         assert words in text
+
+
+def test_a_relay_that_goes_away_costs_no_finished_trial(fake_config, clip, tmp_path):
+    serve = subprocess.Popen(
+        [sys.executable, "pipeline.py", "serve", "--config", fake_config()],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    try:
+        address = serve.stdout.readline().removeprefix("ready at ").strip()
+        folder = tmp_path / "out"
+        load_test = subprocess.Popen(
+            command(clip, "--connect", address, "--find-peak", "--rate", "50", "--requests", "10", "--slo", "p50=60s",
+                    "--give-up", "1", "--most-probes", "1000", "--tolerance", "1e-9", "--output", folder),
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        for line in load_test.stdout:
+            if "poisson 100/s" in line:
+                break
+        serve.send_signal(signal.SIGTERM)
+        _, errors = load_test.communicate(timeout=WAIT_S)
+        assert load_test.returncode == 1, errors
+        record, trials = load(folder)
+        assert "no relay answers" in record.interrupted
+        assert len(trials) >= 2
+        assert (folder / "report.html").exists()
+    finally:
+        serve.kill()
+        serve.communicate()

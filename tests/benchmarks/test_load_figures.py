@@ -42,6 +42,11 @@ def test_a_relay_that_falls_behind_achieves_what_it_can():
     assert figures.achieved_rps == pytest.approx(1.0)
 
 
+def test_bursts_are_offered_at_their_mean_rate():
+    samples = [sample(number, float(number // 4 * 4), took_s=0.5) for number in range(24)]
+    assert level_figures([trial(samples)], ["speak"], None, []).offered_rps == pytest.approx(1.0)
+
+
 def test_a_lone_burst_is_counted_until_it_has_ended():
     samples = [sample(number, 0.0, took_s=1.0 + number) for number in range(10)]
     assert level_figures([trial(samples)], ["speak"], None, []).achieved_rps == pytest.approx(1.0)

@@ -68,7 +68,7 @@ def made_trial(number, rate, slower=1.0, outcome="ok", lag_s=0.0, requests=60):
 
 def made_run(trials, objectives=("p95=2s",), peak=None, **changes):
     run = Run(
-        title="fakes <1:1>",
+        name="fakes <of tests>",
         command=["--rate", "1"],
         environment=environment(),
         config={"name": "fakes"},
@@ -98,7 +98,7 @@ def test_the_report_has_every_section_and_needs_no_other_file(tmp_path):
     assert re.findall(r'<section id="([\w-]+)"', page) == SECTIONS
     assert re.findall(r'(?:src|href)="(?!data:image/png;base64,)', page) == []
     assert "highest rate that held p95=2s" in page
-    assert "fakes &lt;1:1&gt;" in page
+    assert "fakes &lt;of tests&gt; at 1:1" in page
     for word in ("commit", "p50", "p95", "poisson 1/s", "poisson 2/s", "python -m benchmarks.load --rate 1"):
         assert word in page
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.load.statistics import TooFewSamples, difference, percentile, percentile_figure, samples_needed
@@ -15,6 +15,7 @@ def test_percentiles_are_those_of_numpy(values, quantile):
     assert percentile(values, quantile) == np.quantile(values, quantile)
 
 
+@settings(max_examples=30)
 @given(VALUES)
 def test_an_interval_is_made_of_the_samples_and_holds_their_median(values):
     figure = percentile_figure(values, 0.5)
@@ -34,10 +35,10 @@ def test_p99_is_refused_below_a_thousand_samples():
 def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     generator = np.random.default_rng(7)
     covered = 0
-    for _ in range(200):
+    for _ in range(100):
         figure = percentile_figure(generator.exponential(size=300), 0.5)
         covered += figure.low <= np.log(2) <= figure.high
-    assert 180 <= covered <= 200  # 95 % of 200 is 190
+    assert 88 <= covered <= 100  # 95 % says the interval; three standard deviations of a binomial count below
 
 
 def test_neighbours_that_wait_together_widen_the_interval():

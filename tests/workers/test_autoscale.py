@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,11 +84,6 @@ def test_a_new_broker_and_a_returning_replica_begin_a_new_measurement():
         for at in range(5):
             assert autoscaler.decide(Load("stage", 1, 10.0 + at, 9.0), 1, float(at)) == 1
         assert autoscaler.decide(change, 1, 5.0) == 1
-
-
-@pytest.mark.parametrize(("replicas", "bounded"), [(9, 4), (0, 1)])
-def test_a_number_outside_the_bounds_is_brought_within_them(replicas, bounded):
-    assert Autoscaler(CONFIG).decide(Load("stage", 1, 0.0, 0.0), replicas, 0.0) == bounded
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.floats(0, 100), st.floats(0, 100)), max_size=200))

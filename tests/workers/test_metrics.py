@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
-from workers.metrics import STATES, Metrics
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workers.metrics import OUTCOMES, STATES, Metrics
 from workers.path_order import PathOrder
+from workers.scheduler import Scheduler
+from workers.stage import StagePlan
 from workers.stage_queue import Request
-from workers.wire import Meta, StageInfo, Standing
+from workers.wire import Done, JobDone, Meta, Outcome, StageInfo, Standing, Submit, Work
 
 
 def request(submitted_at: float = 0.0) -> Request:
@@ -68,3 +74,79 @@ def test_the_first_audio_is_the_first_that_can_be_heard():
     assert seen["relevo_time_to_first_audio_seconds_count",] == 1
     assert seen["relevo_time_to_first_audio_seconds_sum",] == (12.0 - 10.0) + 2.0 + 0.5
     assert seen["relevo_audio_seconds_total", "out"] == 8.0
+
+
+class Play:
+    """A stage whose replicas and clients are played by the test, counted beside the metrics."""
+
+    def __init__(self) -> None:
+        self.metrics = Metrics(["speak"], [])
+        self.scheduler = Scheduler([StagePlan("speak", queue_items=3)], self, 2, observer=self.metrics)
+        self.now = 0.0
+        self.submitted = 0
+        self.outcomes: Counter[str] = Counter()
+        self.in_hand: dict[str, Work] = {}
+
+    def to_client(self, client: bytes, message: Any, *frames: Any) -> None:
+        if isinstance(message, Outcome):
+            self.outcomes[message.outcome] += 1
+
+    def to_replica(self, replica: str, message: Any, *frames: Any) -> None:
+        if isinstance(message, Work):
+            self.in_hand[replica] = message
+
+    def dead_letter(self, *_: Any) -> None:
+        pass
+
+    def submit(self, number: int) -> None:
+        self.submitted += 1
+        deadline_s = {0: 0.0, 1: 2.5}.get(number)
+        submit = Submit(f"r{self.submitted}", Meta("audio" if number == 2 else "text", 1.0), deadline_s)
+        self.scheduler.submit(b"c", submit, b"", self.now)
+
+    def join(self, number: int) -> None:
+        self.in_hand.pop(f"a{number}", None)
+        self.scheduler.ready(f"a{number}", "speak", self.now)
+
+    def done(self, number: int, error: str = "") -> None:
+        for replica, work in list(self.in_hand.items())[number : number + 1]:
+            del self.in_hand[replica]
+            ended = tuple(JobDone(item.job, item.attempt, 0, 0.5, error) for item in work.jobs)
+            self.scheduler.done(Done(replica, 0.5, ended), self.now)
+
+    def fail(self, number: int) -> None:
+        self.done(number, "bad")
+
+    def die(self, number: int) -> None:
+        self.in_hand.pop(f"a{number}", None)
+        self.scheduler.gone(f"a{number}", "killed", self.now)
+
+    def cancel(self, number: int) -> None:
+        self.scheduler.cancel(b"c", f"r{number}", self.now)
+
+    def tick(self, _: int) -> None:
+        self.now += 1.0
+        self.scheduler.tick(self.now)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["submit", "submit", "join", "done", "fail", "die", "cancel", "tick"]), st.integers(0, 3)
+        ),
+        max_size=80,
+    )
+)
+def test_every_request_and_every_job_is_counted_once_whatever_happens(events):
+    play = Play()
+    for what, number in events:
+        getattr(play, what)(number)
+    seen = samples(play.metrics)
+    counted = {outcome: seen["relevo_requests_total", outcome] for outcome in OUTCOMES}
+    assert counted == dict.fromkeys(OUTCOMES, 0) | play.outcomes
+    assert sum(counted.values()) + play.scheduler.open_requests == play.submitted
+    jobs = {labels[1]: count for labels, count in seen.items() if labels[0] == "relevo_stage_jobs_total"}
+    assert jobs["ok"] == counted["ok"]  # each request that got in is one job here
+    assert jobs["dead_letter"] == counted["dead_letter"]
+    assert jobs["cancelled"] == counted["cancelled"]
+    assert jobs["failed"] <= counted["failed"]  # the others failed at the door

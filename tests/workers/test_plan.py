@@ -93,3 +93,19 @@ def test_a_containers_cpu_quota_bounds_the_cores(tmp_path):
     assert available_cores(quota) == 1
     quota.write_text("max 100000\n")
     assert available_cores(quota) == available_cores(tmp_path / "none")
+
+
+def test_an_autoscaled_stage_has_the_threads_of_its_most_replicas_and_must_fit_with_them():
+    bounds = {"min": 1, "max": 4}
+    plan = make_plan(config(speak={"autoscale": bounds}))
+    assert threads(plan) == [4, 4, 1]
+    assert threads(make_plan(config("1:1:4", speak={"autoscale": bounds}))) == [4, 4, 1]
+    with pytest.raises(ConfigError, match="speak: 4 replicas × 2 threads need 8 cores but there are 4"):
+        make_plan(config(speak={"autoscale": bounds, "threads": 2}))
+
+
+def test_an_autoscaled_stage_is_not_scaled_beyond_its_bounds():
+    plan = make_plan(config(speak={"autoscale": {"min": 1, "max": 3}}))
+    assert resized(plan, plan.stages[2], "speak", 3).replicas == 3
+    with pytest.raises(ConfigError, match="speak scales by itself from 1 to 3 replicas, so it cannot have 4"):
+        resized(plan, plan.stages[2], "speak", 4)

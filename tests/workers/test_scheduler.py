@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from workers import wire
-from workers.scheduler import Scheduler, StagePlan
+from workers.scheduler import Scheduler
+from workers.stage import StagePlan
 
 STAGES = ("listen", "translate", "speak")
 AUDIO, TEXT = wire.Meta("audio", 1.0), wire.Meta("text", 10.0)
@@ -194,6 +195,24 @@ def test_a_job_that_takes_its_replicas_down_becomes_a_dead_letter():
     assert "killed by SIGKILL" in relay.outcome("a").reason
 
 
+def test_an_output_that_was_lost_on_its_way_is_asked_for_again(relay):
+    relay.submit("a", progress=True)
+    relay.join("listen-1")
+    first = relay.in_hand("listen-0").jobs[0]
+    lost = wire.JobDone(first.job, first.attempt, 2, 0.1)
+    relay.output("listen-0")
+    relay.seen["listen-0"] += 1
+    relay.scheduler.done(wire.Done("listen-0", 0.1, (lost,)), relay.now)  # of two outputs, one came
+    again = relay.in_hand("listen-1").jobs[0]
+    assert (again.job, again.attempt) == (first.job, 2)
+    relay.output("listen-1")
+    relay.output("listen-1")
+    relay.done("listen-1")
+    relay.work_off([*ALL, "listen-1"])
+    assert relay.outcome("a").outcome == "ok"
+    assert [event.path for event in relay.outbox.events("a") if event.stage == "listen"] == [(0,), (1,)]
+
+
 def test_outputs_of_a_lost_lease_are_dropped(relay):
     relay.submit("a")
     relay.scheduler.gone("listen-0", "silent", relay.now)
@@ -339,6 +358,19 @@ def test_submitting_again_by_another_connection_begins_again(relay):
     assert [span.stage for span in relay.outcome("a").spans] == list(STAGES)
 
 
+def test_what_was_accepted_is_not_turned_away_when_it_comes_by_another_connection():
+    relay = Relay(queue_items=1)
+    relay.join("listen-0")
+    relay.submit("runs")
+    relay.submit("waits")
+    relay.scheduler.close()
+    relay.scheduler.submit(b"other", wire.Submit("runs", AUDIO), b"", relay.now)
+    relay.join("translate-0")
+    relay.join("speak-0")
+    relay.work_off(ALL)
+    assert {relay.outcome(request).outcome for request in ("runs", "waits")} == {"ok"}
+
+
 def test_an_error_ends_its_request_alone(relay):
     relay.submit("bad")
     relay.submit("good")
@@ -355,6 +387,38 @@ def test_a_stage_given_up_fails_what_needs_it_and_turns_the_rest_away(relay):
     assert relay.outcome("a").outcome == "failed"
     assert relay.outcome("b").outcome == "rejected"
     assert "no memory" in relay.outcome("b").reason
+
+
+def test_a_closing_relay_finishes_what_it_accepted_and_turns_the_rest_away(relay):
+    relay.submit("accepted")
+    relay.scheduler.close()
+    relay.submit("late")
+    assert relay.outcome("late").outcome == "rejected"
+    assert "closing" in relay.outcome("late").reason
+    relay.work_off(ALL)
+    assert relay.outcome("accepted").outcome == "ok"
+
+
+def test_what_is_left_when_a_drain_has_lasted_long_enough_is_cancelled(relay):
+    relay.submit("runs")
+    relay.submit("waits")
+    relay.scheduler.end_all("the relay was closed", relay.now)
+    assert {relay.outcome(request).outcome for request in ("runs", "waits")} == {"cancelled"}
+    assert relay.scheduler.open_requests == 0
+
+
+def test_a_queue_full_by_cost_holds_back_and_rejects_as_one_full_by_items():
+    relay = Relay(queue_cost=15.0)  # two texts of 10, or 15 s of audio
+    relay.join("listen-0")
+    for number in range(3):
+        relay.submit(f"{number}")
+    for _ in range(2):
+        relay.output("listen-0")
+        relay.done("listen-0")
+    assert relay.in_hand("listen-0") is None  # the third waits: nobody translates, and 20 wait already
+    relay.scheduler.submit(b"c", wire.Submit("long", wire.Meta("audio", 60.0)), b"", relay.now)
+    relay.submit("late")
+    assert relay.outcome("late").outcome == "rejected"
 
 
 def test_a_retired_replica_finishes_what_it_has_and_gets_no_more(relay):

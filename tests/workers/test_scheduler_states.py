@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from workers import wire
-from workers.scheduler import Scheduler, StagePlan
+from workers.scheduler import Scheduler
+from workers.stage import StagePlan
 
 STAGES = ("listen", "translate", "speak")
 ACCEPTS = ("audio", "text", "text")
@@ -49,7 +50,7 @@ class Wanted:
     deadline_at: float
     priority: wire.Priority
     patient: bool
-    cancelled: bool = False
+    follows: bool
 
 
 @dataclass
@@ -59,7 +60,8 @@ class Played:
     stage: str
     known: bool = True  # to the broker: it has said Ready, and was not taken for gone since
     leased: bool = False  # the broker counts on it for the batch in hand
-    draining: bool = False
+    draining: bool = False  # it leaves after its batch; work that comes then it does not read
+    retired: bool = False  # the broker knows
     work: wire.Work | None = None
     payloads: list[str] = field(default_factory=list)
     sent: list[int] = field(default_factory=list)
@@ -78,7 +80,8 @@ class AnyOrder(RuleBasedStateMachine):
         self.outcomes: dict[str, str] = {}
         self.events: dict[str, dict[tuple[str, wire.Path], str]] = defaultdict(dict)
         self.letters: list[str] = []
-        self.travelling: list[tuple[wire.ToClient, tuple[Any, ...]]] = []  # from the broker to the clients
+        self.client = b"client-0"  # another one after each connection that breaks
+        self.travelling: list[tuple[wire.ToClient, tuple[Any, ...]]] = []  # from the broker to the client
         self.replicas: dict[str, Played] = {}
         self.begin_broker()
 
@@ -95,7 +98,8 @@ class AnyOrder(RuleBasedStateMachine):
     # the outbox
 
     def to_client(self, client: bytes, message: wire.ToClient, *frames: Any) -> None:
-        self.travelling.append((message, frames))
+        if client == self.client:
+            self.travelling.append((message, frames))
 
     def to_replica(self, name: str, message: wire.ToReplica, *frames: Any) -> None:
         replica = self.replicas.get(name)
@@ -104,11 +108,11 @@ class AnyOrder(RuleBasedStateMachine):
         if isinstance(message, wire.Work):
             assert not replica.leased, "a second batch without a credit"
             assert replica.work is None
-            assert not replica.draining
+            assert not replica.retired
             replica.work, replica.payloads = message, list(frames)
             replica.sent, replica.leased = [0] * len(frames), True
         elif isinstance(message, wire.Drain):
-            replica.draining = True
+            replica.draining = replica.retired = True
 
     def dead_letter(self, job: Any, stage: str, reason: str, last_words: str) -> None:
         assert job.attempt == MAX_ATTEMPTS
@@ -116,22 +120,25 @@ class AnyOrder(RuleBasedStateMachine):
 
     # clients
 
-    @rule(deadline_s=st.none() | st.floats(0.5, 5), batch=st.booleans(), patient=st.booleans())
-    def submit(self, deadline_s: float | None, batch: bool, patient: bool) -> None:
+    @rule(deadline_s=st.none() | st.floats(0.5, 5), batch=st.booleans(), patient=st.booleans(), follows=st.booleans())
+    def submit(self, deadline_s: float | None, batch: bool, patient: bool, follows: bool) -> None:
         deadline_at = math.inf if deadline_s is None else self.now + deadline_s
-        self.send_new(deadline_at, "batch" if batch else "interactive", patient)
+        self.send_new(Wanted(deadline_at, "batch" if batch else "interactive", patient, follows))
 
-    def send_new(self, deadline_at: float, priority: wire.Priority, patient: bool) -> None:
+    def send_new(self, wanted: Wanted) -> None:
         request = f"r{next(self.names)}"
-        self.wanted[request] = Wanted(deadline_at, priority, patient)
-        self.send(request)
+        self.wanted[request] = wanted
+        self.knock(request)
 
     def send(self, request: str) -> None:
         wanted = self.wanted[request]
         deadline_s = None if wanted.deadline_at == math.inf else wanted.deadline_at - self.now
-        message = wire.Submit(request, wire.Meta("audio", 3.0), deadline_s, wanted.priority)
+        message = wire.Submit(request, wire.Meta("audio", 3.0), deadline_s, wanted.priority, wanted.follows)
+        self.scheduler.submit(self.client, message, request, self.now)
+
+    def knock(self, request: str) -> None:
         before = self.scheduler.stage_infos({})[0].queued
-        self.scheduler.submit(b"client", message, request, self.now)
+        self.send(request)
         assert self.scheduler.stage_infos({})[0].queued <= max(before, QUEUE_ITEMS), "more than there is room for"
 
     @rule()
@@ -140,12 +147,31 @@ class AnyOrder(RuleBasedStateMachine):
             self.arrive(message, frames)
         self.travelling.clear()
 
+    @rule(data=st.data())
+    def the_connection_breaks(self, data: Any) -> None:
+        """Part of what was sent to it arrives. The broker knows the client by a new name, under which it asks again."""
+        self.part_arrives(data)
+        self.client = f"client-{next(self.names)}".encode()
+        self.send_everything()
+
+    def part_arrives(self, data: Any) -> None:
+        arrived = data.draw(st.integers(0, len(self.travelling)))
+        for message, frames in self.travelling[:arrived]:
+            self.arrive(message, frames)
+        self.travelling.clear()
+
+    def send_everything(self) -> None:
+        self.refused.clear()
+        for request in list(self.wanted):
+            self.send(request)
+
     def arrive(self, message: wire.ToClient, frames: tuple[Any, ...]) -> None:
         assert message.request in self.wanted, "word of a request that has ended"
         if isinstance(message, wire.Event):
             said = self.events[message.request].setdefault((message.stage, message.path), frames[0])
             assert said == frames[0]
         elif isinstance(message, wire.Outcome):
+            assert message.request not in self.refused
             if message.outcome == "rejected" and self.wanted[message.request].patient and message.retry_after_s:
                 self.refused.add(message.request)
                 return
@@ -166,12 +192,12 @@ class AnyOrder(RuleBasedStateMachine):
     def send_again(self, data: Any) -> None:
         request = data.draw(st.sampled_from(sorted(self.refused)))
         self.refused.remove(request)
-        self.send(request)
+        self.knock(request)
 
     @precondition(lambda self: self.wanted)
     @rule(data=st.data())
     def cancel(self, data: Any) -> None:
-        self.scheduler.cancel(b"client", data.draw(st.sampled_from(sorted(self.wanted))), self.now)
+        self.scheduler.cancel(self.client, data.draw(st.sampled_from(sorted(self.wanted))), self.now)
 
     @precondition(lambda self: self.wanted)
     @rule(data=st.data())
@@ -224,6 +250,14 @@ class AnyOrder(RuleBasedStateMachine):
         return True
 
     @precondition(lambda self: self.busy())
+    @rule(data=st.data(), place=st.integers(0, 1))
+    def an_output_is_lost_on_its_way(self, data: Any, place: int) -> None:
+        _, replica = self.named(data, self.busy())
+        place %= len(replica.payloads)
+        if replica.sent[place] < outputs_of(replica.payloads[place]):
+            replica.sent[place] += 1
+
+    @precondition(lambda self: self.busy())
     @rule(data=st.data(), end=st.sampled_from(["", "", "", "error", "expired"]))
     def done(self, data: Any, end: str) -> None:
         name, replica = self.named(data, self.busy())
@@ -242,7 +276,7 @@ class AnyOrder(RuleBasedStateMachine):
         )
         replica.work, replica.leased = None, False
         self.scheduler.done(wire.Done(name, 0.1, jobs), self.now)
-        if replica.draining and replica.work is None:
+        if replica.draining:
             self.leave(name)
 
     def leave(self, name: str) -> None:
@@ -312,18 +346,13 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(data=st.data())
     def kill_the_broker(self, data: Any) -> None:
         """Part of what it sent arrives. Replicas compute on, and what some of them then say is lost with it."""
-        arrived = data.draw(st.integers(0, len(self.travelling)))
-        for message, frames in self.travelling[:arrived]:
-            self.arrive(message, frames)
-        self.travelling.clear()
+        self.part_arrives(data)
         for replica in self.replicas.values():
             replica.known = replica.leased = False
             if replica.work is not None and data.draw(st.booleans()):
                 replica.work = None
         self.begin_broker()
-        self.refused.clear()
-        for request in list(self.wanted):
-            self.send(request)
+        self.send_everything()
 
     @precondition(lambda self: not self.down)
     @rule(stage=st.sampled_from(STAGES), sure=st.integers(0, 4))
@@ -389,7 +418,7 @@ class AnyOrder(RuleBasedStateMachine):
             return
         idle = [r for r in self.replicas.values() if r.stage == "listen" and r.known and not r.draining]
         for _ in idle:
-            self.send_new(math.inf, "interactive", patient=False)
+            self.send_new(Wanted(math.inf, "interactive", patient=False, follows=False))
         handed = [len(replica.payloads) for replica in idle if replica.work]
         assert handed == [1] * min(len(idle), QUEUE_ITEMS)
 

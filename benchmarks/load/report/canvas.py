@@ -75,5 +75,7 @@ def stage_colours(stages: Sequence[str]) -> dict[str, str]:
 
 
 def shades(count: int) -> list[Any]:
-    """So many colours from light to dark load."""
-    return [colormaps["viridis_r"](0.15 + 0.8 * number / max(1, count - 1)) for number in range(count)]
+    """So many colours, from light to dark as the load grows."""
+    if count == 1:
+        return [ACCENT]
+    return [colormaps["viridis_r"](0.15 + 0.8 * number / (count - 1)) for number in range(count)]

@@ -38,6 +38,8 @@ def plot(
         axes.set_xlim(left=0)
         axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     whole.legend(loc="lower right")
+    if any(objective.what == "ttfa" for objective in objectives):
+        first.legend(loc="lower right")
     if not first.lines:
         first.annotate("no request had audible sound", (0.5, 0.5), xycoords="axes fraction", color=MUTED, ha="center")
     return figure

@@ -17,10 +17,11 @@ from benchmarks.load.report.canvas import save, shades, styled
 from benchmarks.load.report.templates import packages_text, render
 from benchmarks.load.run import Run
 from benchmarks.load.samples import Sample, measured
-from benchmarks.load.words import load_text, number_text, remarks
+from benchmarks.load.words import number_text, remarks, seconds_text
 from errors import ConfigError
 
 PAGE = "report.html"
+CARD_QUANTILES = ("p50", "p95")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,8 @@ def write_report(folder: Path, run: Run, trials: Sequence[TrialSamples]) -> Path
             run=run,
             chosen=chosen,
             cards=_cards(run, chosen),
-            latency_names=_names(level.latency_s for level in run.levels),
-            ttfa_names=_names(level.ttfa_s for level in run.levels),
+            latency_names=_names((level.latency_s for level in run.levels), QUANTILES),
+            ttfa_names=_names((level.ttfa_s for level in run.levels), CARD_QUANTILES),
             remarks=remarks(run),
             lag_rule=LAG_RULE,
             plots=plots,
@@ -74,10 +75,10 @@ def samples_of(level: LevelFigures, trials: Sequence[TrialSamples]) -> list[Samp
     return [sample for one in trials if one.trial.number in level.trials for sample in measured(one.samples)]
 
 
-def _names(found: Iterable[Quantiles]) -> list[str]:
-    """The percentiles that any level has, in order."""
+def _names(found: Iterable[Quantiles], wanted: Iterable[str]) -> list[str]:
+    """The percentiles among those wanted that any level has."""
     present = {name for quantiles in found for name in quantiles}
-    return [name for name in QUANTILES if name in present]
+    return [name for name in wanted if name in present]
 
 
 def _cards(run: Run, chosen: LevelFigures) -> list[Card]:
@@ -85,12 +86,12 @@ def _cards(run: Run, chosen: LevelFigures) -> list[Card]:
     if run.peak is not None:
         held = "none" if run.peak.held is None else f"{number_text(run.peak.held)}/s"
         cards.append(Card(f"highest rate that held {', '.join(run.objectives)}", held))
-    cards.append(Card(f"achieved at {load_text(chosen)}", f"{number_text(chosen.achieved_rps)}/s"))
+    cards.append(Card(f"achieved at {chosen.name}", f"{number_text(chosen.achieved_rps)}/s"))
     for name, figure in chosen.latency_s.items():
-        if name in ("p50", "p95"):
-            cards.append(Card(f"latency {name} (n = {figure.n})", f"{number_text(figure.value)} s"))
+        if name in CARD_QUANTILES:
+            cards.append(Card(f"latency {name} (n = {figure.n})", seconds_text(figure.value)))
     if "p50" in chosen.ttfa_s:
-        cards.append(Card("time to first audio p50", f"{number_text(chosen.ttfa_s['p50'].value)} s"))
+        cards.append(Card("time to first audio p50", seconds_text(chosen.ttfa_s["p50"].value)))
     if chosen.limit_rps is not None:
         cards.append(Card(f"the relay is full, set by {chosen.limit_rps[1]}", f"{number_text(chosen.limit_rps[0])}/s"))
     if chosen.efficiency is not None:
@@ -104,7 +105,7 @@ def _plots(folder: Path, run: Run, chosen: LevelFigures, trials: Sequence[TrialS
     stages = [stage.name for stage in run.stages]
     objectives = [Objective.parse(text) for text in run.objectives]
     rated = [level for level in run.levels if level.rate]
-    by_load = {load_text(level): samples_of(level, trials) for level in run.levels}
+    by_load = {level.name: samples_of(level, trials) for level in run.levels}
     where_time_goes = waterfall.plot(samples_of(chosen, trials), stages)
     return {
         "rate": save(latency_rate.plot(rated, objectives, run.peak), folder / "rate.png") if rated else "",
@@ -113,7 +114,7 @@ def _plots(folder: Path, run: Run, chosen: LevelFigures, trials: Sequence[TrialS
         "utilisation": save(utilisation.plot(run.levels, stages), folder / "utilisation.png"),
         "timelines": [
             {
-                "name": f"Trial {one.trial.number + 1}: {load_text(level)}, {one.trial.requests} requests",
+                "name": f"Trial {one.trial.number + 1}: {level.name}, {one.trial.requests} requests",
                 "open": level is chosen and one.trial.number == chosen.trials[0],
                 "image": save(timeline.plot(one, stages), folder / f"timeline-{one.trial.number + 1}.png"),
             }

@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from benchmarks.load.words import load_text, number_text
+from benchmarks.load.words import number_text
 
 _FOLDER = Path(__file__).parent
 
@@ -22,7 +22,7 @@ def render(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"load": load_text, "number": number_text, "percent": _percent}
+    environment.filters |= {"number": number_text, "percent": _percent}
     return environment.get_template(template).render(values)
 
 

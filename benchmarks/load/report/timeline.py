@@ -125,6 +125,6 @@ def _replicas(axes: Any, standings: Sequence[Standing], stages: Sequence[str]) -
         ready = [standing.stages[name].ready + nudge for standing in standings]
         wanted = [standing.stages[name].replicas + nudge for standing in standings]
         axes.step(at_s, ready, where="post", color=colour, linewidth=1.6)
-        axes.plot(at_s, wanted, ":", color=colour, linewidth=1.2)
+        axes.step(at_s, wanted, ":", where="post", color=colour, linewidth=1.2)
     axes.set_ylim(bottom=0)
     axes.yaxis.get_major_locator().set_params(integer=True)

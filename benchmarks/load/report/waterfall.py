@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 
 from benchmarks.load.report.canvas import ALARM, INK, MUTED, panels, stage_colours
 from benchmarks.load.samples import Sample, StageSpan, ended_ok
-from benchmarks.load.words import number_text
+from benchmarks.load.words import seconds_text
 
 MOST_JOBS = 24  # bars that the example may have
 
@@ -73,13 +73,13 @@ def _rows(axes: Any, names: Sequence[str], title: str) -> None:
 
 def _moments(axes: Any, first_s: float | None, end_s: float | None) -> None:
     lines = [
-        axes.axvline(at_s, color=colour, linewidth=1.2, linestyle="--", label=f"{name}: {number_text(at_s)} s")
+        axes.axvline(at_s, color=colour, linewidth=1.2, linestyle="--", label=f"{name}: {seconds_text(at_s)}")
         for at_s, name, colour in ((first_s, "first audio", ALARM), (end_s, "end", INK))
         if at_s is not None
     ]
     kinds = [Patch(facecolor=MUTED, alpha=0.25, label="waiting"), Patch(facecolor=MUTED, label="service")]
     axes.legend(handles=[*kinds, *lines], loc="upper right")  # a waterfall leaves this corner free
-    axes.set_xlim(0, (end_s or axes.get_xlim()[1]) * 1.22)
+    axes.set_xlim(0, (end_s or axes.get_xlim()[1]) * 1.35)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

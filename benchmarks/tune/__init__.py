@@ -1,0 +1,1 @@
+"""Finds the ratio: measures each stage alone, simulates the relay for every ratio, and tries the best for real."""

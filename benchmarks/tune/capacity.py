@@ -1,0 +1,66 @@
+"""The most that a setting can carry, from means alone, and what sets that limit: which stage, the cores or the GPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.tune.fit import RelayModel
+from benchmarks.tune.setting import Machine, Setting
+from workers.stage import StagePlan
+
+NEAR = 0.05  # how far below the highest rate the knee may be
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One thing that runs out: requests per second that it allows, and its reckoning in words."""
+
+    name: str
+    rps: float
+    why: str
+
+
+def limits(model: RelayModel, plans: Sequence[StagePlan], setting: Setting, machine: Machine) -> list[Limit]:
+    """What runs out, the tightest first: each stage's replicas undisturbed by others, the cores, and the GPUs.
+
+    Batches are taken as full, as they are at saturation.
+    """
+    found, cpu_s, gpu_s = [], 0.0, 0.0
+    for depth, (stage, plan) in enumerate(zip(model.stages, plans, strict=True)):
+        count, threads = setting.replicas[depth], setting.threads[depth]
+        each_s = model.per_request_s(depth, threads) * stage.in_batch(threads, plan.max_batch)
+        if each_s > 0:
+            found.append(Limit(stage.name, count / each_s, f"{count} replicas ÷ {each_s:.3g} s a request"))
+        if stage.gpu_speed:
+            gpu_s += each_s
+        else:
+            load = stage.load(threads)
+            cpu_s += each_s * load.demand * (1 + load.neighbours)  # where the cores are the limit, all are busy
+    if cpu_s > 0:
+        found.append(Limit("cores", machine.cores / cpu_s, f"{machine.cores} cores ÷ {cpu_s:.3g} CPU-s a request"))
+    if gpu_s > 0:
+        gpus = setting.gpus(model, machine)
+        found.append(Limit("GPUs", gpus / gpu_s, f"{gpus} GPUs ÷ {gpu_s:.3g} GPU-s a request"))
+    return sorted(found, key=lambda limit: limit.rps)
+
+
+def growth(model: RelayModel, plans: Sequence[StagePlan], start: Setting, machine: Machine) -> list[Setting]:
+    """From one replica of each stage on, one more of the stage that binds, as long as that helps and fits."""
+    setting = Setting((1,) * len(plans), start.threads)
+    path = [setting]
+    while True:
+        binding = limits(model, plans, setting, machine)[0]
+        grown = [stage.name == binding.name for stage in model.stages]
+        if not any(grown):
+            return path
+        replicas = tuple(count + more for count, more in zip(setting.replicas, grown, strict=True))
+        setting = Setting(replicas, start.threads)
+        if not setting.fits(model, machine):
+            return path
+        path.append(setting)
+
+
+def knee(rates: Sequence[float]) -> int:
+    """Index of the first rate that comes near the highest: what is added after it hardly pays."""
+    return next(index for index, rate in enumerate(rates) if rate >= max(rates) * (1 - NEAR))

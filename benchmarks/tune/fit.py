@@ -1,0 +1,187 @@
+"""How long a stage takes, as a few numbers fitted to its profile.
+
+A job alone takes (base + slope × cost) × factor seconds on one thread. The factors are the measured times over the
+line, kept with the requests that they were measured on, so that drawing requests draws residuals with them (a
+bootstrap that keeps "long here" and "long there" together). With k threads a job takes share(k) of that: as measured,
+and by Amdahl's law, serial + (1 - serial) / k, where it was not. In a batch of n each job takes floor + (1 - floor)
+/ n of its time alone. What others on the machine do to it is in `cores.Load`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.tune.cores import Load
+from benchmarks.tune.profile import Cell, Piece, Profile, jobs_at
+
+BATCHING_GAINS = 0.95  # a floor below this: the stage computes a batch's jobs together, so they end together
+
+
+@dataclass(frozen=True)
+class StageModel:
+    """A stage's service time, and what it asks of the machine. Dictionaries are by threads of a replica, as measured.
+
+    `cores` is how many cores a replica keeps busy while it serves. `gap_s` is what passes between two batches of a busy
+    replica. `error` is the mean distance of the measured times from the line, as a share of them. `batch_floor` is 1
+    where batches gain nothing. `gpu_speed` is 0 for a stage on CPU cores, else how many times a GPU is faster than
+    one thread.
+    """
+
+    name: str
+    base_s: float
+    slope_s: float
+    share: dict[int, float] = field(default_factory=lambda: {1: 1.0})
+    cores: dict[int, float] = field(default_factory=lambda: {1: 0.0})
+    batch_floor: dict[int, float] = field(default_factory=lambda: {1: 1.0})
+    neighbours: float = 0.0
+    turns: float = 0.0
+    gap_s: float = 0.0
+    rss_bytes: int = 0
+    error: float = 0.0
+    gpu_speed: float = 0.0
+
+    @property
+    def serial(self) -> float:
+        """Share of the work that more threads do not shorten, by Amdahl's law; 1 when one thread is all we know."""
+        found = [(share - 1 / k) / (1 - 1 / k) for k, share in self.share.items() if k > 1]
+        return float(np.clip(np.mean(found), 0.0, 1.0)) if found else 1.0
+
+    def alone_s(self, piece: Piece, threads: int) -> float:
+        """Seconds that one job takes by itself."""
+        seconds = (self.base_s + self.slope_s * piece.cost) * piece.factor
+        if self.gpu_speed:
+            return seconds / self.gpu_speed
+        return seconds * self.share.get(threads, self.serial + (1 - self.serial) / threads)
+
+    def in_batch(self, threads: int, batch: int) -> float:
+        """The share of its time alone that a job takes in a batch of so many."""
+        floor = self.batch_floor.get(threads, self.batch_floor[1])
+        return floor + (1 - floor) / batch
+
+    def together(self, threads: int) -> bool:
+        """Whether the jobs of a batch end together, and not one after the other."""
+        return self.batch_floor.get(threads, self.batch_floor[1]) < BATCHING_GAINS
+
+    def load(self, threads: int) -> Load:
+        """What a replica asks of the cores while it serves."""
+        known = self.cores.get(threads)
+        if known is None:  # CPU time a job grows by the same amount with each thread, as far as it was measured
+            most = max(self.cores)
+            waste = (self.cores[most] * self.share[most] - self.cores[1]) / (most - 1) if most > 1 else 0.0
+            share = self.serial + (1 - self.serial) / threads
+            known = min(float(threads), (self.cores[1] + waste * (threads - 1)) / share)
+        return Load(known, self.neighbours, self.turns if threads > 1 else 0.0)
+
+
+@dataclass(frozen=True)
+class RelayModel:
+    """The stages in their order, and the requests whose pieces bear the factors that go with the stages' lines."""
+
+    stages: tuple[StageModel, ...]
+    requests: tuple[Piece, ...]
+
+    def per_request_s(self, depth: int, threads: int) -> float:
+        """Mean seconds of service alone that a request asks of the stage at this place."""
+        stage = self.stages[depth]
+        return sum(stage.alone_s(piece, threads) for piece in jobs_at(self.requests, depth)) / len(self.requests)
+
+
+def fit(profile: Profile) -> RelayModel:
+    """Fits every stage of a profile."""
+    stages, factors = [], []
+    for depth, (name, cells) in enumerate(profile.stages.items()):
+        costs = np.array([piece.cost for piece in jobs_at(profile.requests, depth)])
+        stage, found = _fit_stage(name, cells, costs, profile.cores)
+        stages.append(stage)
+        factors.append(iter(found.tolist()))
+    return RelayModel(tuple(stages), tuple(_with_factors(piece, factors) for piece in profile.requests))
+
+
+def _fit_stage(
+    name: str, cells: Sequence[Cell], costs: NDArray[np.float64], cores: int
+) -> tuple[StageModel, NDArray[np.float64]]:
+    base = _cell(cells, 1, 1, 1)
+    if base is None:
+        raise SystemExit(f"the profile lacks stage {name} with one replica of one thread; measure again")
+    alone = per_job(base, len(costs))
+    base_s, slope_s = line(costs, alone)
+    expected = base_s + slope_s * costs
+    singles = {cell.threads: cell for cell in cells if cell.replicas == cell.max_batch == 1}
+    batches = {cell.threads: cell for cell in cells if cell.replicas == 1 and cell.max_batch > 1}
+    busy = {threads: _cores_of(cell) for threads, cell in singles.items()}
+    side_by_side = _cell(cells, cores, 1, 1) if cores > 1 else None
+    neighbours = max(0.0, _mean(side_by_side) / _mean(base) - 1) if side_by_side else 0.0
+    crowded = next((cell for cell in cells if cell.replicas > 1 and cell.threads > 1), None)
+    return StageModel(
+        name=name,
+        base_s=base_s,
+        slope_s=slope_s,
+        share={threads: _mean(cell) / _mean(base) for threads, cell in singles.items()},
+        cores=busy,
+        batch_floor={1: 1.0} | {threads: _floor(cell, singles[threads]) for threads, cell in batches.items()},
+        neighbours=neighbours,
+        turns=_turns(crowded, singles, busy, neighbours, cores),
+        gap_s=max(0.0, base.wall_s - sum(base.service_s)) / len(base.service_s),
+        rss_bytes=max(cell.rss_bytes for cell in cells),
+        error=float(np.mean(np.abs(alone - expected)) / np.mean(alone)),
+    ), alone / np.maximum(expected, 1e-9)
+
+
+def line(costs: NDArray[np.float64], seconds: NDArray[np.float64]) -> tuple[float, float]:
+    """Base and slope of the least squares line; a mean where the cost explains nothing, or a line would be negative."""
+    if np.ptp(costs) > 0:
+        slope, base = np.polyfit(costs, seconds, 1)
+        if slope > 0 and base >= 0:
+            return float(base), float(slope)
+        if slope > 0:  # through the origin
+            return 0.0, float(np.sum(costs * seconds) / np.sum(costs * costs))
+    return float(np.mean(seconds)), 0.0
+
+
+def per_job(cell: Cell, jobs: int) -> NDArray[np.float64]:
+    """Median seconds of each job over the repeats."""
+    return np.median(np.array(cell.service_s).reshape(-1, jobs), axis=0)
+
+
+def _cell(cells: Sequence[Cell], replicas: int, threads: int, max_batch: int) -> Cell | None:
+    wanted = (replicas, threads, max_batch)
+    return next((cell for cell in cells if (cell.replicas, cell.threads, cell.max_batch) == wanted), None)
+
+
+def _mean(cell: Cell) -> float:
+    return sum(cell.service_s) / len(cell.service_s)
+
+
+def _cores_of(cell: Cell) -> float:
+    return min(float(cell.threads), cell.cpu_s / sum(cell.service_s))
+
+
+def _floor(batched: Cell, single: Cell) -> float:
+    """From the mean time of a job at the mean batch that came about."""
+    each = _mean(batched) / _mean(single)
+    inverse = sum(1 / batch for batch in batched.batches) / len(batched.batches)
+    return float(np.clip((each - inverse) / (1 - inverse), 0.0, 1.0)) if inverse < 1 else 1.0
+
+
+def _turns(
+    crowded: Cell | None, singles: dict[int, Cell], busy: dict[int, float], neighbours: float, cores: int
+) -> float:
+    """What taking turns cost beyond the share of the cores that each replica got."""
+    if crowded is None or crowded.threads not in singles:
+        return 0.0
+    load = Load(busy[crowded.threads], neighbours, 0.0)
+    expected = _mean(singles[crowded.threads]) * load.slowdown(crowded.replicas * load.demand, cores)
+    return max(0.0, _mean(crowded) / expected - 1)
+
+
+def _with_factors(piece: Piece, factors: list[object], depth: int = 0) -> Piece:
+    if depth == len(factors):
+        return piece
+    factor = next(factors[depth])  # type: ignore[call-overload]
+    outputs = tuple(_with_factors(output, factors, depth + 1) for output in piece.outputs)
+    return msgspec.structs.replace(piece, factor=factor, outputs=outputs)

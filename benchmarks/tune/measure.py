@@ -1,0 +1,110 @@
+"""Measures a relay's stages one by one on this machine."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from benchmarks.environment import environment
+from benchmarks.stage_alone import outputs, run_alone
+from benchmarks.tune.profile import Cell, Piece, Profile
+from modules.payloads import Payload
+from workers.budget import available_cores
+from workers.config import PipelineConfig
+from workers.result import Event
+
+OnCell = Callable[[str], None]
+
+
+def cells_of(max_batch: int, threads: Sequence[int], cores: int) -> list[tuple[int, int, int]]:
+    """(replicas, threads, max_batch) to measure a stage at, the first of them the base of all others.
+
+    One replica at each number of threads, single and in batches; then as many replicas of one thread as cores, which
+    shows what busy neighbours cost; and twice as many threads as cores, which shows what taking turns costs.
+    """
+    wanted = [(1, count, batch) for count in dict.fromkeys((1, *threads)) for batch in dict.fromkeys((1, max_batch))]
+    if cores > 1:
+        wanted += [(cores, 1, 1), (2, cores, 1)]
+    return wanted
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What each stage is given when the payloads go through the relay, and which piece comes of which."""
+
+    requests: tuple[Piece, ...]
+    payloads: dict[str, list[Payload]]
+
+    @classmethod
+    def trace(cls, config: PipelineConfig, payloads: Sequence[Payload]) -> Inputs:
+        """Puts the payloads through the relay, one by one.
+
+        Raises:
+            SystemExit: a stage got nothing to do.
+        """
+        names = list(config.stages)
+        one_of_each = PipelineConfig(**{**config.model_dump(), "ratio": None, "allow_oversubscription": True})
+        events = list(outputs(one_of_each, list(payloads)))
+        requests = tuple(_piece(payload, (), _by_path(found)) for payload, found in zip(payloads, events, strict=True))
+        given = {names[0]: list(payloads)}
+        for name, following in itertools.pairwise(names):
+            given[following] = [
+                e.payload for found in events for e in found if e.stage == name and e.payload is not None
+            ]
+            if not given[following]:
+                raise SystemExit(
+                    f"stage {following} got no input from {len(payloads)} requests; pass clips with speech"
+                )
+        return cls(requests, given)
+
+
+def profile(config: PipelineConfig, inputs: Inputs, threads: Sequence[int], repeats: int, on_cell: OnCell) -> Profile:
+    """Profiles every stage by itself.
+
+    Args:
+        config: the relay; its ratio and threads do not matter here.
+        inputs: what the stages are given, from as many requests as shall tell how long they take.
+        threads: threads of a replica to try.
+        repeats: times that each input is run in each setting.
+        on_cell: told which setting is measured next.
+    """
+    cores = config.cores or available_cores()
+    stages: dict[str, tuple[Cell, ...]] = {}
+    for name, stage in config.stages.items():
+        cells = []
+        for replicas, count, max_batch in cells_of(stage.max_batch, threads, cores):
+            on_cell(f"{name}: {replicas} × {count} threads" + (f", batches of {max_batch}" if max_batch > 1 else ""))
+            cells.append(_cell(config, name, replicas, count, max_batch, inputs.payloads[name] * repeats))
+        stages[name] = tuple(cells)
+    return Profile(environment(), cores, inputs.requests, stages)
+
+
+def _cell(
+    config: PipelineConfig, stage: str, replicas: int, threads: int, max_batch: int, inputs: list[Payload]
+) -> Cell:
+    alone = run_alone(config, stage, replicas, threads, inputs, max_batch)
+    spans = [span for result in alone.results for span in result.spans]
+    return Cell(
+        replicas=replicas,
+        threads=threads,
+        max_batch=max_batch,
+        service_s=tuple(span.busy_s for span in spans),
+        batches=tuple(span.batch for span in spans),
+        wall_s=alone.wall_s,
+        cpu_s=alone.cpu_s,
+        rss_bytes=alone.rss_bytes,
+        others_cores=alone.others_cores,
+    )
+
+
+def _by_path(events: list[Event]) -> dict[tuple[int, ...], Payload]:
+    """The outputs by the path that they have as jobs of the next stage; its length tells the stage."""
+    return {event.path: event.payload for event in events if event.payload is not None}
+
+
+def _piece(payload: Payload, path: tuple[int, ...], found: dict[tuple[int, ...], Payload]) -> Piece:
+    children: list[Piece] = []
+    while (child := (*path, len(children))) in found:
+        children.append(_piece(found[child], child, found))
+    return Piece(payload.cost, tuple(children))

@@ -1,0 +1,135 @@
+"""The tuner from end to end, on stand-ins that wait: real processes, a tiny grid."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from benchmarks.load.driver import Clip
+from benchmarks.stand_ins import request_audio, stages
+from benchmarks.tune.__main__ import main
+from benchmarks.tune.fit import fit
+from benchmarks.tune.measure import Inputs, profile
+from benchmarks.tune.profile import Cell, Piece, Profile, jobs_at
+from benchmarks.tune.real import measure, predict
+from benchmarks.tune.setting import Machine, Setting, stage_plans
+from pipeline import main as pipeline_main
+from workers.config import PipelineConfig, load_config
+
+TIMES = {"listen": [0.02], "speak": [0.06, 0.1]}
+
+
+@pytest.fixture
+def config_file(tmp_path: Path) -> Path:
+    path = tmp_path / "stand-ins.yaml"
+    relay = {"name": "stand-ins", "cores": 2, "dead_letters": str(tmp_path / "dead"), "stages": stages(**TIMES)}
+    path.write_text(yaml.safe_dump(relay, sort_keys=False))
+    return path
+
+
+@pytest.fixture
+def profile_file(tmp_path: Path) -> Path:
+    """A profile of a relay with these stages, as if it had been measured on two cores."""
+
+    def cells(seconds: float) -> tuple[Cell, ...]:
+        made = [(1, 1, 1.0, 1.0), (1, 2, 0.6, 1.8), (2, 1, 1.1, 1.0)]
+        return tuple(
+            Cell(n, k, 1, (seconds * share,) * 2, (1, 1), 2 * seconds, 2 * seconds * share * demand, 100 << 20)
+            for n, k, share, demand in made
+        )
+
+    request = Piece(3.0, (Piece(20.0, (Piece(9.0, (Piece(2.0), Piece(2.0))),)),))
+    stages_ = {"listen": cells(0.4), "translate": cells(0.8), "speak": cells(3.0)}
+    path = tmp_path / "profile.json"
+    Profile({}, 2, (request, request), stages_).write(path)
+    return path
+
+
+def test_a_profile_of_real_processes_finds_the_waits_and_the_shape_of_the_requests(config_file: Path) -> None:
+    seen: list[str] = []
+    config = load_config(config_file)
+    found = profile(config, Inputs.trace(config, [request_audio(n) for n in (0, 1)]), (1,), 1, seen.append)
+    assert list(found.stages) == ["listen", "translate", "speak"]
+    assert [len(list(jobs_at(found.requests, depth))) for depth in range(4)] == [2, 2, 2, 4]  # speech has two phrases
+    single = found.stages["speak"][0]
+    assert (single.replicas, single.threads, single.max_batch) == (1, 1, 1)
+    assert all(took_s >= wait_s for took_s, wait_s in zip(single.service_s, TIMES["speak"], strict=True))
+    assert single.rss_bytes > 10 << 20
+    assert any(cell.replicas == 2 for cell in found.stages["speak"])
+    assert len(seen) == 3 * len(found.stages["speak"])  # one line of progress for each thing that is measured
+
+
+def test_a_real_run_and_its_prediction_are_of_the_same_requests(config_file: Path) -> None:
+    config = load_config(config_file)
+    clips = [Clip(str(n), request_audio(n)) for n in (0, 1)]
+    plans, setting = stage_plans(config), Setting((1, 1, 2), (1, 1, 1))
+    model = fit(profile(config, Inputs.trace(config, [clip.payload for clip in clips]), (1,), 1, lambda _: None))
+    ended: list[str] = []
+    run = measure(config, plans, setting, clips, 12, lambda sample: ended.append(sample.clip))
+    predicted = predict(model, plans, setting, Machine(2), 12)
+    assert sorted(ended) == ["0"] * 6 + ["1"] * 6
+    ideal = 2 / np.mean(TIMES["speak"])
+    assert run.rps < ideal  # nothing is quicker than the waits
+    assert predicted.rps < ideal
+    assert run.p95_s > 0
+    assert 0 <= predicted.cpu_share < 1
+
+
+def test_it_simulates_confirms_and_writes_a_configuration_that_check_accepts(
+    config_file: Path, profile_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tuned, figures = tmp_path / "tuned.yaml", tmp_path / "tune.json"
+    arguments = ["samples/01_farmacia.flac", "--config", config_file, "--profile", profile_file, "--slo", "p95=20s"]
+    arguments += ["--confirm", "1", "--confirm-requests", "4", "--requests", "60", "--write", tuned, "--json", figures]
+    assert main([str(argument) for argument in arguments]) == 0
+    shown = capsys.readouterr().out
+    assert "Simulated, not measured" not in shown
+    assert "What binds is" in shown
+    assert "knee" in shown
+    written = json.loads(figures.read_text())
+    first = written["ranking"][0]["setting"]
+    assert [one["setting"] for one in written["compared"]] == [first]
+    config = load_config(tuned)
+    assert config.ratio == ":".join(map(str, first["replicas"]))
+    assert [stage.threads for stage in config.stages.values()] == first["threads"]
+    assert config.stages["speak"].options == {"service_s": TIMES["speak"]}  # the file stands by itself
+    assert pipeline_main(["check", "--config", str(tuned)]) == 0
+
+
+def test_a_plan_is_simulated_and_says_so(
+    config_file: Path, profile_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tuned = tmp_path / "elsewhere.yaml"
+    arguments = ["--config", config_file, "--profile", profile_file, "--plan", "cores=16,gpus=2,memory_gb=8"]
+    arguments += ["--gpu-speed", "speak=10", "--requests", "40", "--write", tuned]
+    assert main([str(argument) for argument in arguments]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("Simulated, not measured: 16 cores and 2 GPUs, from a profile made on 2 cores")
+    assert "simulated only, on no machine yet" in tuned.read_text()
+    config = PipelineConfig(**yaml.safe_load(tuned.read_text().replace("ratio: ", "ratio: !!str ")))
+    assert config.cores == 16
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "pass recordings to profile the stages"),
+        (["--plan", "cores=4"], "or --profile FILE with a profile"),
+        (["samples/01_farmacia.flac", "--arrivals", "closed:3"], "a closed loop has no rate to tune for"),
+        (["samples/01_farmacia.flac", "--rate", "0"], "write requests per second, above 0"),
+    ],
+)
+def test_what_cannot_be_asked_is_said(arguments: list[str], said: str, config_file: Path) -> None:
+    with pytest.raises(SystemExit, match=said):
+        main([*arguments, "--config", str(config_file)])
+
+
+@pytest.mark.parametrize("plan", ["cores=0", "cores", "cpus=4", "cores=4,gpus=-1"])
+def test_a_plan_that_is_no_machine_is_refused(plan: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--plan", plan])
+    assert "--plan" in capsys.readouterr().err

@@ -1,0 +1,147 @@
+"""The simulated relay against what can be reckoned by hand, and against itself."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from benchmarks.tune.cores import Load
+from benchmarks.tune.fit import RelayModel, StageModel
+from benchmarks.tune.profile import Piece
+from benchmarks.tune.setting import Machine, Setting
+from benchmarks.tune.simulate import cycled, drawn, simulate_closed, simulate_open
+from workers.stage import StagePlan
+
+PLENTY = Machine(cores=64)
+
+
+def chain(*seconds: float) -> Piece:
+    """A request that takes so many seconds at each stage."""
+    piece = Piece(1.0)
+    for factor in reversed(seconds):
+        piece = Piece(1.0, (piece,), factor)
+    return piece
+
+
+def relay(*requests: Piece, stages: int = 1, limits: dict | None = None, **model: object):
+    names = [f"stage{number}" for number in range(stages)]
+    found = RelayModel(tuple(StageModel(name, 1.0, 0.0, **model) for name in names), requests)
+    return found, [StagePlan(name, "text" if depth else "audio", **(limits or {})) for depth, name in enumerate(names)]
+
+
+def one_each(stages: int) -> Setting:
+    return Setting((1,) * stages, (1,) * stages)
+
+
+def test_a_lone_server_waits_as_the_m_d_1_queue_does() -> None:
+    model, plans = relay(chain(1.0), limits={"queue_items": 10**6})
+    arrivals = np.cumsum(np.random.default_rng(1).exponential(1 / 0.6, 20_000))
+    run = simulate_open(model, plans, one_each(1), PLENTY, cycled(model.requests, 20_000), arrivals)
+    waited = np.mean([request.latency_s - 1.0 for request in run.requests])
+    assert waited == pytest.approx(0.6 / (2 * 0.4), rel=0.06)  # Pollaczek-Khinchine with fixed service times
+
+
+@pytest.mark.parametrize(
+    ("replicas", "expected"), [((1, 1, 1), 0.5), ((1, 1, 2), 1.0), ((1, 1, 4), 1.25), ((2, 1, 4), 2.0)]
+)
+def test_the_slowest_stage_sets_the_throughput(replicas: tuple[int, ...], expected: float) -> None:
+    model, plans = relay(chain(0.8, 0.1, 2.0), stages=3)
+    run = simulate_closed(model, plans, Setting(replicas, (1, 1, 1)), PLENTY, cycled(model.requests, 300), 20)
+    assert run.steady_rps(40) == pytest.approx(expected, rel=0.02)
+
+
+def test_a_request_alone_takes_the_sum_of_its_stages() -> None:
+    model, plans = relay(chain(0.5, 0.25, 1.0), stages=3)
+    run = simulate_open(model, plans, one_each(3), PLENTY, list(model.requests), [3.0])
+    assert run.requests[0].latency_s == pytest.approx(1.75)
+    assert run.stage_busy_s == pytest.approx([0.5, 0.25, 1.0])
+
+
+def test_phrases_of_a_request_are_spoken_side_by_side_and_the_first_sounds_early() -> None:
+    text = Piece(1.0, (Piece(1.0),), 1.0)
+    model, plans = relay(Piece(1.0, (text, text), 2.0), stages=2)
+    run = simulate_open(model, plans, Setting((1, 2), (1, 1)), PLENTY, list(model.requests), [0.0])
+    assert run.requests[0].first_audio_s == pytest.approx(2.0)  # half of the first stage, then one of the second
+    assert run.requests[0].latency_s == pytest.approx(3.0)
+
+
+def test_a_full_queue_turns_requests_away_and_patient_clients_come_again() -> None:
+    model, plans = relay(chain(1.0), limits={"queue_items": 3})
+    requests = cycled(model.requests, 10)
+    rejected = simulate_open(model, plans, one_each(1), PLENTY, requests, [0.0] * 10)
+    # one is handed out at once, so that there is room for three more behind it
+    assert [request.outcome for request in rejected.requests].count("ok") == 4
+    assert [request.outcome for request in rejected.requests].count("rejected") == 6
+    patient = simulate_open(model, plans, one_each(1), PLENTY, requests, [0.0] * 10, patient=True)
+    assert {request.outcome for request in patient.requests} == {"ok"}
+
+
+def test_a_full_stage_holds_the_one_before_it_back() -> None:
+    model, plans = relay(chain(0.1, 2.0), stages=2, limits={"queue_items": 2})
+    requests = cycled(model.requests, 12)
+    run = simulate_open(model, plans, one_each(2), PLENTY, requests, [number * 1e-3 for number in range(12)])
+    accepted = [request for request in run.requests if request.outcome == "ok"]
+    # at most: 2 before the first stage, 1 in it, 2 before the second, 1 in it, at any time in 12 ms
+    assert 3 <= len(accepted) <= 6
+    assert len(accepted) + sum(request.outcome == "rejected" for request in run.requests) == 12
+
+
+def test_a_batch_takes_what_is_queued_and_gains_what_was_measured() -> None:
+    model, plans = relay(chain(1.0), limits={"max_batch": 4}, batch_floor={1: 0.25})
+    run = simulate_closed(model, plans, one_each(1), PLENTY, cycled(model.requests, 200), 16)
+    assert run.steady_rps(20) == pytest.approx(1 / (0.25 + 0.75 / 4), rel=0.03)
+
+
+@pytest.mark.parametrize(("replicas", "slowdown"), [(1, 1.0), (2, 1.0), (3, 1.5), (4, 2.0)])
+def test_replicas_beyond_the_cores_share_them(replicas: int, slowdown: float) -> None:
+    model, plans = relay(chain(1.0), cores={1: 1.0})
+    run = simulate_open(
+        model, plans, Setting((replicas,), (1,)), Machine(2), cycled(model.requests, replicas), [0.0] * replicas
+    )
+    assert [request.latency_s for request in run.requests] == pytest.approx([slowdown] * replicas)
+    assert run.cores_busy_s == pytest.approx(replicas)
+
+
+def test_what_neighbours_and_turns_cost_comes_on_top() -> None:
+    load = Load(demand=1.0, neighbours=0.2, turns=0.5)
+    assert load.slowdown(1.0, cores=2) == pytest.approx(1.0)
+    assert load.slowdown(2.0, cores=2) == pytest.approx(1.2)
+    assert load.slowdown(4.0, cores=2) == pytest.approx(1.2 * 2 * 1.5)
+    assert Load(1.6, 0.2, 0.0).slowdown(3.2, cores=2) == pytest.approx((1 + 0.4 * 0.2) * 1.6)  # 0.4 cores are others'
+    assert Load(0.0, 0.2, 0.5).slowdown(0.0, cores=1) == 1.0
+
+
+def test_a_gpu_serves_its_replicas_in_turn() -> None:
+    model, plans = relay(chain(8.0), gpu_speed=4.0)
+    run = simulate_open(model, plans, Setting((3,), (1,)), Machine(2, gpus=2), cycled(model.requests, 3), [0.0] * 3)
+    assert sorted(request.latency_s for request in run.requests) == pytest.approx([2.0, 4.0, 4.0])
+
+
+def test_every_request_ends_once_and_the_same_seed_gives_the_same_run() -> None:
+    generator = np.random.default_rng(5)
+    shapes = [
+        Piece(1.0, tuple(Piece(2.0, (Piece(1.0),) * n, float(f)) for n, f in zip(range(k), times, strict=True)), 0.3)
+        for k, times in ((k, generator.uniform(0.1, 2.0, k)) for k in range(4))  # one of them says nothing
+    ]
+    model, plans = relay(*shapes, stages=2, limits={"queue_items": 4, "max_batch": 2, "max_wait_s": 0.1})
+    arrivals = np.cumsum(generator.exponential(0.5, 400)).tolist()
+
+    def run(seed: int) -> list[tuple[object, float]]:
+        requests = drawn(model.requests, 400, seed)
+        found = simulate_open(model, plans, Setting((2, 2), (1, 1)), Machine(2), requests, arrivals)
+        return [(request.outcome, request.ended_s) for request in found.requests]
+
+    first = run(0)
+    assert {outcome for outcome, _ in first} == {"ok", "rejected"}
+    assert all(ended_s >= due_s for (_, ended_s), due_s in zip(first, arrivals, strict=True))
+    assert first == run(0)
+    assert first != run(1)
+
+
+def test_callers_of_a_closed_loop_ask_again_only_when_they_were_answered() -> None:
+    model, plans = relay(chain(1.0))
+    run = simulate_closed(model, plans, Setting((2,), (1,)), PLENTY, cycled(model.requests, 8), 2)
+    assert [request.due_s for request in run.requests] == pytest.approx([0, 0, 1, 1, 2, 2, 3, 3])
+    assert all(one.ended_s <= other.ended_s for one, other in itertools.pairwise(run.requests))

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+import zmq
+
+from workers.transport import receive
+from workers.watch import Watch
+
+SOON_S = 0.01
+
+
+@pytest.fixture
+def pair():
+    with zmq.Context() as context, context.socket(zmq.PAIR) as near, context.socket(zmq.PAIR) as far:
+        near.bind("inproc://pair")
+        far.connect("inproc://pair")
+        yield near, far
+
+
+def emptied(watch):
+    """Reads until the watch has nothing more to tell."""
+    while told := list(watch.wait(SOON_S)):
+        for source in told:
+            while receive(source) is not None:
+                pass
+
+
+@pytest.mark.parametrize("spin_s", [0.0, 10.0])
+def test_a_message_is_told_whether_it_came_before_or_during_the_wait(pair, spin_s):
+    near, far = pair
+    watch = Watch(spin_s)
+    watch.add(near)
+    emptied(watch)
+    far.send(b"before")
+    assert set(watch.wait(60)) == {near}
+    assert [receive(near), receive(near)] == [[b"before"], None]
+    sender = threading.Thread(target=far.send, args=(b"during",))
+    sender.start()
+    assert set(watch.wait(60)) == {near}
+    sender.join()
+
+
+def test_a_socket_that_was_sent_on_is_looked_at_though_its_announcement_was_swallowed(pair):
+    near, far = pair
+    watch = Watch()
+    watch.add(near)
+    emptied(watch)
+    far.send(b"question")
+    near.getsockopt(zmq.EVENTS)  # as any use of the socket may
+    assert list(watch.wait(SOON_S)) == []
+    watch.used(near)
+    assert set(watch.wait(60)) == {near}
+
+
+def test_what_is_always_used_keeps_nobody_else_waiting(pair):
+    near, _ = pair
+    reader, writer = os.pipe()
+    watch = Watch()
+    watch.add(near)
+    watch.add(reader)
+    os.write(writer, b"w")
+    watch.used(near)
+    assert set(watch.wait()) == {near, reader}
+    os.close(reader)
+    os.close(writer)
+
+
+def test_time_that_passes_tells_nothing(pair):
+    watch = Watch(60.0)
+    watch.add(pair[0])
+    emptied(watch)
+    assert list(watch.wait(SOON_S)) == []
