@@ -38,10 +38,9 @@ def has_message(socket: zmq.Socket[bytes]) -> bool:
 
 def receive(socket: zmq.Socket[bytes]) -> list[Any] | None:
     """The frames of the next message, bytes or where they are large a `zmq.Frame`; None when there is no message."""
-    try:
-        part = socket.recv(zmq.NOBLOCK, copy=False)
-    except zmq.Again:
+    if not has_message(socket):
         return None
+    part = socket.recv(copy=False)
     frames = [part.bytes if len(part) < COPY_BYTES else part]
     while part.more:
         part = socket.recv(copy=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import select
 import time
 from collections.abc import Iterable
@@ -23,7 +22,7 @@ class Watch:
     """
 
     def __init__(self, spin_s: float = 0.0) -> None:
-        """Watches nothing yet; `wait` looks for `spin_s` before it sleeps, giving way to whoever has work."""
+        """Watches nothing yet; `wait` looks for `spin_s` before it sleeps."""
         self._spin_s = spin_s
         self._epoll = select.epoll()
         self._sources: dict[int, Source] = {}
@@ -48,7 +47,7 @@ class Watch:
             return told.union(self._sources[fd] for fd, _ in self._epoll.poll(0))
         spin_until = time.monotonic() + min(self._spin_s, math.inf if timeout_s is None else timeout_s)
         while not (events := self._epoll.poll(0)) and time.monotonic() < spin_until:
-            os.sched_yield()
+            pass  # to give way here would be to wait behind whoever computes, for a whole time slice
         return [self._sources[fd] for fd, _ in events or self._epoll.poll(timeout_s)]
 
     def close(self) -> None:
