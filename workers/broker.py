@@ -48,7 +48,8 @@ HANDSHAKE_FAILED = (
     zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 )
 LINGER_MS = 1000  # how long the last messages may take to leave
-# How long to look for the next message before sleeping: most come within it, and to be woken takes about as long.
+# How long to look for the next message before sleeping while one request is all there is to do: most come within it.
+# With more requests under way the cores have better to do.
 SPIN_S = 0.0003
 TURN = 64  # messages taken from one socket before the others are looked at
 
@@ -74,7 +75,7 @@ class Broker:
 
     def __init__(self, settings: BrokerSettings) -> None:
         self._context = zmq.Context()
-        self._watch = Watch(SPIN_S)
+        self._watch = Watch()
         self._admission = Admission(self._context, Path(settings.keys)) if settings.keys else None
         self._monitors: list[zmq.Socket[bytes]] = []
         self._control = self._bind(settings.control, "TMPDIR")
@@ -131,7 +132,7 @@ class Broker:
             self._watch.add(self._metrics_server.inquiries_fd)
             takers[self._metrics_server.inquiries_fd] = partial(self._metrics_server.answer, self._figures)
         while not asked_to_end.is_set():
-            for source in self._watch.wait(self._wait_s()):
+            for source in self._watch.wait(self._wait_s(), SPIN_S if self._scheduler.open_requests == 1 else 0.0):
                 if source in takers:
                     takers[source]()
             self._scheduler.tick(time.monotonic())

@@ -21,9 +21,8 @@ class Watch:
     socket it has sent on.
     """
 
-    def __init__(self, spin_s: float = 0.0) -> None:
-        """Watches nothing yet; `wait` looks for `spin_s` before it sleeps."""
-        self._spin_s = spin_s
+    def __init__(self) -> None:
+        """Watches nothing yet."""
         self._epoll = select.epoll()
         self._sources: dict[int, Source] = {}
         self._used: set[Source] = set()
@@ -40,12 +39,15 @@ class Watch:
         """Notes that something was sent on a socket: `wait` names it even if nothing announces it."""
         self._used.add(socket)
 
-    def wait(self, timeout_s: float | None = None) -> Iterable[Source]:
-        """Those that may have something to read; none when the time has passed."""
+    def wait(self, timeout_s: float | None = None, spin_s: float = 0.0) -> Iterable[Source]:
+        """Those that may have something to read; none when the time has passed.
+
+        It looks for `spin_s` before it sleeps: to be woken costs a few times as much as a look.
+        """
         if self._used:
             told, self._used = self._used, set()
             return told.union(self._sources[fd] for fd, _ in self._epoll.poll(0))
-        spin_until = time.monotonic() + min(self._spin_s, math.inf if timeout_s is None else timeout_s)
+        spin_until = time.monotonic() + min(spin_s, math.inf if timeout_s is None else timeout_s)
         while not (events := self._epoll.poll(0)) and time.monotonic() < spin_until:
             pass  # to give way here would be to wait behind whoever computes, for a whole time slice
         return [self._sources[fd] for fd, _ in events or self._epoll.poll(timeout_s)]

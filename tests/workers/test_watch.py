@@ -31,7 +31,7 @@ def emptied(watch):
 @pytest.mark.parametrize("spin_s", [0.0, 10.0])
 def test_a_message_is_told_whether_it_came_before_or_during_the_wait(pair, spin_s):
     near, far = pair
-    watch = Watch(spin_s)
+    watch = Watch()
     watch.add(near)
     emptied(watch)
     far.send(b"before")
@@ -39,7 +39,7 @@ def test_a_message_is_told_whether_it_came_before_or_during_the_wait(pair, spin_
     assert [receive(near), receive(near)] == [[b"before"], None]
     sender = threading.Thread(target=far.send, args=(b"during",))
     sender.start()
-    assert set(watch.wait(60)) == {near}
+    assert set(watch.wait(60, spin_s)) == {near}
     sender.join()
 
 
@@ -69,7 +69,7 @@ def test_what_is_always_used_keeps_nobody_else_waiting(pair):
 
 
 def test_time_that_passes_tells_nothing(pair):
-    watch = Watch(60.0)
+    watch = Watch()
     watch.add(pair[0])
     emptied(watch)
-    assert list(watch.wait(SOON_S)) == []
+    assert list(watch.wait(SOON_S, spin_s=60.0)) == []
