@@ -19,7 +19,6 @@ import random
 import secrets
 import signal
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -32,6 +31,7 @@ import zmq
 from rich.console import Console
 from rich.progress import Progress
 
+from benchmarks.background import Background
 from benchmarks.environment import environment
 from benchmarks.memory_series import MemorySeries
 from benchmarks.stand_ins import PHRASES, number_of, request_audio, stages
@@ -50,37 +50,26 @@ OUTCOME_TIMEOUT_S = 300  # nothing ends any more; a real model that was killed t
 Check = Callable[[int, Result], bool]
 
 
-class Trouble:
+class Trouble(Background):
     """Makes trouble from a thread of its own, on a schedule drawn from a seed."""
 
     def __init__(self, pipeline: Pipeline, every_s: float, kinds: list[str], seed: int) -> None:
+        super().__init__(every_s)
         self.made: Counter[str] = Counter()
-        self._pipeline, self._every_s, self._kinds = pipeline, every_s, kinds
+        self._pipeline, self._kinds = pipeline, kinds
         self._random = random.Random(seed)
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="trouble")
 
-    def __enter__(self) -> Trouble:
-        self._thread.start()
-        return self
+    def look(self) -> None:
+        """Makes trouble once."""
+        kind = self._random.choice(self._kinds)
+        with contextlib.suppress(ProcessLookupError):
+            getattr(self, f"_{kind}")()
+            self.made[kind] += 1
 
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        context: zmq.Context[Any] = zmq.Context()
-        while not self._ended.wait(self._every_s):
-            kind = self._random.choice(self._kinds)
-            with contextlib.suppress(ProcessLookupError):
-                getattr(self, f"_{kind}")(context)
-                self.made[kind] += 1
-        context.destroy(linger=0)
-
-    def _replica(self, _: zmq.Context[Any]) -> None:
+    def _replica(self) -> None:
         self._signal(signal.SIGKILL)
 
-    def _stall(self, _: zmq.Context[Any]) -> None:
+    def _stall(self) -> None:
         self._signal(signal.SIGSTOP)
 
     def _signal(self, number: signal.Signals) -> None:
@@ -89,13 +78,14 @@ class Trouble:
         if pids:
             os.kill(self._random.choice(pids), number)
 
-    def _broker(self, _: zmq.Context[Any]) -> None:
+    def _broker(self) -> None:
         pid = self._pipeline.broker_pid
         if pid is not None:
             os.kill(pid, signal.SIGKILL)
 
-    def _garbage(self, context: zmq.Context[Any]) -> None:
-        with context.socket(zmq.DEALER) as dealer:
+    def _garbage(self) -> None:
+        with zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
+            dealer.setsockopt(zmq.LINGER, 1000)
             dealer.connect(self._pipeline.address)
             for _ in range(self._random.randrange(1, 4)):
                 head = self._random.choice([b"", b"RLV\x01", b"RLV\x07"])

@@ -4,44 +4,35 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 from collections import defaultdict
 
 import numpy as np
 import psutil
 
+from benchmarks.background import Background
 from pipeline import Pipeline
 
 MIB = 2**20
 
 
-class MemorySeries:
+class MemorySeries(Background):
     """Samples the processes of a relay while its `with` block runs.
 
     A series belongs to one process: one that takes the place of another begins a series of its own.
     """
 
     def __init__(self, pipeline: Pipeline, every_s: float = 1.0) -> None:
-        self._pipeline, self._every_s = pipeline, every_s
+        super().__init__(every_s)
+        self._pipeline = pipeline
         self._samples: dict[tuple[str, int], list[int]] = defaultdict(list)
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="memory series", daemon=True)
 
-    def __enter__(self) -> MemorySeries:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._ended.wait(self._every_s):
-            pids = {replica.name: replica.pid for replica in self._pipeline.replicas()}
-            for name, pid in {**pids, "broker": self._pipeline.broker_pid, "client": os.getpid()}.items():
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    if pid is not None:
-                        self._samples[name, pid].append(psutil.Process(pid).memory_info().rss)
+    def look(self) -> None:
+        """Looks once."""
+        pids = {replica.name: replica.pid for replica in self._pipeline.replicas()}
+        for name, pid in {**pids, "broker": self._pipeline.broker_pid, "client": os.getpid()}.items():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if pid is not None:
+                    self._samples[name, pid].append(psutil.Process(pid).memory_info().rss)
 
     def summary(self) -> list[dict[str, object]]:
         """Of each process, in MiB: the medians of the first and of the last third of its life, and the peak.

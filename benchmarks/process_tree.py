@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 
 import psutil
+
+from benchmarks.background import Background
 
 SAMPLE_S = 0.1
 
@@ -29,29 +30,20 @@ def _tree(root: int | None = None) -> list[psutil.Process]:
     return [first, *first.children(recursive=True)]
 
 
-class PeakMemory:
+class PeakMemory(Background):
     """Samples the tree's memory while its `with` block runs.
 
     `rss_bytes` is the largest sum of resident set sizes seen: pages that processes share count in each.
     """
 
     def __init__(self) -> None:
+        super().__init__(SAMPLE_S)
         self.rss_bytes = 0
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._sample, name="peak memory", daemon=True)
 
-    def __enter__(self) -> PeakMemory:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _sample(self) -> None:
-        while not self._ended.wait(SAMPLE_S):
-            total = 0
-            for process in _tree():
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    total += process.memory_info().rss
-            self.rss_bytes = max(self.rss_bytes, total)
+    def look(self) -> None:
+        """Looks once."""
+        total = 0
+        for process in _tree():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                total += process.memory_info().rss
+        self.rss_bytes = max(self.rss_bytes, total)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import os
 import sys
-import threading
 import time
 from collections import deque
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from benchmarks.background import Background
 from benchmarks.load.arrivals import Arrival, Bound
 from benchmarks.load.clock import SystemClock
 from benchmarks.load.driver import Clip, Driver, WarmUp, choose_clips, clip_turns
@@ -94,26 +94,17 @@ def tell(telling: Telling) -> None:
     sys.stdout.buffer.flush()
 
 
-class Teller:
+class Teller(Background):
     """Tells the progress of a driver, from a thread of its own."""
 
     def __init__(self, driver: Driver) -> None:
+        super().__init__(TELL_S)
         self._driver = driver
         self._seen: deque[tuple[float, int]] = deque(maxlen=round(5.0 / TELL_S))
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="teller", daemon=True)
 
-    def __enter__(self) -> Teller:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._over.wait(TELL_S):
-            tell(self._progress())
+    def look(self) -> None:
+        """Tells it once."""
+        tell(self._progress())
 
     def _progress(self) -> Progress:
         ended = len(self._driver.samples)

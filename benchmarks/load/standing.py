@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable
 
 import msgspec
 
+from benchmarks.background import Background
 from errors import RelayClosed
 from workers.client import Client
 from workers.wire import StageInfo
@@ -33,7 +33,7 @@ class Standing(msgspec.Struct, frozen=True):
     stages: dict[str, StageStanding]
 
 
-class Watch:
+class Watch(Background):
     """Looks at a relay while its `with` block runs; `standings` is what it saw."""
 
     def __init__(self, client: Client, starts: Callable[[], dict[str, int]]) -> None:
@@ -43,24 +43,15 @@ class Watch:
             client: of the relay.
             starts: how many replicas each stage has started so far, or {} when that is not known.
         """
+        super().__init__(LOOK_S)
         self.standings: list[Standing] = []
         self._client, self._starts = client, starts
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
-    def __enter__(self) -> Watch:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._over.wait(LOOK_S):
-            with contextlib.suppress(RelayClosed):  # the broker is busy or restarts: this look is missing
-                stages = self._client.welcome(timeout_s=LOOK_S).stages
-                self.standings.append(_standing(stages, self._starts()))
+    def look(self) -> None:
+        """Looks once."""
+        with contextlib.suppress(RelayClosed):  # the broker is busy or restarts: this look is missing
+            stages = self._client.welcome(timeout_s=LOOK_S).stages
+            self.standings.append(_standing(stages, self._starts()))
 
 
 def _standing(stages: tuple[StageInfo, ...], starts: dict[str, int]) -> Standing:
