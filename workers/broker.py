@@ -28,7 +28,7 @@ from zmq.utils.monitor import recv_monitor_message
 from errors import AddressInUse, ProtocolError, RelevoError
 from workers import codec, wire
 from workers.dead_letters import write_letter
-from workers.keys import TCP, Admission
+from workers.keys import HANDSHAKE_FAILED, TCP, Admission
 from workers.lifeline import die_with, set_when_asked_to_end
 from workers.scheduler import Scheduler
 from workers.stage import StagePlan
@@ -44,9 +44,6 @@ logger = logging.getLogger("relevo.broker")
 
 HANG_UP_BYTES = 2 * codec.MAX_PAYLOAD_BYTES  # a frame over the limit is refused, one over this ends the connection
 LOST_AFTER_S = 5.0  # a replica that is idle so long after it was handed work never got it, or its answer was lost
-HANDSHAKE_FAILED = (
-    zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
-)
 LINGER_MS = 1000  # how long the last messages may take to leave
 # How long to look for the next message before sleeping while one request is all there is to do: most come within it.
 # With more requests under way the cores have better to do.

@@ -93,7 +93,7 @@ class Client:
         self._closed = False
         self._refusal: RelayClosed | None = None
         peer_keys = None if keys is None else PeerKeys.read(Path(keys))
-        self._connection = Connection(address, peer_keys, self._take, self._connected)
+        self._connection = Connection(address, peer_keys, self._take, self._connected, self._turned_away)
         self._connection.later(0.0, self._greet)
         self._connection.start()
 
@@ -142,7 +142,8 @@ class Client:
         future: Future[Result] = Future()
         deadline_at = None if deadline_s is None else now + deadline_s
         pending = _Pending(message, frame, future, on_event, now, deadline_at, patient)
-        future.add_done_callback(lambda ended: self._send(wire.Cancel(request)) if ended.cancelled() else None)
+        cancel = wire.Cancel(request)
+        future.add_done_callback(lambda ended: self._connection.send(cancel) if ended.cancelled() else None)
         with self._connection.lock:  # against a greeting that would send it too
             if self._closed:
                 raise RelayClosed("this client is closed; make a new one")
@@ -200,7 +201,7 @@ class Client:
     ) -> wire.Welcome | wire.Scaled:
         with self._answered:
             self._answers.pop(answer, None)
-        self._send(question)
+        self._connection.send(question)
         with self._answered:
 
             def settled() -> bool:
@@ -233,18 +234,17 @@ class Client:
         pending.sent = True
         if pending.deadline_at is not None:
             message = msgspec.structs.replace(message, deadline_s=pending.deadline_at - time.monotonic())
-        self._send(message, pending.frame)
+        self._connection.send(message, pending.frame)
 
     def _submit_again(self, request: str) -> None:
         if request in self._pending:
             self._submit(self._pending[request])
 
-    def _send(self, message: wire.FromClient, *frames: Any) -> None:
-        if not self._connection.send(message, *frames):
-            self._turned_away()
-
     def _turned_away(self) -> None:
-        error = RelayClosed(f"the relay at {self.address} does not admit this client; pass keys that it admits")
+        error = RelayClosed(
+            f"the relay at {self.address} does not admit this client, or is not the one that its keys are for; "
+            f"pass keys that fit"
+        )
         with self._answered:
             self._refusal = error
             self._answered.notify_all()
@@ -258,13 +258,13 @@ class Client:
     def _greet(self) -> None:
         """Asks for a Welcome until one has come; without keys that it admits a broker never answers."""
         if not self._instance:
-            self._send(wire.Ping())
+            self._connection.send(wire.Ping())
             self._connection.later(GREET_AGAIN_S, self._greet)
 
     def _connected(self) -> None:
         """The broker, or another in its place, knows us by a new connection and not what it had to tell us by now."""
         self._instance = ""
-        self._send(wire.Ping())
+        self._connection.send(wire.Ping())
 
     def _take(self, message: wire.ToClient, frames: Sequence[Any]) -> None:
         if isinstance(message, wire.Welcome):

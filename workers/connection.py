@@ -12,11 +12,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from errors import ProtocolError
 from workers import codec, wire
-from workers.keys import PeerKeys, dial
+from workers.keys import Handshakes, PeerKeys, dial
 from workers.transport import has_message, receive, send
 from workers.watch import Watch
 
@@ -36,6 +35,7 @@ class Connection:
         keys: PeerKeys | None,
         on_message: Callable[[wire.ToClient, Sequence[Any]], None],
         on_connected: Callable[[], None],
+        on_refused: Callable[[], None],
     ) -> None:
         """Returns at once; the callbacks are called by the connection's thread, which `start` starts.
 
@@ -44,15 +44,16 @@ class Connection:
             keys: what to show there.
             on_message: takes each message with its payload frames.
             on_connected: told when the connection stands, and when it stands again after it broke.
+            on_refused: told when the broker does not admit this peer; maybe more than once.
         """
         self.address = address
-        self._on_message, self._on_connected = on_message, on_connected
+        self._on_message, self._on_connected, self._on_refused = on_message, on_connected, on_refused
         self._decode = codec.decoder(wire.ToClient)
         self._context: zmq.Context[Any] = zmq.Context()
         self._dealer = self._context.socket(zmq.DEALER)
         self._dealer.setsockopt(zmq.SNDHWM, 0)
         self._dealer.setsockopt(zmq.RCVHWM, 0)
-        self._monitor = self._dealer.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+        self._handshakes = Handshakes(self._dealer)
         dial(self._dealer, address, keys)
         self.lock = threading.RLock()
         self._closed = False
@@ -65,18 +66,17 @@ class Connection:
         """Begins to receive."""
         self._thread.start()
 
-    def send(self, message: wire.FromClient, *frames: Any) -> bool:
-        """Sends a message with its payload frames; False when the broker has refused this peer's keys."""
-        with self.lock:
-            if self._dealer.closed:
-                return True  # there is nobody to tell any more
-            try:
+    def send(self, message: wire.FromClient, *frames: Any) -> None:
+        """Sends a message with its payload frames."""
+        try:
+            with self.lock:
+                if self._dealer.closed:
+                    return  # there is nobody to tell any more
                 send(self._dealer, message, *frames)
-            except zmq.Again:
-                return False
-            if has_message(self._dealer):  # sending may have swallowed the announcement; see Watch
-                self._wake()
-        return True
+                if has_message(self._dealer):  # sending may have swallowed the announcement; see Watch
+                    self._wake()
+        except zmq.Again:
+            self._on_refused()
 
     def later(self, delay_s: float, call: Callable[[], None]) -> None:
         """Calls back from the connection's thread; to be used by that thread, or before `start`."""
@@ -89,8 +89,7 @@ class Connection:
         self._thread.join()
         with self.lock:
             last_words()
-            self._dealer.disable_monitor()
-            self._monitor.close()
+            self._handshakes.close()
             self._dealer.close(linger=500)
         self._context.term()
         os.close(self._wake_writer)
@@ -101,12 +100,12 @@ class Connection:
 
     def _run(self) -> None:
         watch = Watch()
-        for source in (self._monitor, self._wake_reader, self._dealer):
+        for source in (self._handshakes.monitor, self._wake_reader, self._dealer):
             watch.add(source)
         while not self._closed:
             wait_s = max(0.0, self._calls[0][0] - time.monotonic()) if self._calls else None
             for source in watch.wait(wait_s):
-                if source is self._monitor:
+                if source is self._handshakes.monitor:
                     self._look_at_connection()
                     continue
                 if source == self._wake_reader:
@@ -117,9 +116,10 @@ class Connection:
         watch.close()
 
     def _look_at_connection(self) -> None:
-        while has_message(self._monitor):
-            recv_monitor_message(self._monitor)
+        if self._handshakes.look():
             self._on_connected()
+        elif self._handshakes.refused:
+            self._on_refused()
 
     def _take_all(self) -> None:
         while True:

@@ -20,8 +20,10 @@ from typing import Any, NamedTuple
 
 import zmq
 import zmq.auth
+from zmq.utils.monitor import recv_monitor_message
 
 from errors import ConfigError
+from workers.transport import has_message
 
 logger = logging.getLogger("relevo.keys")
 
@@ -31,6 +33,10 @@ ADMITTED = "admitted"
 BROKER, PEER = "broker", "peer"
 PROBE_MS = 5_000  # how often a dialler asks a connection whether it still stands …
 SILENT_MS = 15_000  # … and when it dials again for want of an answer
+HANDSHAKE_FAILED = (
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+)
+REFUSED_AFTER = 10  # handshakes that failed in a row, 0.1 s apart; a broker that restarts fails one or two
 
 
 def make_keys(folder: Path) -> None:
@@ -89,6 +95,40 @@ def dial(dealer: zmq.Socket[Any], address: str, keys: PeerKeys | None) -> None:
         if keys is not None:
             dealer.curve_publickey, dealer.curve_secretkey, dealer.curve_serverkey = keys
     dealer.connect(address)
+
+
+class Handshakes:
+    """What becomes of a dialler's handshakes: how it learns that it is refused before it has sent anything.
+
+    A broker that refuses a peer often says so, and then a send raises zmq.Again (see `dial`). But it may as well hang
+    up before the peer has read that they do not speak the same mechanism, and the peer dials again for ever.
+    """
+
+    def __init__(self, dealer: zmq.Socket[Any]) -> None:
+        """Watches a socket that has not dialled yet. `monitor` has something to read when one has ended."""
+        self._dealer = dealer
+        self.monitor = dealer.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | HANDSHAKE_FAILED)
+        self._failed = 0
+
+    def look(self) -> bool:
+        """Takes note of those that have ended since the last look; whether one of them succeeded."""
+        succeeded = False
+        while has_message(self.monitor):
+            if recv_monitor_message(self.monitor)["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                succeeded, self._failed = True, 0
+            else:
+                self._failed += 1
+        return succeeded
+
+    @property
+    def refused(self) -> bool:
+        """Whether so many have failed in a row that this peer is not wanted."""
+        return self._failed >= REFUSED_AFTER
+
+    def close(self) -> None:
+        """Stops watching; before the socket is closed."""
+        self._dealer.disable_monitor()
+        self.monitor.close()
 
 
 def is_exposed(address: str) -> bool:

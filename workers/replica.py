@@ -33,7 +33,7 @@ import zmq
 from errors import ConfigError, ProtocolError, RelayError, RelevoError
 from workers import codec, wire
 from workers.budget import apply_budget
-from workers.keys import PeerKeys, dial
+from workers.keys import Handshakes, PeerKeys, dial
 from workers.lifeline import die_with, set_when_asked_to_end
 from workers.transport import receive, send
 from workers.watch import Watch
@@ -81,8 +81,9 @@ class Heart:
         with self._context.socket(zmq.DEALER) as dealer:
             dealer.setsockopt(zmq.LINGER, 0)
             dealer.setsockopt(zmq.CONFLATE, 1)  # while the broker is away, only the latest is worth keeping
+            handshakes = Handshakes(dealer)
             dial(dealer, self._address, self._keys)
-            while not self._stopped.wait(HEARTBEAT_S):
+            while not self.refused and not self._stopped.wait(HEARTBEAT_S):
                 since = self.busy_since
                 busy_s = 0.0 if since is None else time.monotonic() - since
                 beat = wire.Beat(self._replica, self._stage, self.state, busy_s, process.memory_info().rss)
@@ -90,8 +91,11 @@ class Heart:
                     dealer.send(codec.encode(beat))
                 except zmq.Again:
                     self.refused = True
-                    os.kill(os.getpid(), signal.SIGTERM)  # wakes the main thread, wherever it waits
-                    return
+                handshakes.look()
+                self.refused |= handshakes.refused
+            handshakes.close()
+        if self.refused:
+            os.kill(os.getpid(), signal.SIGTERM)  # wakes the main thread, wherever it waits
 
     def stop(self) -> None:
         """Ends the thread."""
@@ -226,7 +230,10 @@ class Replica:
                 return received
             self._watch.wait(None if left_s == math.inf else left_s)
         if self._heart.refused:
-            raise RelayError(f"the relay at {self._address} does not admit this replica; pass --keys that it admits")
+            raise RelayError(
+                f"the relay at {self._address} does not admit this replica, or is not the one that its keys are for; "
+                f"pass --keys that fit"
+            )
         return None
 
     def _read(self) -> tuple[wire.ToReplica, Sequence[Any]] | None:
