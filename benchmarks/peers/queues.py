@@ -5,6 +5,7 @@ python -m benchmarks.peers.queues plain|manager
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import multiprocessing
 import sys
@@ -40,9 +41,10 @@ def main() -> None:
     numbers = itertools.count()
 
     def sink() -> None:
-        while True:
-            request, _ = queues[3].get()
-            waiting.pop(request).set()
+        with contextlib.suppress(EOFError):  # a Manager was shut down
+            while True:
+                request, _ = queues[3].get()
+                waiting.pop(request).set()
 
     threading.Thread(target=sink, daemon=True).start()
 

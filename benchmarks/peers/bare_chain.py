@@ -1,10 +1,14 @@
-"""The limit: a chain of ZeroMQ PUSH/PULL sockets, no header, no tracking, no recovery."""
+"""The limit for any relay over ZeroMQ: a chain of PUSH/PULL sockets, no header, no tracking, no recovery.
+
+python -m benchmarks.peers.bare_chain
+"""
 
 from __future__ import annotations
 
 import itertools
 import multiprocessing
 import os
+import shutil
 import tempfile
 import threading
 from typing import Any
@@ -31,7 +35,7 @@ def stage(number: int, folder: str) -> None:
 def main() -> None:
     """Runs the chain; a proxy thread stands at each inner queue, so that a stage could have replicas."""
     multiprocessing.set_start_method("spawn")
-    folder = tempfile.mkdtemp(prefix="bare-zmq-")
+    folder = tempfile.mkdtemp(prefix="bare-chain-")
     context: zmq.Context[Any] = zmq.Context()
     push, pull = context.socket(zmq.PUSH), context.socket(zmq.PULL)
     push.bind(f"ipc://{folder}/in0")
@@ -66,7 +70,8 @@ def main() -> None:
     for process in stages:
         process.terminate()
         process.join()
-    os._exit(0)  # the proxies' threads never return
+    shutil.rmtree(folder)
+    os._exit(0)  # the threads never return
 
 
 if __name__ == "__main__":
