@@ -1,7 +1,7 @@
 """How true the tuner's predictions are: predicted against measured throughput of many settings, each run for real.
 
     python -m benchmarks.tune_accuracy                  stand-ins that wait, twelve ratios; about 5 minutes
-    python -m benchmarks.tune_accuracy FILES…           the offline relay; about 14 minutes with five clips
+    python -m benchmarks.tune_accuracy FILES…           the offline relay; about 25 minutes with four clips
 
 The stages are profiled before all runs and again after them, and the predictions are those of both together, since
 a shared machine's speed drifts; the drift is printed. Exit status 1 when an error is over the bound (5 % for
@@ -28,7 +28,7 @@ from benchmarks.stand_ins import request_audio, stages
 from benchmarks.tune.fit import fit
 from benchmarks.tune.measure import Inputs, profile
 from benchmarks.tune.profile import Profile
-from benchmarks.tune.real import Compared, Run, measure, predict
+from benchmarks.tune.real import Compared, Run, measure, predict, run_length
 from benchmarks.tune.search import Wanted, search
 from benchmarks.tune.setting import Machine, Setting, stage_plans
 from benchmarks.tune.view import compared_table, disturbed
@@ -66,13 +66,13 @@ def main() -> int:
     parser.add_argument(
         "--settings", nargs="+", metavar="'1:1:2 1,1,1'", help="ratio and threads of each (default: twelve, or six)"
     )
-    parser.add_argument("--requests", type=int, help="of each run (default: 300 for stand-ins, 12 for recordings)")
+    parser.add_argument("--requests", type=int, help="that count in each run (default: 300, or 48 of recordings)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure")
     arguments = parser.parse_args()
     if arguments.files:
         config = load_config(arguments.config)
         clips = [Clip(path.name, read_audio(path)) for path in arguments.files]
-        written, requests, bound = arguments.settings or OFFLINE_SETTINGS, arguments.requests or 12, OFFLINE_BOUND
+        written, requests, bound = arguments.settings or OFFLINE_SETTINGS, arguments.requests or 48, OFFLINE_BOUND
     else:
         values: dict[str, Any] = {"name": "stand-ins", "stages": stages(**STAND_INS), "cores": STAND_IN_CORES}
         config = PipelineConfig(**values)
@@ -126,7 +126,8 @@ def _run(
 
         before, runs = profiled(), []
         for setting in settings:
-            progress.update(task, description=str(setting), total=requests, completed=0)
+            total = run_length(plans, setting, requests)
+            progress.update(task, description=str(setting), total=total, completed=0)
             runs.append(measure(config, plans, setting, clips, requests, lambda _: progress.advance(task)))
         return before, runs, profiled()
 

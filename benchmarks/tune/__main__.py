@@ -33,11 +33,12 @@ from benchmarks.tune.capacity import growth, limits
 from benchmarks.tune.fit import RelayModel, fit
 from benchmarks.tune.measure import Inputs, cells_of, profile
 from benchmarks.tune.profile import Profile
-from benchmarks.tune.real import Compared, measure, predict
+from benchmarks.tune.real import Compared, measure, predict, run_length
 from benchmarks.tune.search import Candidate, Wanted, callers, search, shortlist
 from benchmarks.tune.seed_times import read_seed_times
 from benchmarks.tune.setting import Machine, Setting, stage_plans
 from benchmarks.tune.simulate import cycled, simulate_closed
+from benchmarks.tune.steady import middle
 from benchmarks.tune.view import compared_table, disturbed, growth_table, model_table, ranking_table
 from benchmarks.tune.view import console as wide_console
 from benchmarks.tune.write import write_config
@@ -102,9 +103,9 @@ def _parser() -> argparse.ArgumentParser:
     answer.add_argument(
         "--confirm-requests",
         type=int,
-        default=20,
+        default=24,
         metavar="N",
-        help="of each such run (default: 20); from about 50 on the share of the CPU-bound limit leaves out its ends",
+        help="that count in each such run (default: 24); others fill the queues before them and keep them full",
     )
     answer.add_argument("--write", type=Path, metavar="FILE", help="write the winner as a configuration")
     answer.add_argument("--json", type=Path, metavar="FILE", help="write every figure")
@@ -234,9 +235,10 @@ def _confirm(
     """Runs the best settings for real."""
     found, requests = [], parsed.confirm_requests
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=requests)
+        task = progress.add_task("")
         for candidate in ranking[: parsed.confirm]:
-            progress.update(task, description=f"for real: {candidate.setting}", completed=0)
+            total = run_length(plans, candidate.setting, requests)
+            progress.update(task, description=f"for real: {candidate.setting}", total=total, completed=0)
             predicted = predict(model, plans, candidate.setting, machine, requests)
             run = measure(config, plans, candidate.setting, clips, requests, lambda _: progress.advance(task))
             found.append(Compared(candidate.setting, predicted, run))
@@ -277,7 +279,7 @@ def _print_growth(
         in_flight = callers(plans, setting)
         requests = cycled(model.requests, max(4 * in_flight, min(ROUNDS * in_flight, LONGEST)))
         run = simulate_closed(model, plans, setting, machine, requests, in_flight)
-        rows.append((setting.ratio, limits(model, plans, setting, machine)[0], run.steady_rps(in_flight)))
+        rows.append((setting.ratio, limits(model, plans, setting, machine)[0], middle(run.marks, in_flight).rps))
     console.print(growth_table(rows, title, ended=len(rows) == len(settings)))
 
 

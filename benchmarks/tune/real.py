@@ -16,6 +16,7 @@ from benchmarks.tune.fit import RelayModel
 from benchmarks.tune.search import callers
 from benchmarks.tune.setting import Machine, Setting
 from benchmarks.tune.simulate import cycled, simulate_closed
+from benchmarks.tune.steady import Mark, length, middle
 from pipeline import Pipeline
 from workers.config import PipelineConfig
 from workers.stage import StagePlan
@@ -25,10 +26,10 @@ GIVE_UP_S = 600.0
 
 @dataclass(frozen=True)
 class Run:
-    """A run at saturation: requests per second from the first to the last, and p95 of the latency in seconds.
+    """A run at saturation: requests per second while its queues were full, and p95 of the latency in seconds.
 
     `cpu_share` is achieved throughput over the CPU-bound limit, which is cores ÷ CPU-seconds a request: the share of
-    the cores' time that the run's processes used, all of them counted, while the queues were full.
+    the cores' time that the run's processes used meanwhile, all of them counted.
     """
 
     rps: float
@@ -51,9 +52,12 @@ class Compared:
 
 
 def predict(model: RelayModel, plans: Sequence[StagePlan], setting: Setting, machine: Machine, requests: int) -> Run:
-    """What `measure` will find, its beginning and end included."""
-    run = simulate_closed(model, plans, setting, machine, cycled(model.requests, requests), _in_flight(plans, setting))
-    return Run(run.throughput_rps, run.latency_s(0.95), run.cores_busy_s / run.wall_s / machine.cores)
+    """What `measure` will find."""
+    in_flight = _in_flight(plans, setting)
+    sent = cycled(model.requests, length(requests, in_flight))
+    run = simulate_closed(model, plans, setting, machine, sent, in_flight)
+    steady = middle(run.marks, in_flight)
+    return Run(steady.rps, run.latency_s(0.95), steady.cores / machine.cores)
 
 
 def measure(
@@ -64,42 +68,33 @@ def measure(
     requests: int,
     on_sample: Callable[[Sample], None],
 ) -> Run:
-    """Runs the setting with a fixed number of callers, so that its queues are empty only at the beginning and the end.
+    """Runs the setting with a fixed number of callers, which keep its queues full while `requests` requests end.
 
     Raises:
         SystemExit: a request did not end well.
     """
-    in_flight = _in_flight(plans, setting)
+    in_flight, total = _in_flight(plans, setting), run_length(plans, setting, requests)
     with Pipeline(setting.applied_to(config, allow_oversubscription=True)) as pipeline:
-        marks = [(time.monotonic(), cpu_seconds())]
+        marks = [Mark(time.monotonic(), cpu_seconds())]
 
         def ended(sample: Sample) -> None:
-            marks.append((time.monotonic(), cpu_seconds()))
+            marks.append(Mark(time.monotonic(), cpu_seconds()))
             on_sample(sample)
 
         driver = Driver(pipeline, SystemClock(), on_sample=ended)
-        samples = driver.closed_loop(in_flight, cycled(clips, requests), Bound(requests=requests), GIVE_UP_S)
+        samples = driver.closed_loop(in_flight, cycled(clips, total), Bound(requests=total), GIVE_UP_S)
     wrong = [sample for sample in samples if sample.outcome != "ok"]
     if wrong:
-        raise SystemExit(f"{setting}: {len(wrong)} of {requests} requests did not end well, such as: {wrong[0].error}")
-    wall_s = max(sample.end_s for sample in samples) - min(sample.scheduled_s for sample in samples)
-    return Run(
-        requests / wall_s, percentile(latencies(samples), 0.95), _cpu_share(marks, in_flight, pipeline.plan.cores)
-    )
+        raise SystemExit(f"{setting}: {len(wrong)} of {total} requests did not end well, such as: {wrong[0].error}")
+    steady = middle(marks, in_flight)
+    return Run(steady.rps, percentile(latencies(samples), 0.95), steady.cores / pipeline.plan.cores)
+
+
+def run_length(plans: Sequence[StagePlan], setting: Setting, requests: int) -> int:
+    """How many requests `measure` sends so that so many count."""
+    return length(requests, _in_flight(plans, setting))
 
 
 def _in_flight(plans: Sequence[StagePlan], setting: Setting) -> int:
     """As many as keep every replica busy, but no more than find room: the load generator's callers are not patient."""
     return min(callers(plans, setting), plans[0].queue_items)
-
-
-def _cpu_share(marks: Sequence[tuple[float, float]], in_flight: int, cores: int) -> float:
-    """From (time, CPU seconds so far) at the beginning and at each request's end.
-
-    Only from when as many requests as half of the callers have ended until the last is sent, when the run is long
-    enough to leave something in between.
-    """
-    ends = len(marks) - 1
-    first, last = (in_flight // 2, ends - in_flight) if ends > 2 * in_flight else (0, ends)
-    (began, cpu_before), (ended, cpu_after) = marks[first], marks[last]
-    return (cpu_after - cpu_before) / (ended - began) / cores

@@ -15,6 +15,7 @@ from benchmarks.tune.capacity import Limit, limits
 from benchmarks.tune.fit import RelayModel
 from benchmarks.tune.setting import Machine, Setting, choices
 from benchmarks.tune.simulate import Ended, drawn, simulate_closed, simulate_open
+from benchmarks.tune.steady import middle
 from workers.stage import StagePlan
 
 MOST = 60  # settings that are simulated; of more, those that the means speak for
@@ -110,7 +111,7 @@ def evaluate(
     in_flight = callers(plans, setting)
     requests = drawn(model.requests, max(wanted.requests, 4 * in_flight), wanted.seed)
     saturated = simulate_closed(model, plans, setting, machine, requests, in_flight)
-    saturated_rps = rps = saturated.steady_rps(in_flight)
+    saturated_rps = rps = middle(saturated.marks, in_flight).rps
     if wanted.objective is not None:
         objective = wanted.objective
         lasting = min(LONGEST, round(LASTING * objective.bound_s * found[0].rps))

@@ -20,6 +20,7 @@ from benchmarks.tune.cores import Cores, Load
 from benchmarks.tune.fit import RelayModel
 from benchmarks.tune.profile import Piece
 from benchmarks.tune.setting import Machine, Setting
+from benchmarks.tune.steady import Mark
 from workers import wire
 from workers.scheduler import Scheduler
 from workers.stage import StagePlan
@@ -45,28 +46,17 @@ class Ended:
 
 @dataclass
 class Simulated:
-    """A run: how its requests ended, in their order, and how long each stage's replicas and the cores were busy."""
+    """A run: how its requests ended, in their order, when, and how long each stage's replicas and cores were busy."""
 
     requests: list[Ended]
+    marks: list[Mark]
     stage_busy_s: list[float]
     cores_busy_s: float
-    wall_s: float = 0.0
 
     @property
     def ok(self) -> list[Ended]:
         """Those that ended well."""
         return [request for request in self.requests if request.outcome == "ok"]
-
-    @property
-    def throughput_rps(self) -> float:
-        """Requests that ended well per second, from the first arrival to the last end."""
-        return len(self.ok) / self.wall_s if self.wall_s else 0.0
-
-    def steady_rps(self, edge: int) -> float:
-        """Throughput without the first and the last so many ends, where the queues are not full yet or run empty."""
-        ends = sorted(request.ended_s for request in self.ok)[edge:]
-        ends = ends[: len(ends) - edge]
-        return (len(ends) - 1) / (ends[-1] - ends[0])
 
     def latency_s(self, quantile: float) -> float:
         """A quantile of the latencies; infinite when a request was turned away or failed."""
@@ -82,6 +72,7 @@ class _Relay:
         self.env = simpy.Environment()
         self.cores = Cores(self.env, machine.cores)
         self.stage_busy_s = [0.0] * len(plans)
+        self.marks = [Mark(0.0, 0.0)]
         self._gpus = [Cores(self.env, 1) for _ in range(machine.gpus)]
         self._model, self._setting = model, setting
         self._plans = [dataclasses.replace(p, threads=t) for p, t in zip(plans, setting.threads, strict=True)]
@@ -155,6 +146,8 @@ class _Relay:
         match message:
             case wire.Outcome(request):
                 self._told[request].succeed(message)
+                if message.outcome == "ok":
+                    self.marks.append(Mark(self.env.now, self.cores.busy_s))
             case wire.Event(request, _, path) if len(path) == len(self._plans):
                 ended = self._requests[request]
                 if ended.first_audio_s is None:
@@ -226,8 +219,7 @@ def simulate_closed(
 
 def _finished(relay: _Relay, running: list[simpy.Process], ended: list[Ended]) -> Simulated:
     relay.env.run(relay.env.all_of(running))
-    wall_s = max(one.ended_s for one in ended) - min(one.due_s for one in ended)
-    return Simulated(ended, relay.stage_busy_s, relay.cores.busy_s, wall_s)
+    return Simulated(ended, relay.marks, relay.stage_busy_s, relay.cores.busy_s)
 
 
 def cycled(requests: Sequence[T], count: int) -> list[T]:

@@ -12,6 +12,7 @@ from benchmarks.tune.fit import RelayModel, StageModel
 from benchmarks.tune.profile import Piece
 from benchmarks.tune.setting import Machine, Setting
 from benchmarks.tune.simulate import cycled, drawn, simulate_closed, simulate_open
+from benchmarks.tune.steady import middle
 from workers.stage import StagePlan
 
 PLENTY = Machine(cores=64)
@@ -49,7 +50,7 @@ def test_a_lone_server_waits_as_the_m_d_1_queue_does() -> None:
 def test_the_slowest_stage_sets_the_throughput(replicas: tuple[int, ...], expected: float) -> None:
     model, plans = relay(chain(0.8, 0.1, 2.0), stages=3)
     run = simulate_closed(model, plans, Setting(replicas, (1, 1, 1)), PLENTY, cycled(model.requests, 300), 20)
-    assert run.steady_rps(40) == pytest.approx(expected, rel=0.02)
+    assert middle(run.marks, 20).rps == pytest.approx(expected, rel=0.02)
 
 
 def test_a_request_alone_takes_the_sum_of_its_stages() -> None:
@@ -91,7 +92,7 @@ def test_a_full_stage_holds_the_one_before_it_back() -> None:
 def test_a_batch_takes_what_is_queued_and_gains_what_was_measured() -> None:
     model, plans = relay(chain(1.0), limits={"max_batch": 4}, batch_floor={1: 0.25})
     run = simulate_closed(model, plans, one_each(1), PLENTY, cycled(model.requests, 200), 16)
-    assert run.steady_rps(20) == pytest.approx(1 / (0.25 + 0.75 / 4), rel=0.03)
+    assert middle(run.marks, 16).rps == pytest.approx(1 / (0.25 + 0.75 / 4), rel=0.03)
 
 
 @pytest.mark.parametrize(("replicas", "slowdown"), [(1, 1.0), (2, 1.0), (3, 1.5), (4, 2.0)])
