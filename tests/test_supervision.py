@@ -39,6 +39,12 @@ def test_a_killed_replica_loses_nothing_and_repeats_nothing(fake_config, tmp_pat
     assert sum(replica.starts for replica in replicas) >= 4
 
 
+def test_processes_of_an_earlier_stage_stand_back_behind_those_of_a_later_one(fake_config):
+    with Pipeline.from_config(fake_config()) as pipeline:
+        processes = [psutil.Process(replica.pid) for replica in pipeline.replicas()]
+        assert [process.nice() - psutil.Process().nice() for process in processes] == [10, 5, 0]
+
+
 def test_a_request_that_kills_every_replica_becomes_a_dead_letter_and_the_relay_goes_on(fake_config):
     with Pipeline.from_config(fake_config(speak={"kill_on": "en7."}), ratio="1:1:4") as pipeline:
         before = {replica.pid for replica in replicas_of(pipeline, "speak")}
@@ -178,7 +184,8 @@ def test_a_drain_lets_what_was_accepted_finish(fake_config, tmp_path):
     stopping = threading.Thread(target=pipeline.stop)
     stopping.start()
     with Client(pipeline.address) as late:
-        until(lambda: late.submit(clip()).result(WAIT_S).error == "the relay is closing")
+        # one that comes before the relay closes is accepted, and would wait for the gate
+        until(lambda: late.submit(clip(), deadline_s=0.1).result(WAIT_S).error == "the relay is closing")
         gate.unlink()
         stopping.join(WAIT_S)
     assert future.result(WAIT_S).outcome == "ok"
