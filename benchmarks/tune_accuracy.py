@@ -1,11 +1,12 @@
 """How true the tuner's predictions are: predicted against measured throughput of many settings, each run for real.
 
     python -m benchmarks.tune_accuracy                  stand-ins that wait, twelve ratios; about 5 minutes
-    python -m benchmarks.tune_accuracy FILES…           the offline relay; about 25 minutes with four clips
+    python -m benchmarks.tune_accuracy FILES…           the offline relay; about 30 minutes with four clips
 
-The stages are profiled before all runs and again after them, and the predictions are those of both together, since
-a shared machine's speed drifts; the drift is printed. Exit status 1 when an error is over the bound (5 % for
-stand-ins, 10 % for the offline relay), or when the tuner's first choice is over 3 % behind the measured best.
+A shared machine's speed drifts. So the stages are profiled before all runs and again after them, and the predictions
+are those of both together; recordings are run in two rounds, the second backwards; and the drift is printed. Exit
+status 1 when an error is over the bound (5 % for stand-ins, 10 % for the offline relay), or when the tuner's first
+choice is over 3 % behind the measured best.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from benchmarks.stand_ins import request_audio, stages
 from benchmarks.tune.fit import fit
 from benchmarks.tune.measure import Inputs, profile
 from benchmarks.tune.profile import Profile
-from benchmarks.tune.real import Compared, Run, measure, predict, run_length
+from benchmarks.tune.real import Compared, Run, mean, measure, predict, run_length
 from benchmarks.tune.search import Wanted, search
 from benchmarks.tune.setting import Machine, Setting, stage_plans
 from benchmarks.tune.view import compared_table, disturbed
@@ -66,13 +67,14 @@ def main() -> int:
     parser.add_argument(
         "--settings", nargs="+", metavar="'1:1:2 1,1,1'", help="ratio and threads of each (default: twelve, or six)"
     )
-    parser.add_argument("--requests", type=int, help="that count in each run (default: 300, or 48 of recordings)")
+    parser.add_argument("--requests", type=int, help="that count in each run (default: 300, or 32 of recordings)")
+    parser.add_argument("--rounds", type=int, help="runs of each setting (default: 1, or 2 with recordings)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure")
     arguments = parser.parse_args()
     if arguments.files:
         config = load_config(arguments.config)
         clips = [Clip(path.name, read_audio(path)) for path in arguments.files]
-        written, requests, bound = arguments.settings or OFFLINE_SETTINGS, arguments.requests or 48, OFFLINE_BOUND
+        written, requests, bound = arguments.settings or OFFLINE_SETTINGS, arguments.requests or 32, OFFLINE_BOUND
     else:
         values: dict[str, Any] = {"name": "stand-ins", "stages": stages(**STAND_INS), "cores": STAND_IN_CORES}
         config = PipelineConfig(**values)
@@ -80,11 +82,12 @@ def main() -> int:
         written, requests, bound = arguments.settings or STAND_IN_SETTINGS, arguments.requests or 300, STAND_IN_BOUND
     settings = [Setting.parse(text) for text in written]
     plans = stage_plans(config)
-    before, runs, after = _run(config, plans, clips, settings, requests)
+    rounds = arguments.rounds or (2 if arguments.files else 1)
+    before, runs, after = _run(config, plans, clips, settings, requests, rounds)
     model, machine = fit(before.joined(after)), Machine(before.cores)
     found = [
-        Compared(setting, predict(model, plans, setting, machine, requests), run)
-        for setting, run in zip(settings, runs, strict=True)
+        Compared(setting, predict(model, plans, setting, machine, requests), mean(runs[setting]))
+        for setting in settings
     ]
     chosen = search(model, plans, machine, settings, Wanted(Poisson()), lambda: None)[0].setting
     best = max(found, key=lambda compared: compared.measured.rps)
@@ -97,12 +100,15 @@ def main() -> int:
     console = wide_console()
     if arguments.files and (warning := disturbed(before.joined(after))):  # stand-ins do not mind
         console.print(warning)
-    console.print(compared_table(found, f"{config.name}: {requests} requests at saturation, {machine.cores} cores"))
+    console.print(
+        compared_table(found, f"{config.name}: {rounds} × {requests} requests at saturation, {machine.cores} cores")
+    )
     console.print(f"drift of the machine between the profiles: {', '.join(f'{n} {d:+.1%}' for n, d in drift.items())}")
     console.print(f"largest error {worst:.1%} (bound {bound:.0%})")
     console.print(f"first choice {chosen}: {behind:.1%} behind the measured best, {best.setting} (bound {CLOSE:.0%})")
     if arguments.json:
-        record = {"environment": environment(), "drift": drift, "runs": [asdict(compared) for compared in found]}
+        record = {"environment": environment(), "drift": drift, "compared": list(map(asdict, found))}
+        record["runs"] = {str(setting): list(map(asdict, each)) for setting, each in runs.items()}
         arguments.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return 0 if worst <= bound and behind <= CLOSE else 1
 
@@ -113,8 +119,9 @@ def _run(
     clips: Sequence[Clip],
     settings: Sequence[Setting],
     requests: int,
-) -> tuple[Profile, list[Run], Profile]:
-    """A profile, every setting for real, and the profile again."""
+    rounds: int,
+) -> tuple[Profile, dict[Setting, list[Run]], Profile]:
+    """A profile, every setting for real in every round, and the profile again."""
     threads = sorted({count for setting in settings for count in setting.threads})
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("the stages' inputs", total=None)
@@ -124,11 +131,14 @@ def _run(
             progress.update(task, total=None)
             return profile(config, inputs, threads, 1, lambda cell: progress.update(task, description=cell))
 
-        before, runs = profiled(), []
-        for setting in settings:
-            total = run_length(plans, setting, requests)
-            progress.update(task, description=str(setting), total=total, completed=0)
-            runs.append(measure(config, plans, setting, clips, requests, lambda _: progress.advance(task)))
+        before = profiled()
+        runs: dict[Setting, list[Run]] = {setting: [] for setting in settings}
+        for number in range(rounds):
+            for setting in settings if number % 2 == 0 else reversed(settings):
+                total = run_length(plans, setting, requests)
+                progress.update(task, description=str(setting), total=total, completed=0)
+                run = measure(config, plans, setting, clips, requests, lambda _: progress.advance(task))
+                runs[setting].append(run)
         return before, runs, profiled()
 
 

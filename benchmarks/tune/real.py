@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from benchmarks.load.arrivals import Bound
 from benchmarks.load.clock import SystemClock
@@ -20,8 +21,6 @@ from benchmarks.tune.steady import Mark, length, middle
 from pipeline import Pipeline
 from workers.config import PipelineConfig
 from workers.stage import StagePlan
-
-GIVE_UP_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,9 @@ def predict(model: RelayModel, plans: Sequence[StagePlan], setting: Setting, mac
     sent = cycled(model.requests, length(requests, in_flight))
     run = simulate_closed(model, plans, setting, machine, sent, in_flight)
     steady = middle(run.marks, in_flight)
-    return Run(steady.rps, run.latency_s(0.95), steady.cores / machine.cores)
+    while_full = sorted(run.requests, key=lambda request: request.ended_s)[:-in_flight]
+    p95_s = percentile([request.latency_s for request in while_full], 0.95)
+    return Run(steady.rps, p95_s, steady.cores / machine.cores)
 
 
 def measure(
@@ -69,6 +70,8 @@ def measure(
     on_sample: Callable[[Sample], None],
 ) -> Run:
     """Runs the setting with a fixed number of callers, which keep its queues full while `requests` requests end.
+
+    When they have, the others are cancelled.
 
     Raises:
         SystemExit: a request did not end well.
@@ -82,16 +85,22 @@ def measure(
             on_sample(sample)
 
         driver = Driver(pipeline, SystemClock(), on_sample=ended)
-        samples = driver.closed_loop(in_flight, cycled(clips, total), Bound(requests=total), GIVE_UP_S)
-    wrong = [sample for sample in samples if sample.outcome != "ok"]
+        samples = driver.closed_loop(in_flight, iter(cycled(clips, total)), Bound(requests=total), give_up_s=0.0)
+    wrong = [sample for sample in samples if sample.outcome not in ("ok", "cancelled")]
     if wrong:
         raise SystemExit(f"{setting}: {len(wrong)} of {total} requests did not end well, such as: {wrong[0].error}")
     steady = middle(marks, in_flight)
-    return Run(steady.rps, percentile(latencies(samples), 0.95), steady.cores / pipeline.plan.cores)
+    ended_well = [sample for sample in samples if sample.outcome == "ok"]
+    return Run(steady.rps, percentile(latencies(ended_well), 0.95), steady.cores / pipeline.plan.cores)
+
+
+def mean(runs: Sequence[Run]) -> Run:
+    """The mean of several runs of one setting."""
+    return Run(*(statistics.fmean(figures) for figures in zip(*map(astuple, runs), strict=True)))
 
 
 def run_length(plans: Sequence[StagePlan], setting: Setting, requests: int) -> int:
-    """How many requests `measure` sends so that so many count."""
+    """How many requests `measure` sends, cancelled ones among them, so that so many count."""
     return length(requests, _in_flight(plans, setting))
 
 
