@@ -18,17 +18,13 @@ from workers.config import PipelineConfig, StageConfig
 from workers.keys import check_keys
 
 PROCESS_BYTES = 150 * 2**20  # interpreter and libraries of a replica, before its model
-NICE_STEP = 5  # a stage gets about a third of the CPU time of the one after it while both want all of it; nice(2)
-NICEST = 19
 
 
 @dataclass(frozen=True, slots=True)
 class StageLayout:
     """One stage as it will run. `model` is the folder of its weights; `devices` has one entry a replica.
 
-    Where all of its replicas dial in from elsewhere there are none to count here, and no weights are needed. `nice` is
-    how far its processes stand back: earlier stages further, because what is nearly done shall not wait for what has
-    just begun.
+    Where all of its replicas dial in from elsewhere there are none to count here, and no weights are needed.
     """
 
     name: str
@@ -39,7 +35,6 @@ class StageLayout:
     threads: int
     devices: tuple[str, ...]
     replica_bytes: int
-    nice: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +73,7 @@ def make_plan(config: PipelineConfig, weights: Path | None = None) -> Plan:
     replicas = config.replicas()
     if config.keys is not None:
         check_keys(Path(config.keys))
-    stages = tuple(
-        _layout(name, stage, replicas[name], cores, weights, following=len(config.stages) - number)
-        for number, (name, stage) in enumerate(config.stages.items(), start=1)
-    )
+    stages = tuple(_layout(name, stage, replicas[name], cores, weights) for name, stage in config.stages.items())
     _check_neighbours(stages)
     warnings = [_oversubscribed(_at_most(stage), config, cores) for stage in stages]
     total = sum(stage.replicas * stage.threads for stage in stages if stage.config.device == "cpu")
@@ -155,9 +147,7 @@ def _devices(stage: StageConfig, replicas: int) -> tuple[str, ...]:
     return tuple(stage.device[number % len(stage.device)] for number in range(replicas))
 
 
-def _layout(
-    name: str, stage: StageConfig, replicas: int, cores: int, weights: Path | None, following: int
-) -> StageLayout:
+def _layout(name: str, stage: StageConfig, replicas: int, cores: int, weights: Path | None) -> StageLayout:
     try:
         module = module_class(stage.module)
         module_options(stage.module, stage.options)
@@ -176,7 +166,6 @@ def _layout(
         threads=_threads(stage, replicas, cores),
         devices=_devices(stage, replicas),
         replica_bytes=on_disk + PROCESS_BYTES,
-        nice=min(NICEST, NICE_STEP * following),
     )
 
 

@@ -65,7 +65,7 @@ class Slot:
         """Starts a replica here that dials `address` and shows `keys`."""
         self.name = f"{self.stage.name}-{self.number}.{self.starts}"
         arguments = ["--stage", self.stage.name, "--connect", address, "--name", self.name]
-        arguments += ["--threads", str(self.stage.threads), "--device", self.device, "--nice", str(self.stage.nice)]
+        arguments += ["--threads", str(self.stage.threads), "--device", self.device]
         if weights is not None:
             arguments += ["--weights", str(weights)]
         if keys is not None:

@@ -36,10 +36,6 @@ def test_a_total_over_the_cores_is_a_warning_with_the_numbers():
     assert any("12 threads on 4 cores" in warning for warning in make_plan(config()).warnings)
 
 
-def test_a_stage_stands_back_behind_those_after_it():
-    assert [stage.nice for stage in make_plan(config()).stages] == [10, 5, 0]
-
-
 def test_replicas_take_the_devices_in_turn():
     plan = make_plan(config("1:1:3", speak={"device": ["cuda:0", "cuda:1"]}))
     assert plan.stages[2].devices == ("cuda:0", "cuda:1", "cuda:0")
