@@ -39,12 +39,6 @@ def test_a_killed_replica_loses_nothing_and_repeats_nothing(fake_config, tmp_pat
     assert sum(replica.starts for replica in replicas) >= 4
 
 
-def test_processes_of_an_earlier_stage_stand_back_behind_those_of_a_later_one(fake_config):
-    with Pipeline.from_config(fake_config()) as pipeline:
-        processes = [psutil.Process(replica.pid) for replica in pipeline.replicas()]
-        assert [process.nice() - psutil.Process().nice() for process in processes] == [10, 5, 0]
-
-
 def test_a_request_that_kills_every_replica_becomes_a_dead_letter_and_the_relay_goes_on(fake_config):
     with Pipeline.from_config(fake_config(speak={"kill_on": "en7."}), ratio="1:1:4") as pipeline:
         before = {replica.pid for replica in replicas_of(pipeline, "speak")}

@@ -9,7 +9,8 @@
         what 1:1:N could have carried with the stage times that the seed published
 
 Without --slo the aim is throughput at saturation. Settings within 1 % of each other are equal, and the cheaper goes
-first: fewer GPUs, then fewer threads, then less memory. With --rate, whatever reaches it is equal.
+first: fewer GPUs, then fewer threads, then less memory. With --rate, whatever reaches it is equal. Of the settings run
+for real the one that carried most is written, unless --slo or --rate asks for more than these runs show.
 """
 
 from __future__ import annotations
@@ -160,6 +161,9 @@ def _tune(parsed: argparse.Namespace, console: Console) -> None:
     compared = [] if parsed.plan is not None else _confirm(parsed, config, model, plans, clips, ranking, machine)
     if compared:
         console.print(compared_table(compared, f"{parsed.confirm_requests} requests at saturation, for real"))
+    if compared and parsed.slo is None and parsed.rate is None:
+        best = max(zip(ranking, compared, strict=False), key=lambda pair: pair[1].measured.rps)[0]
+        print(f"carried most for real: {best.setting}")
     if parsed.write is not None:
         write_config(parsed.write, config, best, machine, simulated_only=not compared)
         print(f"wrote {parsed.write}; look at it with: python pipeline.py check --config {parsed.write}")
