@@ -3,8 +3,8 @@
     python -m benchmarks.overhead [--rounds 3]
 
 Every system gets the same payloads and the same load (benchmarks/peers/drive.py); the systems are run in turn, so
-that a drift of the machine's speed meets all of them. The two bare ones are limits: no relay over ZeroMQ is faster
-than the chain, and none with a broker in its middle is faster than the star.
+that a drift of the machine's speed meets all of them. The two bare ones track nothing: the chain shows what
+ZeroMQ costs, the star what a broker in the middle costs by its place alone.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ python -m benchmarks.peers.bare_chain
 
 from __future__ import annotations
 
-import itertools
 import multiprocessing
 import os
 import shutil
@@ -16,7 +15,7 @@ from typing import Any
 import zmq
 
 from benchmarks.noop import ANSWER, CHINESE, ENGLISH, SPEECH
-from benchmarks.peers.drive import drive
+from benchmarks.peers.drive import drive_numbered
 
 ANSWERS = (ENGLISH.text.encode(), CHINESE.text.encode(), ANSWER.samples.data)
 
@@ -48,25 +47,13 @@ def main() -> None:
     stages = [multiprocessing.Process(target=stage, args=(number, folder), daemon=True) for number in range(3)]
     for process in stages:
         process.start()
-    waiting: dict[bytes, threading.Event] = {}
-    numbers, lock = itertools.count(), threading.Lock()
+    lock = threading.Lock()
 
-    def sink() -> None:
-        while True:
-            request, _ = pull.recv_multipart(copy=False)
-            waiting.pop(request.bytes).set()
-
-    threading.Thread(target=sink, daemon=True).start()
-
-    def call() -> None:
-        answered = threading.Event()
+    def send(number: int) -> None:
         with lock:
-            request = b"%d" % next(numbers)
-            waiting[request] = answered
-            push.send_multipart([request, SPEECH.samples.data], copy=False)
-        answered.wait()
+            push.send_multipart([b"%d" % number, SPEECH.samples.data], copy=False)
 
-    drive("bare ZeroMQ chain", call)
+    drive_numbered("bare ZeroMQ chain", send, lambda: int(pull.recv_multipart(copy=False)[0].bytes))
     for process in stages:
         process.terminate()
         process.join()

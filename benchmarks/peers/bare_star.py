@@ -1,11 +1,10 @@
-"""The limit for any relay with a broker in its middle: one process passes on every payload, and keeps nothing.
+"""What a broker in the middle costs by its place alone: one process passes on every payload, and keeps nothing.
 
 python -m benchmarks.peers.bare_star
 """
 
 from __future__ import annotations
 
-import itertools
 import multiprocessing
 import os
 import tempfile
@@ -15,7 +14,7 @@ from typing import Any
 import zmq
 
 from benchmarks.noop import ANSWER, CHINESE, ENGLISH, SPEECH
-from benchmarks.peers.drive import drive
+from benchmarks.peers.drive import drive_numbered
 
 ANSWERS = {
     b"listen": ENGLISH.text.encode(),
@@ -23,7 +22,7 @@ ANSWERS = {
     b"speak": ANSWER.samples.data,
 }
 PATH = (b"asking", *ANSWERS, b"answered")  # two sockets of the client's, because a thread has to wait at the second
-PROBE_MS = 100
+PROBE, PROBE_MS = b"-1", 100  # a request's number that nobody waits for
 
 
 def connect(folder: str, name: bytes) -> zmq.Socket[Any]:
@@ -62,27 +61,14 @@ def main() -> None:
             process.start()
         asking, answered = connect(folder, PATH[0]), connect(folder, PATH[-1])
         while not answered.poll(PROBE_MS):  # until every one of them has dialled in
-            asking.send_multipart([b"probe", b""])
-        waiting: dict[bytes, threading.Event] = {b"probe": threading.Event()}
-        numbers, lock = itertools.count(), threading.Lock()
+            asking.send_multipart([PROBE, b""])
+        lock = threading.Lock()
 
-        def sink() -> None:
-            while True:
-                request, _ = answered.recv_multipart(copy=False)
-                if request.bytes in waiting:  # several probes may have come through
-                    waiting.pop(request.bytes).set()
-
-        threading.Thread(target=sink, daemon=True).start()
-
-        def call() -> None:
-            done = threading.Event()
+        def send(number: int) -> None:
             with lock:
-                request = b"%d" % next(numbers)
-                waiting[request] = done
-                asking.send_multipart([request, SPEECH.samples.data], copy=False)
-            done.wait()
+                asking.send_multipart([b"%d" % number, SPEECH.samples.data], copy=False)
 
-        drive("bare ZeroMQ star", call)
+        drive_numbered("bare ZeroMQ star", send, lambda: int(answered.recv_multipart(copy=False)[0].bytes))
         for process in processes:
             process.terminate()
             process.join()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import threading
 import time
@@ -43,3 +45,33 @@ def drive(name: str, call: Callable[[], object]) -> None:
     rps = AT_ONCE / (time.perf_counter() - began)
     p50, p99 = np.quantile(latencies, [0.5, 0.99]) * 1000
     print(json.dumps({"system": name, "p50_ms": p50, "p99_ms": p99, "rps": rps}), flush=True)
+
+
+def drive_numbered(name: str, send: Callable[[int], object], receive: Callable[[], int]) -> None:
+    """Drives a system that answers in any order, and prints the figures.
+
+    Args:
+        name: the system's.
+        send: sends a request under a number; called by many threads at once.
+        receive: waits for the next answer and returns its number; called by one thread, until it raises EOFError. An
+            answer that nobody waits for is passed over.
+    """
+    waiting: dict[int, threading.Event] = {}
+    numbers = itertools.count()
+
+    def sink() -> None:
+        with contextlib.suppress(EOFError):
+            while True:
+                answered = waiting.pop(receive(), None)
+                if answered is not None:
+                    answered.set()
+
+    threading.Thread(target=sink, daemon=True).start()
+
+    def call() -> None:
+        number, answered = next(numbers), threading.Event()
+        waiting[number] = answered
+        send(number)
+        answered.wait()
+
+    drive(name, call)

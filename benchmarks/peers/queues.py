@@ -5,15 +5,12 @@ python -m benchmarks.peers.queues plain|manager
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 import multiprocessing
 import sys
-import threading
 from typing import Any
 
 from benchmarks.noop import ANSWER, CHINESE, ENGLISH, SPEECH
-from benchmarks.peers.drive import drive
+from benchmarks.peers.drive import drive_numbered
 
 ANSWERS = (ENGLISH.text, CHINESE.text, ANSWER.samples)
 
@@ -37,24 +34,11 @@ def main() -> None:
     ]
     for process in stages:
         process.start()
-    waiting: dict[int, threading.Event] = {}
-    numbers = itertools.count()
-
-    def sink() -> None:
-        with contextlib.suppress(EOFError):  # a Manager was shut down
-            while True:
-                request, _ = queues[3].get()
-                waiting.pop(request).set()
-
-    threading.Thread(target=sink, daemon=True).start()
-
-    def call() -> None:
-        request, answered = next(numbers), threading.Event()
-        waiting[request] = answered
-        queues[0].put((request, SPEECH.samples))
-        answered.wait()
-
-    drive(f"multiprocessing queues ({kind})", call)
+    drive_numbered(
+        f"multiprocessing queues ({kind})",
+        lambda number: queues[0].put((number, SPEECH.samples)),
+        lambda: queues[3].get()[0],  # raises EOFError when a Manager is shut down
+    )
     for process in stages:
         process.terminate()
         process.join()
