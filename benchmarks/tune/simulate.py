@@ -46,23 +46,11 @@ class Ended:
 
 @dataclass
 class Simulated:
-    """A run: how its requests ended, in their order, when, and how long each stage's replicas and cores were busy."""
+    """A run: how its requests ended, in their order; when, with the cores' busy time so far; and each stage's."""
 
     requests: list[Ended]
     marks: list[Mark]
     stage_busy_s: list[float]
-    cores_busy_s: float
-
-    @property
-    def ok(self) -> list[Ended]:
-        """Those that ended well."""
-        return [request for request in self.requests if request.outcome == "ok"]
-
-    def latency_s(self, quantile: float) -> float:
-        """A quantile of the latencies; infinite when a request was turned away or failed."""
-        if len(self.ok) < len(self.requests):
-            return math.inf
-        return float(np.quantile([request.latency_s for request in self.requests], quantile))
 
 
 class _Relay:
@@ -219,7 +207,7 @@ def simulate_closed(
 
 def _finished(relay: _Relay, running: list[simpy.Process], ended: list[Ended]) -> Simulated:
     relay.env.run(relay.env.all_of(running))
-    return Simulated(ended, relay.marks, relay.stage_busy_s, relay.cores.busy_s)
+    return Simulated(ended, relay.marks, relay.stage_busy_s)
 
 
 def cycled(requests: Sequence[T], count: int) -> list[T]:

@@ -102,7 +102,7 @@ def test_replicas_beyond_the_cores_share_them(replicas: int, slowdown: float) ->
         model, plans, Setting((replicas,), (1,)), Machine(2), cycled(model.requests, replicas), [0.0] * replicas
     )
     assert [request.latency_s for request in run.requests] == pytest.approx([slowdown] * replicas)
-    assert run.cores_busy_s == pytest.approx(replicas)
+    assert run.marks[-1].cpu_s == pytest.approx(replicas)
 
 
 def test_what_neighbours_and_turns_cost_comes_on_top() -> None:
