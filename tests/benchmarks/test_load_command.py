@@ -124,16 +124,22 @@ def test_rejected_requests_are_outcomes_and_not_sent_again(fake_config, clip, tm
     assert all("given up" in sample.error for sample in trial.samples if sample.outcome == "cancelled")
 
 
-def test_an_interrupt_reports_what_was_done_and_leaves_nothing_behind(fake_config, clip, tmp_path):
-    folder = tmp_path / "out"
+def endless_search(*arguments):
+    """A load test that searches a rate it will not find; at least its first trial has ended."""
     load_test = subprocess.Popen(
-        command(clip, "--config", fake_config(), "--find-peak", "--rate", "50", "--requests", "10", "--slo", "p50=60s",
-                "--tolerance", "1e-9", "--most-probes", "1000", "--output", folder),
+        command(*arguments, "--find-peak", "--rate", "50", "--requests", "10", "--slo", "p50=60s",
+                "--tolerance", "1e-9", "--most-probes", "1000"),
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     for line in load_test.stdout:
         if "poisson 100/s" in line:
             break
+    return load_test
+
+
+def test_an_interrupt_reports_what_was_done_and_leaves_nothing_behind(fake_config, clip, tmp_path):
+    folder = tmp_path / "out"
+    load_test = endless_search(clip, "--config", fake_config(), "--output", folder)
     load_test.send_signal(signal.SIGINT)
     _, errors = load_test.communicate(timeout=WAIT_S)
     assert load_test.returncode == 130, errors
@@ -193,14 +199,7 @@ def test_a_relay_that_goes_away_costs_no_finished_trial(fake_config, clip, tmp_p
     try:
         address = serve.stdout.readline().removeprefix("ready at ").strip()
         folder = tmp_path / "out"
-        load_test = subprocess.Popen(
-            command(clip, "--connect", address, "--find-peak", "--rate", "50", "--requests", "10", "--slo", "p50=60s",
-                    "--give-up", "1", "--most-probes", "1000", "--tolerance", "1e-9", "--output", folder),
-            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        for line in load_test.stdout:
-            if "poisson 100/s" in line:
-                break
+        load_test = endless_search(clip, "--connect", address, "--give-up", "1", "--output", folder)
         serve.send_signal(signal.SIGTERM)
         _, errors = load_test.communicate(timeout=WAIT_S)
         assert load_test.returncode == 1, errors
