@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from benchmarks.peers.port import free_port
 from pipeline import parser
 from tests.conftest import clip, until
 from workers.client import Client
@@ -60,13 +60,6 @@ def test_what_is_mounted_and_copied_is_there():
     assert "requirements/run.txt" in image
     for stage in image.split("\nFROM ")[2:]:
         assert stage.index("\nUSER 10001") > stage.index("\nCOPY . ."), "what runs is not root's"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture
