@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
+from modules.latin_words import LATIN_WORD
 from modules.payloads import Note
 from modules.translation import Generate, Translation
 
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
-_LATIN_WORD = re.compile(r"[A-Za-z]+")
 
 Latin = Literal["keep", "names", "never"]
 """Latin words in Chinese text: leave them, only those that are names in the English text, or forbid them."""
@@ -54,11 +54,11 @@ def fault(english: str, chinese: str, latin: Latin) -> str | None:
     if latin == "keep":
         return None
     names = _names(english)
-    strangers = [word for word in _LATIN_WORD.findall(chinese) if latin == "never" or word not in names]
+    strangers = [word for word in LATIN_WORD.findall(chinese) if latin == "never" or word not in names]
     return f"leaves {', '.join(strangers)} untranslated" if strangers else None
 
 
 def _names(english: str) -> set[str]:
     """Words of a sentence that are written with a capital for another reason than coming first."""
-    first, *others = _LATIN_WORD.findall(english) or [""]
+    first, *others = LATIN_WORD.findall(english) or [""]
     return {word for word in others if word[0].isupper()} | ({first} if len(first) > 1 and first.isupper() else set())

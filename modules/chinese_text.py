@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from modules.chinese_numerals import spell_numbers
-from modules.latin_words import respell
+from modules.latin_words import LATIN_WORD, respell
 from modules.notes import Note
 
 _HAN = "一-鿿"
@@ -45,7 +45,6 @@ _SPOKEN_SYMBOLS = {
     "№": "号",
     "/": "、",
 }
-_LATIN_WORD = re.compile(r"[A-Za-zÀ-ÖØ-öø-ɏ][A-Za-zÀ-ÖØ-öø-ɏ\u0300-\u036f]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ def make_speakable(text: str) -> SpeakableText:
     text = re.sub(r"\.{2,}|。{2,}|…+", "…", text)
     text = re.sub(rf"(?<=[{_HAN}]) (?=[{_HAN}])", "，", text)
     text = re.sub(r"(?<=[A-Za-z])\.(?=[A-Za-z])", "点", text)
-    text = _LATIN_WORD.sub(lambda match: _respelled(match[0], notes), text)
+    text = LATIN_WORD.sub(lambda match: _respelled(match[0], notes), text)
     text = text.translate(_FULL_WIDTH)
     text = "".join(_symbol(c, notes) for c in _SILENT.sub("", text))
     text = _tidy_marks(re.sub(rf"[^{_SPOKEN}{_MARKS}]+", lambda match: _dropped(match[0], notes), text))

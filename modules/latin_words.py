@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+LATIN_WORD = re.compile(r"[A-Za-zÀ-ÖØ-öø-ɏ][A-Za-zÀ-ÖØ-öø-ɏ\u0300-\u036f]*")
+
 _MAX_INITIALS = 4
 _VOWELS = "aeiou"
 

@@ -73,6 +73,8 @@ def test_never_forbids_latin_from_the_start():
     ("source", "answer", "latin", "found"),
     [
         ("The town is Villidalgo.", "镇是Villidalgo。", "names", None),
+        ("My sister Lucía lives in Málaga.", "我妹妹 Lucía住在 Málaga。", "names", None),
+        ("The café is open.", "café开门了。", "names", "leaves café untranslated"),
         ("Pasta is good.", "Pasta很好。", "names", "leaves Pasta untranslated"),
         ("The network failed.", "network坏了。", "names", "leaves network untranslated"),
         ("The network failed.", "network坏了。", "keep", None),
