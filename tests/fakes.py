@@ -118,11 +118,11 @@ class FakeSpeak(_Fake):
 
 
 class FakeBudgetReport(_Fake):
-    """Audio → the thread budget that this process sees, as text."""
+    """Audio → the thread budget, niceness and seed that this process sees, as text."""
 
     accepts = Audio
     yields = Text
 
     def answer(self, payload: Any, piece: int, batch: int) -> Payload | InputError:
-        seen = (os.environ["OMP_NUM_THREADS"], self.compute.threads, self.compute.seed)
+        seen = (os.environ["OMP_NUM_THREADS"], self.compute.threads, os.nice(0), self.compute.seed)
         return Text(" ".join(map(str, seen)), "en")

@@ -76,6 +76,9 @@ class StageConfig(BaseModel):
     threads: Literal["auto"] | Annotated[int, Field(ge=1)] = Field(
         "auto", description="CPU threads of each replica. auto: the core budget shared by the stage's replicas."
     )
+    nice: int = Field(
+        0, ge=0, le=19, description="How far its replicas stand back while others want the cores too; see nice(1)."
+    )
     device: Literal["cpu"] | list[Annotated[str, Field(pattern=CUDA_DEVICE)]] = Field(
         "cpu", description="cpu, or a list such as [cuda:0, cuda:1] that the replicas take in turn."
     )

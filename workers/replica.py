@@ -265,10 +265,14 @@ def main() -> None:
     )
     parser.add_argument("--threads", type=int, default=1, help="CPU threads to compute with (default: 1)")
     parser.add_argument("--device", default="cpu", help="cpu, or cuda:N (default: cpu)")
+    parser.add_argument(
+        "--nice", type=int, default=0, metavar="N", help="stand back while others want the cores too (default: 0)"
+    )
     parser.add_argument("--weights", type=Path, help="folder with the models, instead of the cache")
     parser.add_argument("--name", help="name of this replica in reports (default: made from the stage and the host)")
     parser.add_argument("--parent", type=int, help="process id to end with; set by the supervisor")
     arguments = parser.parse_args()
+    os.nice(arguments.nice)
     apply_budget(arguments.threads, arguments.device)
     if arguments.parent is not None:
         die_with(arguments.parent)

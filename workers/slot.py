@@ -66,6 +66,7 @@ class Slot:
         self.name = f"{self.stage.name}-{self.number}.{self.starts}"
         arguments = ["--stage", self.stage.name, "--connect", address, "--name", self.name]
         arguments += ["--threads", str(self.stage.threads), "--device", self.device]
+        arguments += ["--nice", str(self.stage.config.nice)]
         if weights is not None:
             arguments += ["--weights", str(weights)]
         if keys is not None:
