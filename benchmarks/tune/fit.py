@@ -123,7 +123,8 @@ def _fit_stage(
         slope_s=slope_s,
         share={threads: _mean(cell) / _mean(base) for threads, cell in singles.items()},
         cores=busy,
-        batch_floor={1: 1.0} | {threads: _floor(cell, singles[threads]) for threads, cell in batches.items()},
+        batch_floor={1: 1.0}
+        | {threads: _floor(cell, singles[threads], len(costs)) for threads, cell in batches.items()},
         neighbours=neighbours,
         turns=_turns(crowded, singles, busy, neighbours, cores),
         gap_s=max(0.0, base.wall_s - sum(base.service_s)) / len(base.service_s),
@@ -161,11 +162,14 @@ def _cores_of(cell: Cell) -> float:
     return min(float(cell.threads), cell.cpu_s / sum(cell.service_s))
 
 
-def _floor(batched: Cell, single: Cell) -> float:
-    """From the mean time of a job at the mean batch that came about."""
-    each = _mean(batched) / _mean(single)
-    inverse = sum(1 / batch for batch in batched.batches) / len(batched.batches)
-    return float(np.clip((each - inverse) / (1 - inverse), 0.0, 1.0)) if inverse < 1 else 1.0
+def _floor(batched: Cell, single: Cell, jobs: int) -> float:
+    """From the jobs that were in full batches, against the time that the same jobs took alone."""
+    alone = np.resize(per_job(single, jobs), len(batched.service_s))
+    full = np.array(batched.batches) == batched.max_batch
+    if not full.any():
+        return 1.0
+    each = np.array(batched.service_s)[full].sum() / alone[full].sum()
+    return float(np.clip((each - 1 / batched.max_batch) / (1 - 1 / batched.max_batch), 0.0, 1.0))
 
 
 def _turns(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from workers.config import PipelineConfig
 from workers.result import Event
 
 OnCell = Callable[[str], None]
+FULL_BATCHES = 3  # at least in a cell with batches: what the fit reads; the first batch is whatever came first
 
 
 def cells_of(max_batch: int, threads: Sequence[int], cores: int) -> list[tuple[int, int, int]]:
@@ -66,7 +68,7 @@ def profile(config: PipelineConfig, inputs: Inputs, threads: Sequence[int], repe
         config: the relay; its ratio and threads do not matter here.
         inputs: what the stages are given, from as many requests as shall tell how long they take.
         threads: threads of a replica to try.
-        repeats: times that each input is run in each setting.
+        repeats: times that each input is run in each setting, or more often where batches have to fill.
         on_cell: told which setting is measured next.
     """
     cores = config.cores or available_cores()
@@ -75,7 +77,9 @@ def profile(config: PipelineConfig, inputs: Inputs, threads: Sequence[int], repe
         cells = []
         for replicas, count, max_batch in cells_of(stage.max_batch, threads, cores):
             on_cell(f"{name}: {replicas} × {count} threads" + (f", batches of {max_batch}" if max_batch > 1 else ""))
-            cells.append(_cell(config, name, replicas, count, max_batch, inputs.payloads[name] * repeats))
+            given = inputs.payloads[name]
+            enough = math.ceil((1 + FULL_BATCHES * max_batch) / len(given)) if max_batch > 1 else 1
+            cells.append(_cell(config, name, replicas, count, max_batch, given * max(repeats, enough)))
         stages[name] = tuple(cells)
     return Profile(environment(), cores, inputs.requests, stages)
 

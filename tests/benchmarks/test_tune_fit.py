@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -55,6 +56,19 @@ def test_it_recovers_what_the_stage_was_made_of(profile: Profile) -> None:
     assert stage.gap_s == pytest.approx(0.03)
     assert stage.rss_bytes == 200
     assert 0 < stage.error < 0.02
+
+
+def test_only_full_batches_tell_what_a_batch_gains(profile: Profile) -> None:
+    cells = list(profile.stages["speak"])
+    full = cells[1]
+    first_s = cells[0].service_s[0]  # handed out alone, before the others were there
+    cells[1] = msgspec.structs.replace(full, service_s=(first_s, *full.service_s[1:]), batches=(1, *full.batches[1:]))
+    (stage,) = fit(msgspec.structs.replace(profile, stages={"speak": tuple(cells)})).stages
+    assert stage.batch_floor[1] == pytest.approx(FLOOR)
+
+    cells[1] = msgspec.structs.replace(full, batches=(1,) * len(full.batches))
+    (stage,) = fit(msgspec.structs.replace(profile, stages={"speak": tuple(cells)})).stages
+    assert stage.batch_floor[1] == 1.0
 
 
 def test_the_requests_keep_what_the_line_does_not_explain(profile: Profile) -> None:
