@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import Field
 
 from errors import InputError, ModelError
-from modules.chinese_check import Latin, checked
+from modules.chinese_check import NO_WORDS, Latin, checked
 from modules.ct2 import ComputeType, open_model
 from modules.module import Compute, Module, Options
 from modules.payloads import Payload, Text
@@ -42,8 +42,8 @@ class QwenOptions(Options):
 
     latin: Latin = Field(
         "names",
-        description="Latin words in the Chinese text. keep: leave them; names: leave the names that the English text "
-        "has, and translate a sentence with others once more without Latin; never: forbid them",
+        description="Latin words in the Chinese text. keep: leave them; names: forbid all but the names that the "
+        "English text has; never: forbid them",
     )
     max_tokens: int = Field(160, ge=8, le=1024, description="longest translation of a sentence, in tokens")
     cache_prompt: bool = Field(True, description="keep the state of the constant prompt between calls")
@@ -87,7 +87,7 @@ class QwenTranslator(Module):
 
     def warm_up(self) -> None:
         """Translates a sentence, which also fills the cache of the prompt."""
-        self._generate(["Good morning."], self._options.latin == "never")
+        self._generate(["Good morning."], NO_WORDS)
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
         """See ``modules.translation.translate`` and ``modules.chinese_check.checked``.
@@ -97,7 +97,7 @@ class QwenTranslator(Module):
         """
         return translate(batch, checked(self._generate, self._options.latin))
 
-    def _generate(self, sentences: list[str], forbid_latin: bool) -> list[Translation]:
+    def _generate(self, sentences: list[str], allowed: frozenset[str] | None) -> list[Translation]:
         english = [self._encode(sentence) for sentence in sentences]
         limit = min(self._options.max_tokens, _SPARE_TOKENS + _TOKENS_PER_TOKEN * max(map(len, english)))
         try:
@@ -106,7 +106,7 @@ class QwenTranslator(Module):
                 static_prompt=self._prompt,
                 cache_static_prompt=self._options.cache_prompt,
                 include_prompt_in_result=False,
-                suppress_sequences=self._latin if forbid_latin else None,
+                suppress_sequences=None if allowed is None else self._latin_but(allowed),
                 end_token=_STOP,
                 return_end_token=True,
                 max_length=limit,
@@ -121,6 +121,11 @@ class QwenTranslator(Module):
             )
             for result in results
         ]
+
+    def _latin_but(self, allowed: frozenset[str]) -> list[list[str]]:
+        """The tokens with Latin letters, less those that the allowed words are written with."""
+        spelled = {token for word in allowed for text in (word, f" {word}") for token in self._encode(text)}
+        return [sequence for sequence in self._latin if sequence[0] not in spelled]
 
     def _encode(self, text: str) -> list[str]:
         return self._tokenizer.encode(text, add_special_tokens=False).tokens

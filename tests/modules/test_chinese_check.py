@@ -1,22 +1,22 @@
 import pytest
 
 from errors import InputError
-from modules.chinese_check import checked, fault
+from modules.chinese_check import NO_WORDS, checked, fault
 from modules.payloads import Note, Text
 from modules.translation import Translation, translate
 
 
 class FakeModel:
-    """Answers from a table; where Latin is forbidden, from a second one. Remembers what it was asked."""
+    """Answers from a table; where no Latin is allowed, from a second one. Remembers what it was asked."""
 
     def __init__(self, answers: dict[str, str] | None = None, without_latin: dict[str, str] | None = None) -> None:
         self.answers = answers or {}
         self.without_latin = without_latin or {}
-        self.calls: list[tuple[list[str], bool]] = []
+        self.calls: list[tuple[list[str], frozenset[str] | None]] = []
 
-    def __call__(self, sentences: list[str], forbid_latin: bool) -> list[Translation]:
-        self.calls.append((sentences, forbid_latin))
-        table = self.without_latin if forbid_latin else self.answers
+    def __call__(self, sentences: list[str], allowed: frozenset[str] | None) -> list[Translation]:
+        self.calls.append((sentences, allowed))
+        table = self.without_latin if allowed == NO_WORDS else self.answers
         return [Translation(table.get(sentence, f"译{len(sentence)}"), finished=True) for sentence in sentences]
 
 
@@ -27,18 +27,36 @@ def english(text: str, start_s: float = 0.0, end_s: float = 0.0, notes: tuple[No
 def test_an_answer_that_is_not_chinese_is_asked_for_again_without_latin():
     model = FakeModel({"How are you?": "I am fine."}, {"How are you?": "你好吗？"})
 
-    ((_, text),) = translate([english("How are you?")], checked(model, "names"))
+    ((_, text),) = translate([english("How are you?")], checked(model, "keep"))
 
     assert text.text == "你好吗？"
     assert [note.kind for note in text.notes] == ["second_pass"]
     assert "I am fine." in text.notes[0].detail
-    assert model.calls == [(["How are you?"], False), (["How are you?"], True)]
+    assert model.calls == [(["How are you?"], None), (["How are you?"], NO_WORDS)]
+
+
+def test_only_the_names_of_the_english_text_are_allowed():
+    model = FakeModel()
+
+    list(translate([english("My sister Lucía lives here."), english("So does Ana.")], checked(model, "names")))
+
+    ((_, allowed),) = model.calls
+    assert allowed == {"Lucía", "Ana"}
+
+
+def test_nothing_is_asked_for_again_where_no_latin_was_allowed():
+    model = FakeModel(without_latin={"Three out of five": "3/5"})
+
+    ((_, text),) = translate([english("Three out of five")], checked(model, "names"))
+
+    assert [note.kind for note in text.notes] == ["unspoken"]
+    assert len(model.calls) == 1
 
 
 def test_an_answer_that_is_still_not_chinese_is_kept_and_noted():
     ((_, text),) = translate(
         [english("Three out of five")],
-        checked(FakeModel({"Three out of five": "3/5"}, {"Three out of five": "3/5"}), "names"),
+        checked(FakeModel({"Three out of five": "3/5"}, {"Three out of five": "3/5"}), "keep"),
     )
 
     assert text.text == "3/5"
@@ -46,19 +64,20 @@ def test_an_answer_that_is_still_not_chinese_is_kept_and_noted():
 
 
 def test_no_answer_at_all_is_an_error_and_not_silence():
-    ((_, error),) = translate([english("Hm what")], checked(FakeModel({"Hm what": ""}, {"Hm what": ""}), "names"))
+    ((_, error),) = translate([english("Hm what")], checked(FakeModel(without_latin={"Hm what": ""}), "names"))
 
     assert isinstance(error, InputError)
     assert "Hm what" in str(error)
 
 
 def test_only_the_faulty_sentences_are_translated_again():
-    model = FakeModel({"The pasta is good.": "Pasta很好。"}, {"The pasta is good.": "面很好。"})
+    model = FakeModel({"The pasta of Rome is good.": "Pasta很好。"}, {"The pasta of Rome is good.": "面很好。"})
 
-    outputs = dict(translate([english("Hello."), english("The pasta is good.")], checked(model, "names")))
+    sentences = [english("Hello."), english("The pasta of Rome is good.")]
+    outputs = dict(translate(sentences, checked(model, "names")))
 
     assert (outputs[0].text, outputs[1].text) == ("译6", "面很好。")
-    assert model.calls[1] == (["The pasta is good."], True)
+    assert model.calls[1] == (["The pasta of Rome is good."], NO_WORDS)
 
 
 def test_never_forbids_latin_from_the_start():
@@ -66,7 +85,7 @@ def test_never_forbids_latin_from_the_start():
 
     list(translate([english("Hello.")], checked(model, "never")))
 
-    assert model.calls == [(["Hello."], True)]
+    assert model.calls == [(["Hello."], NO_WORDS)]
 
 
 @pytest.mark.parametrize(

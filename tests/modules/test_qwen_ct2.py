@@ -74,11 +74,19 @@ def test_a_batch_is_one_call(monkeypatch):
     assert [len(call["start_tokens"]) for call in model.calls] == [3]
 
 
-@pytest.mark.parametrize(("latin", "forbidden"), [("never", [["a"], ["Ġthe"]]), ("names", None), ("keep", None)])
-def test_latin_letters_are_forbidden_but_never_the_end_of_the_answer(monkeypatch, latin, forbidden):
+@pytest.mark.parametrize(
+    ("latin", "sentence", "forbidden"),
+    [
+        ("never", "I love Ana.", [["a"], ["Ġthe"]]),
+        ("names", "I love you.", [["a"], ["Ġthe"]]),
+        ("names", "I love Ana.", [["Ġthe"]]),
+        ("keep", "I love you.", None),
+    ],
+)
+def test_latin_letters_are_forbidden_but_never_the_end_of_the_answer(monkeypatch, latin, sentence, forbidden):
     model = FakeGenerator()
 
-    translated(fake(monkeypatch, model, latin=latin), "Hello.")
+    translated(fake(monkeypatch, model, latin=latin), sentence)
 
     assert model.calls[0]["suppress_sequences"] == forbidden
 
