@@ -3,8 +3,9 @@
     python -m benchmarks.overhead [--rounds 3]
 
 Every system gets the same payloads and the same load (benchmarks/peers/drive.py); the systems are run in turn, so
-that a drift of the machine's speed meets all of them. The two bare ones track nothing: the chain shows what
-ZeroMQ costs, the star what a broker in the middle costs by its place alone.
+that a drift of the machine's speed meets all of them. None of them makes batches, but for a second row of ours. The
+two bare ones track nothing: the chain shows what ZeroMQ costs, the star what a broker in the middle costs by its place
+alone.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from rich.table import Table
 
 from benchmarks.environment import ROOT, environment
 
+OURS = "relevo"
 SYSTEMS = (
-    ("relevo", ["relevo"]),
+    (OURS, ["relevo"]),
+    ("relevo, batches of up to 4", ["relevo", "4"]),
     ("bare ZeroMQ chain", ["bare_chain"]),
     ("bare ZeroMQ star", ["bare_star"]),
     ("multiprocessing queues (plain)", ["queues", "plain"]),
@@ -67,7 +70,7 @@ def main() -> None:
 
 
 def _print(medians: dict[str, dict[str, float]], rounds: int) -> None:
-    ours = medians["relevo"]
+    ours = medians[OURS]
     table = Table(title=f"three no-op stages; medians of {rounds} rounds")
     for column in ("system", "p50 ms", "p99 ms", "requests/s", "its p50 ÷ ours", "our rate ÷ its"):
         table.add_column(column, justify="left" if column == "system" else "right")
