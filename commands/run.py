@@ -7,8 +7,9 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
 from pathlib import Path
+from queue import SimpleQueue
 
 from commands.options import add_config_options, add_connect_options, client_of
 from commands.relay import OpenRelay
@@ -93,6 +94,9 @@ def _relay(
 def _translated(client: Client, clips: Sequence[Clip], in_flight: int, view: RunView) -> Iterator[Clip]:
     """Sends the clips, at most so many at once, and yields each when it has ended."""
     running: dict[Future[Result], Clip] = {}
+    # Ctrl-C may come while we wait. concurrent.futures.wait holds the futures' locks for a moment, which would then
+    # stay locked and keep the client's thread from ending.
+    ended: SimpleQueue[Future[Result]] = SimpleQueue()
     for clip in clips:
         try:
             audio = read_audio(Path(clip.file))
@@ -102,19 +106,19 @@ def _translated(client: Client, clips: Sequence[Clip], in_flight: int, view: Run
             continue
         clip.seconds = audio.seconds
         if len(running) >= in_flight:
-            yield from _settled(running)
+            yield _settled(running, ended.get())
         view.sent(clip)
         future = client.submit(audio, on_event=view.listener(clip), priority="batch", patient=True)
         running[future] = clip
+        future.add_done_callback(ended.put)
     while running:
-        yield from _settled(running)
+        yield _settled(running, ended.get())
 
 
-def _settled(running: dict[Future[Result], Clip]) -> Iterator[Clip]:
-    for future in wait(running, return_when=FIRST_COMPLETED).done:
-        clip = running.pop(future)
-        clip.result = future.result()
-        yield clip
+def _settled(running: dict[Future[Result], Clip], future: Future[Result]) -> Clip:
+    clip = running.pop(future)
+    clip.result = future.result()
+    return clip
 
 
 def _write_audio(clip: Clip, folder: Path, clips: Sequence[Clip]) -> None:
