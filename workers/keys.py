@@ -100,8 +100,9 @@ def dial(dealer: zmq.Socket[Any], address: str, keys: PeerKeys | None) -> None:
 class Handshakes:
     """What becomes of a dialler's handshakes: how it learns that it is refused before it has sent anything.
 
-    A broker that refuses a peer often says so, and then a send raises zmq.Again (see `dial`). But it may as well hang
-    up before the peer has read that they do not speak the same mechanism, and the peer dials again for ever.
+    A broker that refuses a peer often says so, and then a send raises zmq.Again (see `dial`), but not always, though
+    libzmq does not dial again then. And it may hang up before the peer has read that they do not speak the same
+    mechanism, and the peer dials again for ever.
     """
 
     def __init__(self, dealer: zmq.Socket[Any]) -> None:
@@ -114,15 +115,18 @@ class Handshakes:
         """Takes note of those that have ended since the last look; whether one of them succeeded."""
         succeeded = False
         while has_message(self.monitor):
-            if recv_monitor_message(self.monitor)["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            event = recv_monitor_message(self.monitor)["event"]
+            if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 succeeded, self._failed = True, 0
+            elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
+                self._failed = REFUSED_AFTER  # for good
             else:
                 self._failed += 1
         return succeeded
 
     @property
     def refused(self) -> bool:
-        """Whether so many have failed in a row that this peer is not wanted."""
+        """Whether one has failed for good, or so many in a row that this peer is not wanted."""
         return self._failed >= REFUSED_AFTER
 
     def close(self) -> None:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import socket
 import stat
 
 import pytest
 import zmq.auth
 
 from errors import ConfigError
-from workers.keys import ADMITTED, PeerKeys, check_keys, is_exposed, make_keys
+from workers.keys import ADMITTED, Handshakes, PeerKeys, check_keys, dial, is_exposed, make_keys
 
 
 def mode(path):
@@ -78,3 +79,19 @@ def test_a_public_key_in_the_place_of_a_secret_one_is_named(tmp_path):
 )
 def test_an_address_is_exposed_when_another_machine_could_reach_it(address, exposed):
     assert is_exposed(address) is exposed
+
+
+def test_another_mechanism_is_a_refusal_at_once():
+    """libzmq does not dial again then, and need not say so to whoever sends."""
+    greeting = b"\xff" + bytes(8) + b"\x7f" + bytes([3, 1]) + b"CURVE".ljust(20, b"\0") + b"\1" + bytes(31)  # ZMTP 3.1
+    with zmq.Context() as context, context.socket(zmq.DEALER) as dealer, socket.create_server(("127.0.0.1", 0)) as door:
+        dealer.setsockopt(zmq.LINGER, 0)
+        handshakes = Handshakes(dealer)
+        dial(dealer, f"tcp://127.0.0.1:{door.getsockname()[1]}", None)
+        caller, _ = door.accept()
+        with caller:
+            caller.sendall(greeting)
+            assert handshakes.monitor.poll(60_000)
+            assert not handshakes.look()
+            assert handshakes.refused
+        handshakes.close()
