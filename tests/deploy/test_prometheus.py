@@ -24,6 +24,7 @@ PROMETHEUS = DEPLOY / "prometheus"
 RULES = PROMETHEUS / "rules.yml"
 DASHBOARD = json.loads((DEPLOY / "grafana" / "relevo.json").read_text(encoding="utf-8"))
 WAIT_S = 60
+LISTENING, READY = "Listening on", "Server is ready to receive web requests."
 VARIABLES = {"$instance": ".*", "$stage": "speak", "$__rate_interval": "1m"}
 
 pytestmark = pytest.mark.skipif(
@@ -72,10 +73,11 @@ def prometheus(target: str, folder: Path) -> Iterator[str]:
         text=True,
     )
     try:
-        said = map(json.loads, iter(process.stderr.readline, ""))
-        address = next(line["address"] for line in said if line.get("msg") == "Listening on")
-        next(line for line in said if line.get("msg") == "Server is ready to receive web requests.")
-        yield f"http://{address}"
+        said: dict[str, dict[str, str]] = {}
+        while not {LISTENING, READY} <= said.keys():  # which of them comes first is chance
+            line = json.loads(process.stderr.readline())
+            said[line.get("msg", "")] = line
+        yield f"http://{said[LISTENING]['address']}"
     finally:
         process.kill()
         process.communicate()
