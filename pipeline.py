@@ -18,6 +18,7 @@ from typing import Any
 
 from commands import check, dead, keys, run, scale, serve, weights
 from commands.options import config_of
+from commands.signals import end_by
 from errors import ConfigError, RelayClosed, RelevoError
 from modules.payloads import Payload
 from workers import wire
@@ -188,7 +189,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns the exit status: 0 well, 1 something failed, 2 wrong usage or configuration."""
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGTERM, lambda number, _: end_by(number))
     parsed = parser().parse_args(arguments)
     try:
         status: int = parsed.run(parsed)

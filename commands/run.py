@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from queue import SimpleQueue
+from typing import TypeAlias
 
 from commands.options import add_config_options, add_connect_options, client_of
 from commands.relay import OpenRelay
 from commands.run_view import RunView, print_report
+from commands.signals import end_by, send_signals_to, take
 from errors import ConfigError, InputError
 from modules.audio_file import read_audio, write_wav
 from workers.client import Client
@@ -21,6 +24,8 @@ from workers.report import Clip, make_report
 from workers.result import Result
 
 DEFAULT_IN_FLIGHT = 16
+
+Ended: TypeAlias = "SimpleQueue[Future[Result] | signal.Signals]"
 
 
 def add_parser(
@@ -56,11 +61,13 @@ def run(open_relay: OpenRelay, arguments: argparse.Namespace) -> int:
     if arguments.in_flight < 1:
         raise ConfigError(f"--in-flight {arguments.in_flight}: at least one recording must be on its way")
     clips = [Clip(file) for file in arguments.files]
+    ended: Ended = SimpleQueue()
     with RunView(clips) as view, _relay(open_relay, arguments, view) as (client, ready_s):
+        send_signals_to(ended)
         stages = client.welcome().stages
         view.running([stage.name for stage in stages])
         began = time.monotonic()
-        for clip in _translated(client, clips, arguments.in_flight, view):
+        for clip in _translated(client, clips, arguments.in_flight, view, ended):
             _write_audio(clip, arguments.output, clips)
             view.ended(clip)
         wall_s = time.monotonic() - began
@@ -91,13 +98,12 @@ def _relay(
         relay.stop(drain_s=0.0)
 
 
-def _translated(client: Client, clips: Sequence[Clip], in_flight: int, view: RunView) -> Iterator[Clip]:
+def _translated(client: Client, clips: Sequence[Clip], in_flight: int, view: RunView, ended: Ended) -> Iterator[Clip]:
     """Sends the clips, at most so many at once, and yields each when it has ended."""
     running: dict[Future[Result], Clip] = {}
-    # Ctrl-C may come while we wait. concurrent.futures.wait holds the futures' locks for a moment, which would then
-    # stay locked and keep the client's thread from ending.
-    ended: SimpleQueue[Future[Result]] = SimpleQueue()
     for clip in clips:
+        while len(running) >= in_flight or not ended.empty():
+            yield _settled(running, ended)
         try:
             audio = read_audio(Path(clip.file))
         except InputError as error:
@@ -105,19 +111,20 @@ def _translated(client: Client, clips: Sequence[Clip], in_flight: int, view: Run
             yield clip
             continue
         clip.seconds = audio.seconds
-        if len(running) >= in_flight:
-            yield _settled(running, ended.get())
         view.sent(clip)
         future = client.submit(audio, on_event=view.listener(clip), priority="batch", patient=True)
         running[future] = clip
         future.add_done_callback(ended.put)
     while running:
-        yield _settled(running, ended.get())
+        yield _settled(running, ended)
 
 
-def _settled(running: dict[Future[Result], Clip], future: Future[Result]) -> Clip:
-    clip = running.pop(future)
-    clip.result = future.result()
+def _settled(running: dict[Future[Result], Clip], ended: Ended) -> Clip:
+    one = take(ended)
+    if isinstance(one, signal.Signals):
+        end_by(one)
+    clip = running.pop(one)
+    clip.result = one.result()
     return clip
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import logging
 import signal
-import threading
 from collections.abc import Callable
+from queue import SimpleQueue
 
 from commands.options import add_config_options
 from commands.relay import OpenRelay
+from commands.signals import send_signals_to, take
 
 
 def add_parser(
@@ -44,13 +45,12 @@ def run(open_relay: OpenRelay, arguments: argparse.Namespace) -> int:
         arguments.assignments.append(f"listen_replicas={arguments.listen_replicas}")
     if arguments.metrics is not None:
         arguments.assignments.append(f"metrics={arguments.metrics}")
-    asked_to_end = threading.Event()
+    asked_to_end: SimpleQueue[signal.Signals] = SimpleQueue()
     with open_relay(arguments, quiet=False) as relay:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: asked_to_end.set())
+        send_signals_to(asked_to_end)
         print(f"ready at {relay.address}", flush=True)
         if relay.metrics_url is not None:
             print(f"metrics at {relay.metrics_url}", flush=True)
-        asked_to_end.wait()
+        take(asked_to_end)
         print("draining", flush=True)
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -14,6 +15,8 @@ import jsonschema
 import numpy as np
 import pytest
 
+import pipeline
+from modules.payloads import Audio
 from workers.report import Report
 
 ROOT = Path(__file__).parents[2]
@@ -196,3 +199,25 @@ def test_a_signal_ends_a_run_cleanly(fake_config, tmp_path, number):
     _, errors = run.communicate(timeout=WAIT_S)
     assert run.returncode == 128 + number
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_though_a_library_drops_its_exception(fake_config, tmp_path, monkeypatch, number):
+    def read_audio(path):
+        with contextlib.suppress(BaseException):
+            signal.raise_signal(number)
+        return Audio(np.full(8000, 0.5, np.float32), 16000)
+
+    monkeypatch.setattr("commands.run.read_audio", read_audio)
+    gate = tmp_path / "gate"
+    gate.touch()
+    arguments = ["run", "a.wav", "--config", str(fake_config(speak={"gate": str(gate)}))]
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        status = pipeline.main(arguments)
+    except SystemExit as error:
+        status = error.code
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    assert status == 128 + number
