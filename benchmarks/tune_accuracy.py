@@ -19,6 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from rich.console import Console
 from rich.progress import Progress
 
@@ -113,6 +114,7 @@ def main() -> int:
     if arguments.json:
         record = {"environment": environment(), "drift": drift, "compared": list(map(asdict, found))}
         record["runs"] = {str(setting): list(map(asdict, each)) for setting, each in runs.items()}
+        record["profiles"] = msgspec.to_builtins([before, after])
         arguments.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return 0 if worst <= bound and behind <= CLOSE else 1
 

@@ -1,9 +1,15 @@
-"""Cores that are shared: when the replicas ask for more than there are, all of them slow down alike."""
+"""Cores that are shared: when the replicas ask for more than there are, their threads take turns.
+
+The system spreads threads over cores as evenly as whole threads go. A replica of one thread gets its share on average.
+One whose threads work together gets on as fast as the one of them that shares a core with the most others, for they
+wait for one another.
+"""
 
 from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from dataclasses import dataclass, field
 
 import simpy
@@ -15,21 +21,38 @@ DONE_S = 1e-7  # of work: what rounding leaves over
 class Load:
     """What a replica asks of the cores while it serves.
 
-    `demand` is in cores. `neighbours` is how much longer it takes when all other cores are busy (they share caches,
-    memory and clock), as a share. `turns` is what having to take turns costs it beyond that, as a share: threads
-    that wait for one another wait longer.
+    `demand` is in cores, on average over its service: `threads` of them while they work together, and one else.
+    `neighbours` is how much longer it takes when all other cores are busy (they share caches, memory and clock), as a
+    share. `turns` is what having to take turns costs it beyond waiting for its slowest thread, as a share.
     """
 
     demand: float
+    threads: int = 1
     neighbours: float = 0.0
     turns: float = 0.0
 
     def slowdown(self, total: float, cores: int) -> float:
         """How much longer it takes when the replicas together ask for `total` cores."""
         # of the cores that it does not use itself: how its own threads bear each other is in its time alone
-        others = max(0.0, min(total, cores) - self.demand) / (cores - 1) if cores > 1 else 0.0
-        taking_turns = max(1.0, total / cores)
-        return (1 + self.neighbours * others) * taking_turns * (1 + (self.turns if taking_turns > 1 else 0.0))
+        busy = max(0.0, min(total, cores) - self.demand) / (cores - 1) if cores > 1 else 0.0
+        others = max(0.0, total - self.demand)
+        together = max(0.0, self.demand - 1) / (self.threads - 1) if self.threads > 1 else 0.0
+        all_at_work = _slowest(self.threads, (self.threads + others) / cores)
+        one_at_work = _slowest(1, (min(1.0, self.demand) + others) / cores)
+        waiting = together * all_at_work + (1 - together) * one_at_work
+        return (1 + self.neighbours * busy) * waiting * (1 + (self.turns if waiting > 1 else 0.0))
+
+
+def _slowest(threads: int, per_core: float) -> float:
+    """How much longer the slowest of so many threads takes when each core has `per_core` threads on average.
+
+    Some cores have one thread more than others. One thread is on such a core as often as not, so that it gets an even
+    share on average; the more threads, the surer is one of them there.
+    """
+    if per_core <= 1:
+        return 1.0
+    fewest = math.floor(per_core)
+    return fewest + 1 - (fewest + 1 - per_core) ** threads
 
 
 @dataclass(eq=False)

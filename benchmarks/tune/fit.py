@@ -75,7 +75,7 @@ class StageModel:
             waste = (self.cores[most] * self.share[most] - self.cores[1]) / (most - 1) if most > 1 else 0.0
             share = self.serial + (1 - self.serial) / threads
             known = min(float(threads), (self.cores[1] + waste * (threads - 1)) / share)
-        return Load(known, self.neighbours, self.turns if threads > 1 else 0.0)
+        return Load(known, threads, self.neighbours, self.turns if threads > 1 else 0.0)
 
 
 @dataclass(frozen=True)
@@ -105,18 +105,18 @@ def fit(profile: Profile) -> RelayModel:
 def _fit_stage(
     name: str, cells: Sequence[Cell], costs: NDArray[np.float64], cores: int
 ) -> tuple[StageModel, NDArray[np.float64]]:
-    base = _cell(cells, 1, 1, 1)
+    base = _cell(cells, 1, 1)
     if base is None:
         raise SystemExit(f"the profile lacks stage {name} with one replica of one thread; measure again")
     alone = per_job(base, len(costs))
     base_s, slope_s = line(costs, alone)
     expected = base_s + slope_s * costs
-    singles = {cell.threads: cell for cell in cells if cell.replicas == cell.max_batch == 1}
+    singles = {cell.threads: cell for cell in cells if cell.replicas == cell.max_batch == 1 and not cell.beside}
     batches = {cell.threads: cell for cell in cells if cell.replicas == 1 and cell.max_batch > 1}
     busy = {threads: _cores_of(cell) for threads, cell in singles.items()}
-    side_by_side = _cell(cells, cores, 1, 1) if cores > 1 else None
+    side_by_side = _cell(cells, cores, 1) if cores > 1 else None
     neighbours = max(0.0, _mean(side_by_side) / _mean(base) - 1) if side_by_side else 0.0
-    crowded = next((cell for cell in cells if cell.replicas > 1 and cell.threads > 1), None)
+    crowded = next((cell for cell in cells if cell.beside), None)
     return StageModel(
         name=name,
         base_s=base_s,
@@ -149,9 +149,9 @@ def per_job(cell: Cell, jobs: int) -> NDArray[np.float64]:
     return np.median(np.array(cell.service_s).reshape(-1, jobs), axis=0)
 
 
-def _cell(cells: Sequence[Cell], replicas: int, threads: int, max_batch: int) -> Cell | None:
-    wanted = (replicas, threads, max_batch)
-    return next((cell for cell in cells if (cell.replicas, cell.threads, cell.max_batch) == wanted), None)
+def _cell(cells: Sequence[Cell], replicas: int, threads: int) -> Cell | None:
+    wanted = (replicas, threads, 1, 0)
+    return next((c for c in cells if (c.replicas, c.threads, c.max_batch, c.beside) == wanted), None)
 
 
 def _mean(cell: Cell) -> float:
@@ -175,12 +175,12 @@ def _floor(batched: Cell, single: Cell, jobs: int) -> float:
 def _turns(
     crowded: Cell | None, singles: dict[int, Cell], busy: dict[int, float], neighbours: float, cores: int
 ) -> float:
-    """What taking turns cost beyond the share of the cores that each replica got."""
+    """What taking turns with busy threads cost beyond what `Load` expects; less than nothing if it expects too much."""
     if crowded is None or crowded.threads not in singles:
         return 0.0
-    load = Load(busy[crowded.threads], neighbours, 0.0)
-    expected = _mean(singles[crowded.threads]) * load.slowdown(crowded.replicas * load.demand, cores)
-    return max(0.0, _mean(crowded) / expected - 1)
+    load = Load(busy[crowded.threads], crowded.threads, neighbours)
+    expected = _mean(singles[crowded.threads]) * load.slowdown(load.demand + crowded.beside, cores)
+    return _mean(crowded) / expected - 1
 
 
 def _with_factors(piece: Piece, factors: list[object], depth: int = 0) -> Piece:

@@ -6,7 +6,9 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from benchmarks.busy_threads import busy_threads
 from benchmarks.environment import environment
 from benchmarks.stage_alone import outputs, run_alone
 from benchmarks.tune.profile import Cell, Piece, Profile
@@ -19,15 +21,29 @@ OnCell = Callable[[str], None]
 FULL_BATCHES = 3  # at least in a cell with batches: what the fit reads; the first batch is whatever came first
 
 
-def cells_of(max_batch: int, threads: Sequence[int], cores: int) -> list[tuple[int, int, int]]:
-    """(replicas, threads, max_batch) to measure a stage at, the first of them the base of all others.
+class Wanted(NamedTuple):
+    """What a stage is to be measured at; see `Cell`."""
+
+    replicas: int
+    threads: int
+    max_batch: int = 1
+    beside: int = 0
+
+    def __str__(self) -> str:
+        batches = f", batches of {self.max_batch}" if self.max_batch > 1 else ""
+        return f"{self.replicas} × {self.threads} threads{batches}" + (f", beside {self.beside}" if self.beside else "")
+
+
+def cells_of(max_batch: int, threads: Sequence[int], cores: int) -> list[Wanted]:
+    """What to measure a stage at, the first of it the base of all else.
 
     One replica at each number of threads, single and in batches; then as many replicas of one thread as cores, which
-    shows what busy neighbours cost; and twice as many threads as cores, which shows what taking turns costs.
+    shows what busy neighbours cost; and a thread on every core beside one more, which shows what taking turns costs.
     """
-    wanted = [(1, count, batch) for count in dict.fromkeys((1, *threads)) for batch in dict.fromkeys((1, max_batch))]
+    batches = dict.fromkeys((1, max_batch))
+    wanted = [Wanted(1, count, batch) for count in dict.fromkeys((1, *threads)) for batch in batches]
     if cores > 1:
-        wanted += [(cores, 1, 1), (2, cores, 1)]
+        wanted += [Wanted(cores, 1), Wanted(1, cores, beside=1)]
     return wanted
 
 
@@ -75,24 +91,21 @@ def profile(config: PipelineConfig, inputs: Inputs, threads: Sequence[int], repe
     stages: dict[str, tuple[Cell, ...]] = {}
     for name, stage in config.stages.items():
         cells = []
-        for replicas, count, max_batch in cells_of(stage.max_batch, threads, cores):
-            on_cell(f"{name}: {replicas} × {count} threads" + (f", batches of {max_batch}" if max_batch > 1 else ""))
+        for wanted in cells_of(stage.max_batch, threads, cores):
+            on_cell(f"{name}: {wanted}")
             given = inputs.payloads[name]
-            enough = math.ceil((1 + FULL_BATCHES * max_batch) / len(given)) if max_batch > 1 else 1
-            cells.append(_cell(config, name, replicas, count, max_batch, given * max(repeats, enough)))
+            enough = math.ceil((1 + FULL_BATCHES * wanted.max_batch) / len(given)) if wanted.max_batch > 1 else 1
+            cells.append(_cell(config, name, wanted, given * max(repeats, enough)))
         stages[name] = tuple(cells)
     return Profile(environment(), cores, inputs.requests, stages)
 
 
-def _cell(
-    config: PipelineConfig, stage: str, replicas: int, threads: int, max_batch: int, inputs: list[Payload]
-) -> Cell:
-    alone = run_alone(config, stage, replicas, threads, inputs, max_batch)
+def _cell(config: PipelineConfig, stage: str, wanted: Wanted, inputs: list[Payload]) -> Cell:
+    with busy_threads(wanted.beside):
+        alone = run_alone(config, stage, wanted.replicas, wanted.threads, inputs, wanted.max_batch)
     spans = [span for result in alone.results for span in result.spans]
     return Cell(
-        replicas=replicas,
-        threads=threads,
-        max_batch=max_batch,
+        **wanted._asdict(),
         service_s=tuple(span.busy_s for span in spans),
         batches=tuple(span.batch for span in spans),
         wall_s=alone.wall_s,

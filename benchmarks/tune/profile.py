@@ -23,9 +23,9 @@ class Piece(msgspec.Struct, frozen=True):
 class Cell(msgspec.Struct, frozen=True):
     """A stage alone with so many replicas, threads each, and jobs in a batch at most; all its inputs queued at once.
 
-    `service_s` has each job's share of its batch's service time, in the order of `jobs_at`. `cpu_s` is the CPU time of
-    all replicas for all jobs, `rss_bytes` the resident memory of the largest, `others_cores` how many cores the rest
-    of the machine kept busy meanwhile.
+    `beside` is how many threads of nobody's kept cores busy meanwhile. `service_s` has each job's share of its batch's
+    service time, in the order of `jobs_at`. `cpu_s` is the CPU time of all replicas for all jobs, `rss_bytes` the
+    resident memory of the largest, `others_cores` how many cores the rest of the machine kept busy meanwhile.
     """
 
     replicas: int
@@ -37,6 +37,7 @@ class Cell(msgspec.Struct, frozen=True):
     cpu_s: float
     rss_bytes: int
     others_cores: float = 0.0
+    beside: int = 0
 
 
 class Profile(msgspec.Struct, frozen=True):

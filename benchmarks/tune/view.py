@@ -50,7 +50,7 @@ def model_table(model: RelayModel) -> Table:
             f"1 GPU: {1 / stage.gpu_speed:.2f}" if stage.gpu_speed else scaling,
             "  ".join(f"{k}: {floor:.2f}" for k, floor in sorted(stage.batch_floor.items())),
             f"+{stage.neighbours:.0%}",
-            f"+{stage.turns:.0%}",
+            f"{stage.turns:+.0%}",
             f"{stage.rss_bytes / MIB:.0f}",
         )
     return table

@@ -59,7 +59,8 @@ def test_a_profile_of_real_processes_finds_the_waits_and_the_shape_of_the_reques
     assert (single.replicas, single.threads, single.max_batch) == (1, 1, 1)
     assert all(took_s >= wait_s for took_s, wait_s in zip(single.service_s, TIMES["speak"], strict=True))
     assert single.rss_bytes > 10 << 20
-    assert any(cell.replicas == 2 for cell in found.stages["speak"])
+    assert [cell.replicas for cell in found.stages["speak"] if not cell.beside] == [1, 2]
+    assert [cell.threads for cell in found.stages["speak"] if cell.beside] == [2]
     assert len(seen) == 3 * len(found.stages["speak"])  # one line of progress for each thing that is measured
 
 

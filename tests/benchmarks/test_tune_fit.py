@@ -16,7 +16,7 @@ BASE_S, SLOPE_S, SERIAL, FLOOR, NEIGHBOURS, TURNS = 0.5, 0.25, 0.4, 0.3, 0.1, 0.
 NOISE = np.array([1.02, 0.98, 1.01, 0.99, 1.0, 1.0])
 
 
-def cell(replicas: int, threads: int, max_batch: int, share: float, demand: float = 1.0) -> Cell:
+def cell(replicas: int, threads: int, max_batch: int, share: float, demand: float = 1.0, beside: int = 0) -> Cell:
     service_s = ((BASE_S + SLOPE_S * COSTS) * NOISE * share).tolist()
     return Cell(
         replicas=replicas,
@@ -27,6 +27,7 @@ def cell(replicas: int, threads: int, max_batch: int, share: float, demand: floa
         wall_s=sum(service_s) + 0.03 * len(COSTS),
         cpu_s=sum(service_s) * demand,
         rss_bytes=100 * threads,
+        beside=beside,
     )
 
 
@@ -38,7 +39,8 @@ def profile() -> Profile:
         cell(1, 1, 4, FLOOR + (1 - FLOOR) / 4),
         cell(1, 2, 1, two, demand=1.6),
         cell(2, 1, 1, 1 + NEIGHBOURS),
-        cell(2, 2, 1, two * (1 + 0.4 * NEIGHBOURS) * (2 * 1.6 / 2) * (1 + TURNS)),
+        # both threads at work for 0.6 of the time: three threads on two cores, one of which has to be shared
+        cell(1, 2, 1, two * (1 + 0.4 * NEIGHBOURS) * (0.6 * 1.75 + 0.4 * 1.0) * (1 + TURNS), beside=1),
     )
     requests = tuple(Piece(cost, (Piece(2 * cost),)) for cost in COSTS.tolist())
     return Profile({}, 2, requests, {"speak": cells})

@@ -105,13 +105,29 @@ def test_replicas_beyond_the_cores_share_them(replicas: int, slowdown: float) ->
     assert run.marks[-1].cpu_s == pytest.approx(replicas)
 
 
+@pytest.mark.parametrize(
+    ("others", "slowdown"),
+    [
+        (0.0, 1.0),
+        (1.0, 1.75),  # a core has two threads, the other one: the odds that neither of ours shares are a quarter
+        (2.0, 2.0),
+        (3.0, 2.75),
+    ],
+)
+def test_threads_that_wait_for_one_another_get_on_as_fast_as_the_slowest(others: float, slowdown: float) -> None:
+    assert Load(demand=2.0, threads=2).slowdown(2.0 + others, cores=2) == pytest.approx(slowdown)
+    at_times = Load(demand=1.5, threads=2)  # half of the time, and one thread by itself else
+    alone = max(1.0, (1 + others) / 2)
+    assert at_times.slowdown(1.5 + others, cores=2) == pytest.approx((slowdown + alone) / 2)
+
+
 def test_what_neighbours_and_turns_cost_comes_on_top() -> None:
     load = Load(demand=1.0, neighbours=0.2, turns=0.5)
     assert load.slowdown(1.0, cores=2) == pytest.approx(1.0)
     assert load.slowdown(2.0, cores=2) == pytest.approx(1.2)
     assert load.slowdown(4.0, cores=2) == pytest.approx(1.2 * 2 * 1.5)
-    assert Load(1.6, 0.2, 0.0).slowdown(3.2, cores=2) == pytest.approx((1 + 0.4 * 0.2) * 1.6)  # 0.4 cores are others'
-    assert Load(0.0, 0.2, 0.5).slowdown(0.0, cores=1) == 1.0
+    assert Load(0.6, 1, 0.2).slowdown(1.0, cores=2) == pytest.approx(1 + 0.4 * 0.2)  # 0.4 cores are others'
+    assert Load(0.0, 1, 0.2, 0.5).slowdown(0.0, cores=1) == 1.0
 
 
 def test_a_gpu_serves_its_replicas_in_turn() -> None:
