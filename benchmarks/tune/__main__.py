@@ -210,7 +210,8 @@ def _model(parsed: argparse.Namespace, model: RelayModel, found: Profile) -> tup
     if parsed.plan is None:
         if parsed.gpu_speed:
             raise SystemExit("--gpu-speed is an assumption about a machine that is not here: it needs --plan")
-        measured = sorted(set.intersection(*({cell.threads for cell in cells} for cells in found.stages.values())))
+        tried = ({cell.threads for cell in cells if not cell.beside} for cells in found.stages.values())
+        measured = sorted(set.intersection(*tried))
         return model, Machine(found.cores, memory), parsed.threads or measured
     machine = Machine(
         cores=int(parsed.plan.get("cores", found.cores)),

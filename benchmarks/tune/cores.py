@@ -23,7 +23,8 @@ class Load:
 
     `demand` is in cores, on average over its service: `threads` of them while they work together, and one else.
     `neighbours` is how much longer it takes when all other cores are busy (they share caches, memory and clock), as a
-    share. `turns` is what having to take turns costs it beyond waiting for its slowest thread, as a share.
+    share. `turns` is what having to take turns costs it beyond waiting for its slowest thread, as a share; below 0
+    when it does not wait so long.
     """
 
     demand: float
@@ -40,7 +41,9 @@ class Load:
         all_at_work = _slowest(self.threads, (self.threads + others) / cores)
         one_at_work = _slowest(1, (min(1.0, self.demand) + others) / cores)
         waiting = together * all_at_work + (1 - together) * one_at_work
-        return (1 + self.neighbours * busy) * waiting * (1 + (self.turns if waiting > 1 else 0.0))
+        if waiting > 1:
+            waiting = max(1.0, waiting * (1 + self.turns))
+        return (1 + self.neighbours * busy) * waiting
 
 
 def _slowest(threads: int, per_core: float) -> float:

@@ -175,7 +175,7 @@ def _floor(batched: Cell, single: Cell, jobs: int) -> float:
 def _turns(
     crowded: Cell | None, singles: dict[int, Cell], busy: dict[int, float], neighbours: float, cores: int
 ) -> float:
-    """What taking turns with busy threads cost beyond what `Load` expects; less than nothing if it expects too much."""
+    """What taking turns with a busy thread cost beyond what `Load` expects."""
     if crowded is None or crowded.threads not in singles:
         return 0.0
     load = Load(busy[crowded.threads], crowded.threads, neighbours)

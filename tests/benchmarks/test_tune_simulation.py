@@ -128,6 +128,7 @@ def test_what_neighbours_and_turns_cost_comes_on_top() -> None:
     assert load.slowdown(4.0, cores=2) == pytest.approx(1.2 * 2 * 1.5)
     assert Load(0.6, 1, 0.2).slowdown(1.0, cores=2) == pytest.approx(1 + 0.4 * 0.2)  # 0.4 cores are others'
     assert Load(0.0, 1, 0.2, 0.5).slowdown(0.0, cores=1) == 1.0
+    assert Load(1.0, 1, 0.0, -0.5).slowdown(2.1, cores=2) == 1.0  # nobody gets on faster beside others
 
 
 def test_a_gpu_serves_its_replicas_in_turn() -> None:
