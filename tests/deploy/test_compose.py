@@ -89,7 +89,6 @@ def container(tmp_path, fake_config):
                 cwd=ROOT,
                 env={**os.environ, "PATH": path, **given},
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
                 text=True,
             )
             stack.callback(process.communicate)
@@ -106,13 +105,17 @@ def test_the_services_commands_make_a_relay_that_is_ready_once_the_speech_stage_
     def healthy() -> bool:
         return container("relay", health).wait(WAIT_S) == 0
 
+    def alive() -> bool:
+        assert relay.poll() is None, "the relay has ended"
+        return container("relay", live).wait(WAIT_S) == 0
+
     assert container("keys").wait(WAIT_S) == 0
     assert container("keys").wait(WAIT_S) == 0  # as at every later start
     assert {file.name for file in (tmp_path / "peer-keys").iterdir()} == {"broker.key", "peer.key_secret"}
     relay = container("relay")
     image = (ROOT / "deploy" / "Dockerfile").read_text()
     live = yaml.safe_load(re.search(r"^HEALTHCHECK.*\\\n *CMD (\[.*\])$", image, re.MULTILINE)[1])
-    until(lambda: container("relay", live).wait(WAIT_S) == 0)
+    until(alive)
     assert not healthy()
     speakers = [container("speak") for _ in range(2)]
     assert relay.stdout.readline() == f"ready at {container.here('tcp://relay:7000')}\n"
