@@ -20,7 +20,7 @@ from commands import check, dead, keys, run, scale, serve, weights
 from commands.options import config_of
 from commands.signals import end_by
 from errors import ConfigError, RelayClosed, RelevoError
-from modules.payloads import Payload
+from modules.contract.payloads import Payload
 from workers import wire
 from workers.client import Client, OnEvent, Stream
 from workers.config import PipelineConfig, load_config

@@ -27,10 +27,10 @@ from rich.table import Table
 from benchmarks.environment import ROOT, environment
 from benchmarks.whisper_checkpoint import save_for_transformers
 from errors import RelevoError
-from modules.audio_file import read_audio
-from modules.payloads import Payload, Text
+from modules.audio.files import read_audio
+from modules.contract.payloads import Payload, Text
 from modules.weights import locate
-from modules.weights.converted import convert
+from modules.weights.conversion.converted import convert
 from pipeline import Pipeline
 from workers.config import PipelineConfig
 from workers.report import Quantiles

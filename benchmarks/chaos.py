@@ -35,8 +35,8 @@ from benchmarks.background import Background
 from benchmarks.environment import environment
 from benchmarks.memory_series import MemorySeries
 from benchmarks.stand_ins import PHRASES, number_of, request_audio, stages
-from modules.audio_file import read_audio
-from modules.payloads import Audio
+from modules.audio.files import read_audio
+from modules.contract.payloads import Audio
 from pipeline import Pipeline
 from workers.config import PipelineConfig, load_config
 from workers.result import Result

@@ -23,7 +23,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from benchmarks.environment import ROOT, environment
-from modules.espnet_import import import_text2speech, unchecked_types, without_english
+from modules.espnet.lean_import import import_text2speech, unchecked_types, without_english
 
 WAYS = ("plain", "without typeguard", "without English", "as Relevo does")
 

@@ -21,7 +21,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from benchmarks.environment import ROOT, environment
-from modules.audio_file import read_audio
+from modules.audio.files import read_audio
 from pipeline import Pipeline
 
 FIRST_AUDIO, END = "first audio", "all of it"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from modules.module import Compute, Module
-from modules.payloads import Payload
-from modules.registry import module_options
+from modules.contract.module import Compute, Module
+from modules.contract.payloads import Payload
+from modules.contract.registry import module_options
 from workers.plan import StageLayout
 
 

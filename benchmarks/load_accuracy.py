@@ -29,8 +29,8 @@ from benchmarks.load.samples import Sample, latencies
 from benchmarks.load.sender import Order
 from benchmarks.load.statistics import percentile
 from benchmarks.load.trial import run_trial
-from modules.audio_file import write_wav
-from modules.payloads import Audio
+from modules.audio.files import write_wav
+from modules.contract.payloads import Audio
 from workers.config import load_config
 
 CLIP_S, RATE_HZ = 0.2, 16_000

@@ -21,9 +21,9 @@ from rich.progress import Progress
 
 from benchmarks.environment import ROOT, environment
 from benchmarks.memory_series import MemorySeries
-from modules.audio_file import read_audio
-from modules.payloads import Audio
-from modules.waveform import SPEECH_RATE, resample
+from modules.audio.files import read_audio
+from modules.audio.waveform import SPEECH_RATE, resample
+from modules.contract.payloads import Audio
 from pipeline import Pipeline
 
 PAUSES_S = (0.6, 1.5, 4.0)  # between sentences, speakers and subjects

@@ -13,8 +13,8 @@ import numpy as np
 from pydantic import Field
 
 from errors import InputError
-from modules.module import Compute, Module, Options
-from modules.payloads import Audio, Payload, Text
+from modules.contract.module import Compute, Module, Options
+from modules.contract.payloads import Audio, Payload, Text
 
 SPEECH = Audio(np.random.default_rng(0).uniform(-1, 1, 80_000).astype(np.float32), 16_000)
 ENGLISH = Text("The museum on the corner opens at ten and closes at six in the evening.", "en")

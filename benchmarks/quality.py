@@ -31,12 +31,12 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.environment import ROOT, environment
 from errors import ConfigError, RelevoError
-from modules.audio_file import read_audio
-from modules.module import Compute, Module
-from modules.payloads import Payload, Text
-from modules.qwen_ct2 import QwenTranslator
+from modules.audio.files import read_audio
+from modules.contract.module import Compute, Module
+from modules.contract.payloads import Payload, Text
+from modules.qwen import QwenTranslator
 from modules.weights import locate
-from modules.whisper_ct2 import WhisperCT2
+from modules.whisper.ct2 import WhisperCT2
 
 SAMPLES = ROOT / "samples"
 DATA = ROOT.parent / "shared" / "data"

@@ -25,8 +25,8 @@ from rich.table import Table
 
 from benchmarks.environment import ROOT, environment
 from benchmarks.process_tree import PeakMemory, cpu_seconds
-from modules.audio_file import read_audio
-from modules.payloads import Audio
+from modules.audio.files import read_audio
+from modules.contract.payloads import Audio
 from pipeline import Pipeline
 from workers.config import load_config, nested
 from workers.plan import make_plan

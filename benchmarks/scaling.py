@@ -28,8 +28,8 @@ from rich.table import Table
 from benchmarks.environment import ROOT, environment
 from benchmarks.stand_ins import request_audio, stages
 from errors import ConfigError
-from modules.audio_file import read_audio
-from modules.payloads import Audio
+from modules.audio.files import read_audio
+from modules.contract.payloads import Audio
 from pipeline import Pipeline
 from workers.budget import available_cores
 from workers.config import PipelineConfig, load_config, nested

@@ -15,8 +15,8 @@ from pathlib import Path
 from benchmarks.environment import ROOT
 from benchmarks.in_process import open_module, outputs_of
 from benchmarks.process_tree import PeakMemory, cpu_seconds
-from modules.audio_file import read_audio
-from modules.payloads import Audio, Payload
+from modules.audio.files import read_audio
+from modules.contract.payloads import Audio, Payload
 from workers.budget import apply_budget
 from workers.config import load_config, nested
 from workers.plan import Plan, make_plan

@@ -30,12 +30,12 @@ from rich.progress import track
 from rich.table import Table
 
 from errors import InputError
-from modules.chinese_text import make_speakable
-from modules.kokoro import Kokoro, KokoroOptions
-from modules.kokoro_model import KOKORO_RATE
-from modules.module import Compute
-from modules.payloads import Audio, Samples, Text
-from modules.waveform import SPEECH_RATE, resample
+from modules.audio.waveform import SPEECH_RATE, resample
+from modules.chinese.normalization import make_speakable
+from modules.contract.module import Compute
+from modules.contract.payloads import Audio, Samples, Text
+from modules.kokoro.network import KOKORO_RATE
+from modules.kokoro.voice import Kokoro, KokoroOptions
 from modules.weights import locate
 
 LINES = (

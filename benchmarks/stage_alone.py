@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import psutil
 
 from benchmarks.process_tree import cpu_seconds
-from modules.payloads import Payload
+from modules.contract.payloads import Payload
 from pipeline import Pipeline
 from workers.config import PipelineConfig
 from workers.result import Event, Result

@@ -14,8 +14,8 @@ import numpy as np
 from pydantic import Field
 
 from errors import InputError
-from modules.module import Compute, Module, Options
-from modules.payloads import Audio, Payload, Text
+from modules.contract.module import Compute, Module, Options
+from modules.contract.payloads import Audio, Payload, Text
 
 SAMPLE_RATE = 16_000
 PHRASES = 2

@@ -24,8 +24,8 @@ from rich.table import Table
 from benchmarks.environment import ROOT, environment
 from benchmarks.stage_alone import run_alone, stage_inputs
 from benchmarks.unbudgeted import UNBUDGETED
-from modules.audio_file import read_audio
-from modules.payloads import Payload
+from modules.audio.files import read_audio
+from modules.contract.payloads import Payload
 from workers.budget import available_cores
 from workers.config import PipelineConfig, load_config
 from workers.report import Quantiles

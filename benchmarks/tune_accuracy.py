@@ -35,7 +35,7 @@ from benchmarks.tune.search import Wanted, search
 from benchmarks.tune.setting import Machine, Setting, stage_plans
 from benchmarks.tune.view import compared_table, disturbed
 from benchmarks.tune.view import console as wide_console
-from modules.audio_file import read_audio
+from modules.audio.files import read_audio
 from workers.config import PipelineConfig, load_config
 from workers.stage import StagePlan
 

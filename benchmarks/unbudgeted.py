@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from modules.kokoro import Kokoro
-from modules.module import Compute, Module
-from modules.qwen_ct2 import QwenTranslator
-from modules.whisper_ct2 import WhisperCT2
+from modules.contract.module import Compute, Module
+from modules.kokoro.voice import Kokoro
+from modules.qwen import QwenTranslator
+from modules.whisper.ct2 import WhisperCT2
 from workers.budget import THREAD_VARIABLES
 
 LIBRARY_CHOOSES = 0  # for CTranslate2 and for ONNX Runtime

@@ -1,4 +1,4 @@
-"""Do the two Whispers agree? modules/whisper.py and modules/whisper_ct2.py on the same real weights.
+"""Do the two Whispers agree? modules/whisper/hf.py and modules/whisper/ct2.py on the same real weights.
 
     .venv-hub/bin/python -m benchmarks.whisper_agreement CLIPS [--threads 1] [--json FILE]
 
@@ -22,12 +22,12 @@ from rich.table import Table
 
 from benchmarks.environment import environment
 from benchmarks.whisper_checkpoint import save_for_transformers
-from modules.audio_file import read_audio
-from modules.module import Compute, Module
-from modules.payloads import Audio, Text
+from modules.audio.files import read_audio
+from modules.contract.module import Compute, Module
+from modules.contract.payloads import Audio, Text
 from modules.weights import locate
-from modules.whisper import Whisper
-from modules.whisper_ct2 import WhisperCT2
+from modules.whisper.ct2 import WhisperCT2
+from modules.whisper.hf import Whisper
 
 MODEL = "whisper-base-ct2"
 TORCH, FULL, ROUNDED, FITTED = "transformers", "CTranslate2, 30 s, float32", "CTranslate2, 30 s, int8", "… fitted, int8"
@@ -73,7 +73,7 @@ def main() -> None:
         for name, module in modules.items():
             texts[name].append(heard(module, clip))
 
-    table = Table(title=f"Whisper base on {len(files)} clips, held against modules/whisper.py")
+    table = Table(title=f"Whisper base on {len(files)} clips, held against modules/whisper/hf.py")
     for column in ("Whisper", "chrF", "the same"):
         table.add_column(column, justify="left" if column == "Whisper" else "right")
     figures = {}

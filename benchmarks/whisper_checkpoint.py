@@ -1,7 +1,7 @@
 """The offline Whisper, converted for CTranslate2 long ago, turned back into a checkpoint of transformers.
 
-So that modules/whisper.py can be measured on real weights where no hub is reachable. The format of model.bin is that of
-``ModelSpec._serialize`` in CTranslate2's Python package.
+So that modules/whisper/hf.py can be measured on real weights where no hub is reachable. The format of model.bin is
+that of ``ModelSpec._serialize`` in CTranslate2's Python package.
 """
 
 from __future__ import annotations

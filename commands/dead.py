@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from commands.options import add_connect_options, client_of
-from modules.audio_file import write_wav
+from modules.audio.files import write_wav
 from workers.config import PipelineConfig
 from workers.dead_letters import list_letters, read_letter, remove_letter
 from workers.frames import unpack

@@ -18,7 +18,7 @@ from commands.relay import OpenRelay
 from commands.run_view import RunView, print_report
 from commands.signals import end_by, send_signals_to, take
 from errors import ConfigError, InputError
-from modules.audio_file import read_audio, write_wav
+from modules.audio.files import read_audio, write_wav
 from workers.client import Client
 from workers.report import Clip, make_report
 from workers.result import Result

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text as Line
 
-from modules.payloads import Audio, Text
+from modules.contract.payloads import Audio, Text
 from workers.report import Clip, Quantiles, Report
 from workers.result import Event
 from workers.slot import SlotView

@@ -13,10 +13,10 @@ from typing import Any
 from pydantic import Field
 
 from errors import ConfigError, CorruptWeights, InputError
-from modules.module import Compute, Module, named
-from modules.payloads import Audio, Note, Payload, Samples, Text
-from modules.speaking import SentenceOptions, Utterance, cut_sentences, speak
-from modules.torch_runtime import Dtype, TorchRuntime
+from modules.contract.module import Compute, Module, named
+from modules.contract.payloads import Audio, Note, Payload, Samples, Text
+from modules.runtimes.pytorch import Dtype, TorchRuntime
+from modules.tasks.synthesis import SentenceOptions, Utterance, cut_sentences, speak
 
 
 class BarkOptions(SentenceOptions):
@@ -79,7 +79,7 @@ class Bark(Module):
             pass
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """See ``modules.speaking.speak``.
+        """See ``modules.tasks.synthesis.speak``.
 
         Raises:
             ModelError: a network failed.

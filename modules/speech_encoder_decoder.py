@@ -16,12 +16,12 @@ import numpy as np
 from pydantic import Field
 
 from errors import ConfigError, InputError
-from modules.listening import Segment, SegmentOptions, listen
-from modules.module import Compute, Module, named
-from modules.payloads import Audio, Note, Payload, Samples, Text
-from modules.speech_segments import speech_spans
-from modules.torch_runtime import Dtype, TorchRuntime
-from modules.waveform import SPEECH_RATE
+from modules.audio.speech_segments import speech_spans
+from modules.audio.waveform import SPEECH_RATE
+from modules.contract.module import Compute, Module, named
+from modules.contract.payloads import Audio, Note, Payload, Samples, Text
+from modules.runtimes.pytorch import Dtype, TorchRuntime
+from modules.tasks.recognition import Segment, SegmentOptions, listen
 
 _LANGUAGE_TOKEN = re.compile(r"([a-z]{2,3})_[A-Z]{2}")
 _SPEECH2TEXT2 = "speech_to_text_2"
@@ -92,7 +92,7 @@ class SpeechEncoderDecoder(Module):
         self._read([silence], max_new_tokens=4)
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """Yields Text in ``target_language``, at its place on the time line; see ``modules.listening.listen``.
+        """Yields Text in ``target_language``, at its place on the time line; see ``modules.tasks.recognition.listen``.
 
         A Text is noted ``truncated`` when it stopped at ``max_new_tokens``.
 

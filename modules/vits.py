@@ -13,10 +13,10 @@ from pathlib import Path
 from pydantic import Field
 
 from errors import ConfigError, InputError
-from modules.module import Compute, Module, named
-from modules.payloads import Audio, Note, Payload, Samples, Text
-from modules.speaking import SentenceOptions, Utterance, cut_sentences, speak
-from modules.torch_runtime import Dtype, TorchRuntime
+from modules.contract.module import Compute, Module, named
+from modules.contract.payloads import Audio, Note, Payload, Samples, Text
+from modules.runtimes.pytorch import Dtype, TorchRuntime
+from modules.tasks.synthesis import SentenceOptions, Utterance, cut_sentences, speak
 
 
 class VitsOptions(SentenceOptions):
@@ -86,7 +86,7 @@ class Vits(Module):
             pass
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """See ``modules.speaking.speak``.
+        """See ``modules.tasks.synthesis.speak``.
 
         Raises:
             ModelError: the network failed.

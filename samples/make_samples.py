@@ -19,10 +19,10 @@ import numpy as np
 from misaki.espeak import EspeakG2P
 from rich.console import Console
 
-from modules.kokoro_model import KOKORO_RATE, KokoroModel
-from modules.module import Compute
-from modules.payloads import Audio, Samples
-from modules.waveform import SPEECH_RATE, resample
+from modules.audio.waveform import SPEECH_RATE, resample
+from modules.contract.module import Compute
+from modules.contract.payloads import Audio, Samples
+from modules.kokoro.network import KOKORO_RATE, KokoroModel
 from modules.weights import locate
 
 FOLDER = Path(__file__).parent

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, settings
 
-from modules.payloads import Audio
+from modules.contract.payloads import Audio
 
 # No test depends on how fast the machine is, nor on chance: the same examples every time.
 settings.register_profile("relevo", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)

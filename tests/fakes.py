@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from errors import InputError, MissingWeights
-from modules.module import Compute, Module, Options
-from modules.payloads import Audio, Payload, Text
+from modules.contract.module import Compute, Module, Options
+from modules.contract.payloads import Audio, Payload, Text
 from modules.weights import locate
 
 

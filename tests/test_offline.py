@@ -39,7 +39,7 @@ def write_float_wav(path, samples, rate):
 
 @pytest.mark.weights
 def test_speech_of_any_kind_is_translated_and_bad_input_fails_alone(tmp_path):
-    from modules.audio_file import read_audio
+    from modules.audio.files import read_audio
 
     narrow = read_audio(SPEECH, sample_rate=8_000)
     wide = read_audio(SPEECH, sample_rate=96_000)

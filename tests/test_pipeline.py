@@ -244,7 +244,7 @@ def test_models_that_options_name_are_found_in_the_weights_folder_too(fake_confi
 def test_bad_samples_are_refused_before_they_travel():
     import numpy as np
 
-    from modules.payloads import Audio
+    from modules.contract.payloads import Audio
 
     with pytest.raises(InputError, match="mono float32"):
         Audio(np.zeros((2, 10), np.float32), 16000)

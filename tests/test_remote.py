@@ -437,7 +437,7 @@ def test_what_another_environment_needs_is_pinned_as_in_ours():
     assert set(theirs) <= set(ours)
     code = (
         "import sys; sys.modules.update(dict.fromkeys(sys.argv[1:]))\n"
-        "import workers.replica, workers.batch, modules.registry, modules.module, modules.weights"
+        "import workers.replica, workers.batch, modules.contract.registry, modules.contract.module, modules.weights"
     )
     absent = ["pydantic_settings", "rich", "onnxruntime", "ctranslate2", "faster_whisper"]
     subprocess.run([sys.executable, "-c", code, *absent], cwd=ROOT, check=True)

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from errors import InputError, RelevoError
-from modules.module import Module
-from modules.payloads import Payload
+from modules.contract.module import Module
+from modules.contract.payloads import Payload
 from workers import wire
 from workers.frames import pack, unpack
 

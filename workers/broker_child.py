@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from modules.payloads import Audio
+from modules.contract.payloads import Audio
 from workers.broker import BrokerSettings
 from workers.child import Child
 from workers.config import PipelineConfig

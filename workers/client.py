@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from errors import ConfigError, InputError, RelayClosed
-from modules.payloads import Payload
+from modules.contract.payloads import Payload
 from workers import codec, wire
 from workers.connection import Connection
 from workers.frames import pack, unpack

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from errors import ProtocolError
-from modules.payloads import Audio, Payload, Text
-from modules.waveform import leading_silence_s
+from modules.audio.waveform import leading_silence_s
+from modules.contract.payloads import Audio, Payload, Text
 from workers.wire import Buffer, Meta
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from errors import ConfigError, MissingWeights
-from modules.module import Module
-from modules.payloads import Payload
-from modules.registry import module_class, module_options
+from modules.contract.module import Module
+from modules.contract.payloads import Payload
+from modules.contract.registry import module_class, module_options
 from modules.weights import locate
 from workers.budget import available_cores
 from workers.config import PipelineConfig, StageConfig

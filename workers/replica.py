@@ -39,7 +39,7 @@ from workers.transport import receive, send
 from workers.watch import Watch
 
 if TYPE_CHECKING:
-    from modules.module import Module
+    from modules.contract.module import Module
 
 logger = logging.getLogger("relevo.replica")
 
@@ -284,8 +284,8 @@ def main() -> None:
     name = arguments.name or f"{arguments.stage}@{socket.gethostname()}-{secrets.token_hex(3)}"
 
     def load(spec: ReplicaSpec) -> Module:
-        from modules.module import Compute
-        from modules.registry import module_class, module_options
+        from modules.contract.module import Compute
+        from modules.contract.registry import module_class, module_options
         from modules.weights import locate
 
         model = None if spec.model is None else locate(spec.model)

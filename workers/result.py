@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from modules.notes import Note
-from modules.payloads import Audio, Payload, Text
-from modules.waveform import leading_silence_s
+from modules.audio.waveform import leading_silence_s
+from modules.contract.notes import Note
+from modules.contract.payloads import Audio, Payload, Text
 from workers.wire import OutcomeName, Path, Span
 
 UNSPACED = {"ja", "th", "zh"}  # languages that are written without spaces between sentences

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from modules.notes import Note
+from modules.contract.notes import Note
 
 Buffer = bytes | memoryview
 Path = tuple[int, ...]

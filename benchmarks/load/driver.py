@@ -21,7 +21,7 @@ from benchmarks.load.arrivals import Arrival, Bound
 from benchmarks.load.clock import Clock
 from benchmarks.load.samples import Sample, StageSpan
 from errors import ConfigError
-from modules.payloads import Audio, Payload
+from modules.contract.payloads import Audio, Payload
 from workers.result import Result
 
 GIVEN_UP = "given up: it had not ended when the trial was over"

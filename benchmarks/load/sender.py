@@ -22,7 +22,7 @@ from benchmarks.load.clock import SystemClock
 from benchmarks.load.driver import Clip, Driver, WarmUp, choose_clips, clip_turns
 from benchmarks.load.samples import Sample, encode
 from errors import RelevoError
-from modules.audio_file import read_audio
+from modules.audio.files import read_audio
 from workers.client import Client
 from workers.lifeline import die_with
 

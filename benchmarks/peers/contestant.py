@@ -24,8 +24,8 @@ from benchmarks.load.driver import Clip, Driver, choose_clips
 from benchmarks.load.samples import Sample
 from benchmarks.peers.systems.system import System, Task
 from benchmarks.process_tree import PeakMemory
-from modules.audio_file import read_audio
-from modules.payloads import Audio
+from modules.audio.files import read_audio
+from modules.contract.payloads import Audio
 
 SYSTEMS = {  # heavy or missing packages are imported only where they are used
     "relevo": "benchmarks.peers.systems.ours:Relevo",

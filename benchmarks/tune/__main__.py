@@ -44,7 +44,7 @@ from benchmarks.tune.view import compared_table, disturbed, growth_table, model_
 from benchmarks.tune.view import console as wide_console
 from benchmarks.tune.write import write_config
 from errors import RelevoError
-from modules.audio_file import read_audio
+from modules.audio.files import read_audio
 from workers.budget import available_cores
 from workers.config import PipelineConfig, load_config, nested
 from workers.stage import StagePlan

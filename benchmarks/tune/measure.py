@@ -12,7 +12,7 @@ from benchmarks.busy_threads import busy_threads
 from benchmarks.environment import environment
 from benchmarks.stage_alone import outputs, run_alone
 from benchmarks.tune.profile import Cell, Piece, Profile
-from modules.payloads import Payload
+from modules.contract.payloads import Payload
 from workers.budget import available_cores
 from workers.config import PipelineConfig
 from workers.result import Event

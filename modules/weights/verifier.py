@@ -6,8 +6,8 @@ from pathlib import Path
 
 from errors import CorruptWeights
 from modules.weights import cache
-from modules.weights.archives import check
 from modules.weights.catalog import Catalog, load_catalog
+from modules.weights.packages.archives import check
 from modules.weights.progress import Progress, Silent, watched
 
 

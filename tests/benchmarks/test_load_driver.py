@@ -14,7 +14,7 @@ from benchmarks.load.arrivals import Arrival, Bound, Burst, Constant
 from benchmarks.load.driver import Clip, Driver, WarmUp, choose_clips, clip_turns
 from benchmarks.load.statistics import percentile
 from errors import ConfigError
-from modules.payloads import Text
+from modules.contract.payloads import Text
 from workers.result import Result
 
 CLIPS = [Clip(name, Text(name, "es")) for name in "abc"]

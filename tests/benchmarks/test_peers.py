@@ -17,7 +17,7 @@ from benchmarks.peers.contestant import Bout, Record
 from benchmarks.peers.systems.system import answer
 from benchmarks.peers.view import Row, plot, table
 from benchmarks.stand_ins import stages
-from modules.payloads import Audio
+from modules.contract.payloads import Audio
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import pipeline
-from modules.payloads import Audio
+from modules.contract.payloads import Audio
 from workers.report import Report
 
 ROOT = Path(__file__).parents[2]

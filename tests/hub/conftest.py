@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from modules.audio_file import read_audio
-from modules.payloads import Audio
+from modules.audio.files import read_audio
+from modules.contract.payloads import Audio
 from pipeline import Pipeline
 
 ROOT = Path(__file__).parents[2]

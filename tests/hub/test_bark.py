@@ -7,8 +7,8 @@ import pytest
 
 from errors import ConfigError, InputError
 from modules.bark import Bark, BarkOptions
-from modules.module import Compute
-from modules.payloads import Text
+from modules.contract.module import Compute
+from modules.contract.payloads import Text
 from tests.hub.voices import said
 
 TEXT = Text("Hello there. [laughter] This is quite another sentence!", "en", 1.0, 2.0)

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from errors import ConfigError, MissingWeights
-from modules.module import Compute
+from modules.contract.module import Compute
 from modules.weights import locate
-from modules.weights.converted import convert
-from modules.whisper import Whisper, WhisperTorchOptions
-from modules.whisper_ct2 import WhisperCT2, WhisperCT2Options
+from modules.weights.conversion.converted import convert
+from modules.whisper.ct2 import WhisperCT2, WhisperCT2Options
+from modules.whisper.hf import Whisper, WhisperTorchOptions
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.timeout(900)  # a conversion imports torch in a process of its own
@@ -93,7 +93,7 @@ def test_what_was_converted_is_left_alone(weights, tmp_path):
 
 
 def test_without_transformers_the_right_command_is_named(monkeypatch, tmp_path):
-    monkeypatch.setattr("modules.weights.converted.find_spec", lambda _: None)
+    monkeypatch.setattr("modules.weights.conversion.converted.find_spec", lambda _: None)
 
     with pytest.raises(ConfigError, match=r"\.venv-hub/bin/python pipeline\.py weights convert"):
         convert("openai/whisper-large", tmp_path, tmp_path / "to")

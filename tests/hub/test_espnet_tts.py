@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from errors import ConfigError, CorruptWeights, InputError, MissingWeights
-from modules.espnet_files import EspnetFiles
-from modules.espnet_tts import EspnetOptions, EspnetTTS
-from modules.module import Compute
-from modules.payloads import Note, Text
+from modules.contract.module import Compute
+from modules.contract.payloads import Note, Text
+from modules.espnet.files import EspnetFiles
+from modules.espnet.tts import EspnetOptions, EspnetTTS
 from tests.hub.voices import said
 
 TEXT = Text("今天天气很好，我有3个苹果。", "zh", 1.0, 2.0)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from modules.weights.espnet_zoo import in_zoo
+from modules.weights.hub.espnet_zoo import in_zoo
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,7 +44,7 @@ def test_names_of_the_zoo_are_known_without_importing_it():
 def test_an_archive_of_the_zoo_is_unpacked_below_its_folder_and_not_run(zenodo, tmp_path):
     folder = tmp_path / "here" / "voice"
     folder.mkdir(parents=True)
-    subprocess.run([sys.executable, "-m", "modules.weights.espnet_zoo", zenodo, folder], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-m", "modules.weights.hub.espnet_zoo", zenodo, folder], cwd=ROOT, check=True)
     files = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
     assert files == {"meta.yaml", "exp/voice/train.pth", "outside.txt"}
     assert (folder / "exp/voice/train.pth").read_text() == "weights"

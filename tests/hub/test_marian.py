@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from errors import ConfigError, InputError, WeightsError
-from modules.marian import Marian, MarianTorchOptions
-from modules.marian_ct2 import MarianCT2, MarianCT2Options
-from modules.module import Compute
-from modules.payloads import Text
-from modules.weights.converted import convert
+from modules.contract.module import Compute
+from modules.contract.payloads import Text
+from modules.marian.ct2 import MarianCT2, MarianCT2Options
+from modules.marian.hf import Marian, MarianTorchOptions
+from modules.weights.conversion.converted import convert
 
 pytestmark = pytest.mark.timeout(900)  # a conversion imports torch in a process of its own
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from errors import ConfigError, InputError
-from modules.module import Compute
-from modules.payloads import Audio, Text
+from modules.contract.module import Compute
+from modules.contract.payloads import Audio, Text
 from modules.speech_encoder_decoder import SpeechEncoderDecoder, SpeechEncoderDecoderOptions
 
 

@@ -8,9 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from errors import ConfigError, InputError
-from modules.module import Compute
-from modules.payloads import Note, Text
-from modules.speecht5 import SpeechT5, SpeechT5Options
+from modules.contract.module import Compute
+from modules.contract.payloads import Note, Text
+from modules.speecht5.tts import SpeechT5, SpeechT5Options
 from tests.hub.voices import said
 
 ROOT = Path(__file__).parents[2]

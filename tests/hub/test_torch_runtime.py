@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from errors import ConfigError, ModelError, WeightsError
-from modules.module import Compute
-from modules.torch_runtime import TorchRuntime
+from modules.contract.module import Compute
+from modules.runtimes.pytorch import TorchRuntime
 
 
 @pytest.fixture(scope="module")

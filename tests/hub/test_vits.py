@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from errors import ConfigError, InputError, WeightsError
-from modules.module import Compute
-from modules.payloads import Note, Text
+from modules.contract.module import Compute
+from modules.contract.payloads import Note, Text
 from modules.vits import Vits, VitsOptions
 from tests.hub.voices import said
 

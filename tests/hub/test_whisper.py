@@ -9,12 +9,12 @@ import pytest
 
 from benchmarks.whisper_checkpoint import save_for_transformers
 from errors import ConfigError, InputError, WeightsError
-from modules.module import Compute
-from modules.payloads import Audio, Note, Text
-from modules.waveform import SPEECH_RATE
+from modules.audio.waveform import SPEECH_RATE
+from modules.contract.module import Compute
+from modules.contract.payloads import Audio, Note, Text
 from modules.weights import locate
-from modules.whisper import Whisper, WhisperTorchOptions
-from modules.whisper_ct2 import WhisperCT2, WhisperCT2Options
+from modules.whisper.ct2 import WhisperCT2, WhisperCT2Options
+from modules.whisper.hf import Whisper, WhisperTorchOptions
 
 Listener = Callable[..., Whisper]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from modules.module import Module
-from modules.payloads import Audio, Text
+from modules.contract.module import Module
+from modules.contract.payloads import Audio, Text
 
 
 def said(voice: Module, *texts: Text) -> list[list[Audio]]:

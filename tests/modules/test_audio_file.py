@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from errors import InputError, RelevoError
-from modules.audio_file import read_audio, write_wav
-from modules.payloads import Audio
-from modules.waveform import SPEECH_RATE
+from modules.audio.files import read_audio, write_wav
+from modules.audio.waveform import SPEECH_RATE
+from modules.contract.payloads import Audio
 
 CODECS = {"wav": "pcm_s16le", "flac": "flac", "mp3": "libmp3lame", "ogg": "libopus", "m4a": "aac"}
 

@@ -1,9 +1,9 @@
 import pytest
 
 from errors import InputError
-from modules.chinese_check import NO_WORDS, checked, fault
-from modules.payloads import Note, Text
-from modules.translation import Translation, translate
+from modules.chinese.translation_check import NO_WORDS, checked, fault
+from modules.contract.payloads import Note, Text
+from modules.tasks.translation import Translation, translate
 
 
 class FakeModel:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modules.chinese_numerals import spell_numbers
+from modules.chinese.numerals import spell_numbers
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import pytest
 
-from modules.chinese_phonemes import ChinesePhonemes
-from modules.kokoro_model import MAX_PHONEMES
+from modules.chinese.phonemes import ChinesePhonemes
+from modules.kokoro.network import MAX_PHONEMES
 
 # The part of Kokoro's alphabet that Chinese and the names of letters use.
 ALPHABET = frozenset(" ,.!?;:—…“”()AIOWabcdefhijklmnopstuvwxyzɑɕəɚɛɤɥɨŋɔɹɻʂʊʤʧʦʨꭧʰʌᵊˈˌj↓→↗↘")

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modules.chinese_text import ends_phrase, ends_sentence, make_speakable, split_phrases
-from modules.notes import Note
+from modules.chinese.normalization import ends_phrase, ends_sentence, make_speakable, split_phrases
+from modules.contract.notes import Note
 
 SPEAKABLE = st.text("今天气很好我们去公园吧GPS，。！？；：、—…“”（）", max_size=200)
 

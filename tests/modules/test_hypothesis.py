@@ -1,6 +1,6 @@
 import pytest
 
-from modules.hypothesis import Hypothesis, Thresholds, settle
+from modules.tasks.hypothesis import Hypothesis, Thresholds, settle
 
 LIMITS = Thresholds(log_probability=-1.0, compression_ratio=2.4, no_speech=0.6)
 

@@ -7,10 +7,10 @@ import pytest
 from pydantic import ValidationError
 
 from errors import ConfigError, CorruptWeights, InputError, MissingWeights
-from modules.kokoro import Kokoro, KokoroOptions
-from modules.kokoro_model import KOKORO_RATE, KokoroModel, voices
-from modules.module import Compute
-from modules.payloads import Audio, Note, Text
+from modules.contract.module import Compute
+from modules.contract.payloads import Audio, Note, Text
+from modules.kokoro.network import KOKORO_RATE, KokoroModel, voices
+from modules.kokoro.voice import Kokoro, KokoroOptions
 from modules.weights import locate
 
 SENTENCES = "今天天气很好。我们去公园散步吧。"

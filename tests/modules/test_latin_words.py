@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modules.latin_words import respell, spell
+from modules.chinese.latin_words import respell, spell
 
 
 @pytest.mark.parametrize(

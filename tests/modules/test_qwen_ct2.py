@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-import modules.qwen_ct2
+import modules.qwen
 from errors import ConfigError, ModelError
-from modules.module import Compute
-from modules.payloads import Text
-from modules.qwen_ct2 import QwenOptions, QwenTranslator
+from modules.contract.module import Compute
+from modules.contract.payloads import Text
+from modules.qwen import QwenOptions, QwenTranslator
 from modules.weights import locate
 
 
@@ -45,7 +45,7 @@ class FakeGenerator:
 
 
 def fake(monkeypatch: pytest.MonkeyPatch, model: FakeGenerator, **options: Any) -> QwenTranslator:
-    monkeypatch.setattr(modules.qwen_ct2, "open_model", lambda *_: (model, FakeTokenizer()))
+    monkeypatch.setattr(modules.qwen, "open_model", lambda *_: (model, FakeTokenizer()))
     return QwenTranslator(None, QwenOptions(**options), Compute())
 
 

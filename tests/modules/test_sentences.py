@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modules.sentences import pieces
+from modules.tasks.sentences import pieces
 
 
 def test_text_is_cut_at_the_ends_of_sentences_and_not_at_abbreviations():

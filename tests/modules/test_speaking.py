@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from errors import InputError
-from modules.payloads import Audio, Note, Payload, Text
-from modules.speaking import Phrase, SentenceOptions, Utterance, cut_sentences, speak
+from modules.contract.payloads import Audio, Note, Payload, Text
+from modules.tasks.synthesis import Phrase, SentenceOptions, Utterance, cut_sentences, speak
 
 RATE = 100
 OPTIONS = SentenceOptions(language="de", pause_s=0.1, max_chars=40)

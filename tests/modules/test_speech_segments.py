@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modules.speech_segments import Span, cut, speech_spans
-from modules.waveform import SPEECH_RATE as RATE
+from modules.audio.speech_segments import Span, cut, speech_spans
+from modules.audio.waveform import SPEECH_RATE as RATE
 
 
 def spans(*seconds: tuple[float, float]) -> list[Span]:

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from errors import InputError
-from modules.payloads import Audio, Note, Text
-from modules.translation import Translation, translate
+from modules.contract.payloads import Audio, Note, Text
+from modules.tasks.translation import Translation, translate
 
 
 class FakeModel:

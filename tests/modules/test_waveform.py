@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from errors import InputError
-from modules.payloads import Audio
-from modules.waveform import SHORTEST_S, SPEECH_RATE, check, resample
+from modules.audio.waveform import SHORTEST_S, SPEECH_RATE, check, resample
+from modules.contract.payloads import Audio
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from errors import ConfigError
-from modules.module import Compute
-from modules.torch_runtime import TorchRuntime
+from modules.contract.module import Compute
+from modules.runtimes.pytorch import TorchRuntime
 
 
 def test_without_torch_the_environment_that_has_it_is_named(monkeypatch):

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from errors import InputError, ModelError
-from modules.module import Module
-from modules.payloads import Payload, Text
+from modules.contract.module import Module
+from modules.contract.payloads import Payload, Text
 from workers import wire
 from workers.batch import Batch
 

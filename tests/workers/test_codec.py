@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from errors import ProtocolError
-from modules.notes import Note
-from modules.payloads import Audio, Text
+from modules.contract.notes import Note
+from modules.contract.payloads import Audio, Text
 from workers import codec, wire
 from workers.frames import pack, unpack
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from errors import ConfigError
-from modules.registry import module_options
+from modules.contract.registry import module_options
 from workers.config import AutoscaleConfig, PipelineConfig, StageConfig, load_config, nested
 
 ROOT = Path(__file__).parents[2]

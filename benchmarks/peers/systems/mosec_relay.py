@@ -20,7 +20,7 @@ from mosec.mixin import MsgpackMixin
 
 from benchmarks.peers.port import free_port
 from benchmarks.peers.systems.system import Called, StageWorker, Task
-from modules.payloads import Audio, Payload
+from modules.contract.payloads import Audio, Payload
 from workers.budget import THREAD_VARIABLES
 
 TASK_VARIABLE = "RELEVO_PEERS_TASK"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Future
 
 from benchmarks.peers.systems.system import Task
-from modules.payloads import Payload
+from modules.contract.payloads import Payload
 from pipeline import Pipeline
 from workers.config import load_config, nested
 from workers.result import Result

@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.peers.systems.system import StageWorker, Task, answer
 from errors import RelevoError
-from modules.payloads import Payload
+from modules.contract.payloads import Payload
 from workers.result import Result
 
 

@@ -14,7 +14,7 @@ import ray
 from ray import serve
 
 from benchmarks.peers.systems.system import Called, StageWorker, Task
-from modules.payloads import Payload
+from modules.contract.payloads import Payload
 from workers.budget import THREAD_VARIABLES
 
 TIMEOUT_S = 600.0

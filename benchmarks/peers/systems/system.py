@@ -14,7 +14,7 @@ from typing import Protocol
 import psutil
 
 from benchmarks.in_process import open_module, outputs_of
-from modules.payloads import Audio, Payload
+from modules.contract.payloads import Audio, Payload
 from workers.config import load_config, nested
 from workers.plan import Plan, make_plan
 from workers.result import Event, Result, Transcript

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from modules.espnet_import import unchecked_types, without_english
+from modules.espnet.lean_import import unchecked_types, without_english
 
 # The training folder that kan-bayashi's configurations name.
 _EXPERIMENT = "exp/tts_train_tacotron2_raw_phn_pypinyin_g2p_phone"

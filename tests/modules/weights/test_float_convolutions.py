@@ -11,8 +11,8 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from modules.weights.float_convolutions import dequantise_convolutions
-from modules.weights.kokoro_graph import convert
+from modules.weights.conversion.float_convolutions import dequantise_convolutions
+from modules.weights.conversion.kokoro_graph import convert
 
 RANDOM = np.random.default_rng(0)
 WEIGHT = RANDOM.integers(0, 255, (4, 3, 5)).astype(np.uint8)

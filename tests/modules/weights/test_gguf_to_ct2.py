@@ -13,8 +13,8 @@ from gguf import quants
 from tokenizers import Tokenizer
 from tokenizers.pre_tokenizers import ByteLevel
 
-from modules.weights.gguf_file import GgufFile
-from modules.weights.gguf_to_ct2 import convert
+from modules.weights.conversion.gguf_file import GgufFile
+from modules.weights.conversion.gguf_to_ct2 import convert
 
 WIDTH, INNER, HEADS, HEADS_KV, LAYERS, BASE, EPSILON = 64, 96, 4, 2, 2, 10_000.0, 1e-6
 HEAD = WIDTH // HEADS

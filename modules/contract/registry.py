@@ -1,0 +1,62 @@
+"""Modules by the names that configurations use. Finding a module imports its file, not its heavy libraries."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from pydantic import ValidationError
+
+from errors import ConfigError
+from modules.contract.module import Module, Options
+
+MODULES = {
+    "bark": "modules.bark:Bark",
+    "espnet-tts": "modules.espnet.tts:EspnetTTS",
+    "kokoro": "modules.kokoro.voice:Kokoro",
+    "marian": "modules.marian.hf:Marian",
+    "marian-ct2": "modules.marian.ct2:MarianCT2",
+    "qwen-ct2": "modules.qwen:QwenTranslator",
+    "speech-encoder-decoder": "modules.speech_encoder_decoder:SpeechEncoderDecoder",
+    "speecht5": "modules.speecht5.tts:SpeechT5",
+    "vits": "modules.vits:Vits",
+    "whisper": "modules.whisper.hf:Whisper",
+    "whisper-ct2": "modules.whisper.ct2:WhisperCT2",
+}
+
+
+def module_class(name: str) -> type[Module]:
+    """The class behind a registry name or a ``package.file:Class`` of the user's own.
+
+    Raises:
+        ConfigError: there is no such module, or it does not follow the module contract.
+    """
+    target = MODULES.get(name, name)
+    file, colon, attribute = target.partition(":")
+    if not colon:
+        raise ConfigError(f"unknown module {name!r}; use one of {', '.join(sorted(MODULES))} or package.file:Class")
+    try:
+        found = getattr(importlib.import_module(file), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"cannot import module {name!r}: {error}; run from the folder that holds it") from error
+    if not (isinstance(found, type) and issubclass(found, Module)):
+        raise ConfigError(f"module {name!r} is not a subclass of modules.contract.module.Module")
+    return found
+
+
+def module_options(name: str, options: dict[str, Any]) -> Options:
+    """The module's options, validated.
+
+    Raises:
+        ConfigError: an option is unknown or has a wrong value; it is named.
+    """
+    kind = module_class(name).options_type
+    try:
+        return kind(**options)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']} (value {problem['input']!r})"
+            for problem in error.errors()
+        )
+        known = ", ".join(kind.model_fields) or "none"
+        raise ConfigError(f"options of module {name!r}: {problems}; its options are: {known}") from error

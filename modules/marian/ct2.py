@@ -1,0 +1,101 @@
+"""Marian on CTranslate2: the translators of modules/marian/hf.py, converted, without torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pydantic import Field
+
+from errors import InputError, ModelError, WeightsError
+from modules.contract.module import Compute, Module, named
+from modules.contract.payloads import Payload, Text
+from modules.marian.options import MarianOptions
+from modules.runtimes.ct2 import ComputeType, open_runtime
+from modules.tasks.translation import Translation, translate
+
+_END = "</s>"
+_POSITIONS = 512
+
+
+class MarianCT2Options(MarianOptions):
+    """Options of MarianCT2."""
+
+    beam_size: int = Field(4, ge=1, le=16, description="1 is greedy search")
+    max_tokens: int = Field(
+        160, ge=2, le=511, description="longest translation of a sentence, in tokens, if the model can write as many"
+    )
+    compute_type: ComputeType = Field("int8", description="arithmetic of the model")
+
+
+class MarianCT2(Module):
+    """Translates text; yields one Text a sentence, see ``modules.tasks.translation.translate``.
+
+    ``model`` is a folder made by ``pipeline.py weights convert`` from a MarianMTModel.
+    """
+
+    accepts = Text
+    yields = Text
+    options_type = MarianCT2Options
+
+    def __init__(self, model: Path | None, options: MarianCT2Options, compute: Compute) -> None:
+        """See Module.
+
+        Raises:
+            ConfigError: no model is named, this machine cannot run it, or it does not know ``target_tag``.
+            WeightsError: the tokenizer cannot be read.
+        """
+        from ctranslate2 import Translator  # type: ignore[import-untyped]
+        from sentencepiece import SentencePieceProcessor
+
+        folder = named(model)
+        self._options = options
+        self._model = open_runtime(Translator, folder, options.compute_type, compute)
+        try:
+            # The vocabulary is shared by both languages, and so transformers reads answers with the source's pieces.
+            self._pieces = SentencePieceProcessor(model_file=str(folder / "source.spm"))
+            vocabulary = json.loads((folder / "shared_vocabulary.json").read_text("utf-8"))
+            generation = folder / "generation_config.json"
+            trained = json.loads(generation.read_text("utf-8")) if generation.is_file() else {}
+        except (OSError, RuntimeError, ValueError) as error:
+            raise WeightsError(
+                f"the tokenizer in {folder} cannot be read ({error}); convert the model again"
+            ) from error
+        options.check_tag(vocabulary)
+        self._max_tokens = min(options.max_tokens, trained.get("max_length", _POSITIONS) - 1)
+        # The padding is among what a Marian must not write, but has no place in a converted vocabulary.
+        forbidden = [[i for i in word if i < len(vocabulary)] for word in trained.get("bad_words_ids") or ()]
+        self._forbidden = [[vocabulary[i] for i in word] for word in forbidden if word]
+
+    def warm_up(self) -> None:
+        """Translates a word."""
+        self._generate(["one"])
+
+    def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
+        """See ``modules.tasks.translation.translate``.
+
+        Raises:
+            ModelError: the runtime failed.
+        """
+        return translate(batch, self._generate, self._options.source_lang, self._options.target_lang)
+
+    def _generate(self, sentences: list[str]) -> list[Translation]:
+        tag = [self._options.target_tag] if self._options.target_tag else []
+        encoded = [[*tag, *self._pieces.encode(sentence, out_type=str), _END] for sentence in sentences]
+        try:
+            results = self._model.translate_batch(
+                encoded,
+                beam_size=self._options.beam_size,
+                max_decoding_length=self._max_tokens,
+                suppress_sequences=self._forbidden or None,
+                return_end_token=True,
+            )
+        except RuntimeError as error:
+            raise ModelError(f"the translator failed on {len(sentences)} sentences: {error}") from error
+        return [self._translation(result.hypotheses[0]) for result in results]
+
+    def _translation(self, tokens: list[str]) -> Translation:
+        finished = tokens[-1:] == [_END]
+        pieces = tokens[:-1] if finished else tokens
+        return Translation(self._pieces.decode_pieces(pieces).replace("▁", " ").strip(), finished)
