@@ -21,13 +21,13 @@ from commands.options import config_of
 from commands.signals import end_by
 from errors import ConfigError, RelayClosed, RelevoError
 from modules.contract.payloads import Payload
-from workers import wire
-from workers.client import Client, OnEvent, Stream
+from workers.client.client import Client, OnEvent, Stream
+from workers.client.result import Result
 from workers.config import PipelineConfig, load_config
 from workers.plan import make_plan
-from workers.result import Result
-from workers.slot import SlotView
-from workers.supervisor import Supervisor
+from workers.supervisor.slot import SlotView
+from workers.supervisor.supervisor import Supervisor
+from workers.wire import messages
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -103,7 +103,7 @@ class Pipeline:
         payload: Payload,
         *,
         deadline_s: float | None = None,
-        priority: wire.Priority = "interactive",
+        priority: messages.Priority = "interactive",
         on_event: OnEvent | None = None,
         patient: bool = False,
     ) -> Future[Result]:
@@ -111,13 +111,13 @@ class Pipeline:
         return self.client.submit(payload, deadline_s=deadline_s, priority=priority, on_event=on_event, patient=patient)
 
     def stream(
-        self, payload: Payload, *, deadline_s: float | None = None, priority: wire.Priority = "interactive"
+        self, payload: Payload, *, deadline_s: float | None = None, priority: messages.Priority = "interactive"
     ) -> Stream:
         """Sends one request and returns its events in order, as they happen; see `Client.stream`."""
         return self.client.stream(payload, deadline_s=deadline_s, priority=priority)
 
     def map(
-        self, payloads: Iterable[Payload], *, in_flight: int = 16, priority: wire.Priority = "batch"
+        self, payloads: Iterable[Payload], *, in_flight: int = 16, priority: messages.Priority = "batch"
     ) -> Iterator[Result]:
         """Sends many requests, at most `in_flight` at once, and yields their results in order; see `Client.map`."""
         return self.client.map(payloads, in_flight=in_flight, priority=priority)

@@ -6,8 +6,8 @@ import argparse
 import contextlib
 from collections.abc import Iterator
 
-from workers.child import Child
-from workers.lifeline import die_with
+from workers.processes.child import Child
+from workers.processes.lifetime import die_with
 
 
 @contextlib.contextmanager

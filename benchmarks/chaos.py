@@ -38,8 +38,8 @@ from benchmarks.stand_ins import PHRASES, number_of, request_audio, stages
 from modules.audio.files import read_audio
 from modules.contract.payloads import Audio
 from pipeline import Pipeline
+from workers.client.result import Result
 from workers.config import PipelineConfig, load_config
-from workers.result import Result
 
 IN_FLIGHT = 32
 RATIO = "3:3:3"

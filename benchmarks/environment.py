@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-from workers.budget import available_cores
+from workers.processes.budget import available_cores
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("ctranslate2", "faster-whisper", "msgspec", "numpy", "onnxruntime", "pyzmq")

@@ -31,8 +31,8 @@ from errors import ConfigError
 from modules.audio.files import read_audio
 from modules.contract.payloads import Audio
 from pipeline import Pipeline
-from workers.budget import available_cores
 from workers.config import PipelineConfig, load_config, nested
+from workers.processes.budget import available_cores
 
 SEED_TIMES = ROOT / "benchmarks" / "seed_times.json"  # of the project that this one grew out of; seconds
 SPEECH_STAGE = "zh_text_to_zh_audio"

@@ -17,9 +17,9 @@ from benchmarks.in_process import open_module, outputs_of
 from benchmarks.process_tree import PeakMemory, cpu_seconds
 from modules.audio.files import read_audio
 from modules.contract.payloads import Audio, Payload
-from workers.budget import apply_budget
 from workers.config import load_config, nested
 from workers.plan import Plan, make_plan
+from workers.processes.budget import apply_budget
 from workers.report import Quantiles
 
 

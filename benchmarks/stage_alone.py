@@ -12,8 +12,8 @@ import psutil
 from benchmarks.process_tree import cpu_seconds
 from modules.contract.payloads import Payload
 from pipeline import Pipeline
+from workers.client.result import Event, Result
 from workers.config import PipelineConfig
-from workers.result import Event, Result
 
 
 @dataclass(frozen=True)

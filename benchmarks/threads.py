@@ -26,8 +26,8 @@ from benchmarks.stage_alone import run_alone, stage_inputs
 from benchmarks.unbudgeted import UNBUDGETED
 from modules.audio.files import read_audio
 from modules.contract.payloads import Payload
-from workers.budget import available_cores
 from workers.config import PipelineConfig, load_config
+from workers.processes.budget import available_cores
 from workers.report import Quantiles
 
 UNSET = "unset"

@@ -37,7 +37,7 @@ from benchmarks.tune.view import compared_table, disturbed
 from benchmarks.tune.view import console as wide_console
 from modules.audio.files import read_audio
 from workers.config import PipelineConfig, load_config
-from workers.stage import StagePlan
+from workers.scheduling.stage import StagePlan
 
 # Uneven service times in about the seed's proportions, a twentieth as long, so that a run is short.
 STAND_INS = {

@@ -14,7 +14,7 @@ from modules.contract.module import Compute, Module
 from modules.kokoro.voice import Kokoro
 from modules.qwen import QwenTranslator
 from modules.whisper.ct2 import WhisperCT2
-from workers.budget import THREAD_VARIABLES
+from workers.processes.budget import THREAD_VARIABLES
 
 LIBRARY_CHOOSES = 0  # for CTranslate2 and for ONNX Runtime
 

@@ -10,9 +10,9 @@ from rich.table import Column, Table
 
 from commands.options import add_connect_options, client_of
 from modules.audio.files import write_wav
+from workers.broker.dead_letters import list_letters, read_letter, remove_letter
 from workers.config import PipelineConfig
-from workers.dead_letters import list_letters, read_letter, remove_letter
-from workers.frames import unpack
+from workers.wire.payload_frames import unpack
 
 DEFAULT_FOLDER = Path(PipelineConfig.model_fields["dead_letters"].default)
 

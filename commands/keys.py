@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from workers.keys import make_keys
+from workers.wire.keys import make_keys
 
 NEXT = """\
 {folder} holds the keys of a relay. Files that end in _secret are to be kept secret.

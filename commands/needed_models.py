@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import yaml
 
-ROOT = Path(__file__).resolve().parent.parent
+from checkout import ROOT
+
 _NAMES_A_MODEL = ("model", "vocoder")  # keys of a stage, and of its options
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from workers.client import Client
+from checkout import ROOT
+from workers.client.client import Client
 from workers.config import PipelineConfig, load_config, nested
 
-DEFAULT_CONFIG = Path(__file__).resolve().parent.parent / "config.yaml"
+DEFAULT_CONFIG = ROOT / "config.yaml"
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:

@@ -13,15 +13,15 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeAlias
 
+from commands.opened_relay import OpenRelay
 from commands.options import add_config_options, add_connect_options, client_of
-from commands.relay import OpenRelay
 from commands.run_view import RunView, print_report
 from commands.signals import end_by, send_signals_to, take
 from errors import ConfigError, InputError
 from modules.audio.files import read_audio, write_wav
-from workers.client import Client
+from workers.client.client import Client
+from workers.client.result import Result
 from workers.report import Clip, make_report
-from workers.result import Result
 
 DEFAULT_IN_FLIGHT = 16
 

@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text as Line
 
 from modules.contract.payloads import Audio, Text
+from workers.client.result import Event
 from workers.report import Clip, Quantiles, Report
-from workers.result import Event
-from workers.slot import SlotView
+from workers.supervisor.slot import SlotView
 
 LINES_AROUND_THE_TABLE = 8
 

@@ -16,7 +16,7 @@ import pytest
 from errors import AddressInUse, InputError, RelayClosed
 from pipeline import Pipeline
 from tests.conftest import clip
-from workers.client import Client
+from workers.client.client import Client
 
 ROOT = Path(__file__).parents[1]
 WAIT_S = 60

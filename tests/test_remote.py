@@ -21,9 +21,9 @@ import zmq
 from errors import InputError, RelayClosed
 from pipeline import Pipeline
 from tests.conftest import clip, until
-from workers import codec, wire
-from workers.client import Client
-from workers.keys import ADMITTED, make_keys
+from workers.client.client import Client
+from workers.wire import codec, messages
+from workers.wire.keys import ADMITTED, make_keys
 
 ROOT = Path(__file__).parents[1]
 WAIT_S = 60
@@ -42,7 +42,17 @@ def dial_in():
     with contextlib.ExitStack() as stack:
 
         def start(address, name, *options, stage="speak"):
-            command = [sys.executable, "-m", "workers.replica", "--stage", stage, "--connect", address, "--name", name]
+            command = [
+                sys.executable,
+                "-m",
+                "workers.replica",
+                "--stage",
+                stage,
+                "--connect",
+                address,
+                "--name",
+                name,
+            ]
             process = subprocess.Popen(
                 [*command, *map(str, options)], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
             )
@@ -201,23 +211,23 @@ def test_a_replica_left_by_its_relay_ends_when_another_comes_with_other_settings
 
 def test_work_that_never_reached_its_replica_is_handed_out_again(fake_config):
     """A replica of ours without a model: it loses its first batch, as a connection that breaks would."""
-    replica, receive = "far", codec.decoder(wire.ToReplica)
+    replica, receive = "far", codec.decoder(messages.ToReplica)
     with zmq.Context() as context, context.socket(zmq.DEALER) as dealer, context.socket(zmq.DEALER) as heart:
         dealer.setsockopt(zmq.IDENTITY, replica.encode())
         pipeline = Pipeline.from_config(fake_config(), listen_replicas=TCP)
         with pipeline:
             for each in (dealer, heart):
                 each.connect(pipeline.replica_address)
-            dealer.send(codec.encode(wire.Join(replica, "speak", 1)))
-            assert isinstance(receive(dealer.recv()), wire.Hired)
-            dealer.send(codec.encode(wire.Ready(replica, "speak")))
+            dealer.send(codec.encode(messages.Join(replica, "speak", 1)))
+            assert isinstance(receive(dealer.recv()), messages.Hired)
+            dealer.send(codec.encode(messages.Ready(replica, "speak")))
             until(lambda: pipeline.client.welcome().stages[2].ready == 2)
             lost = [pipeline.submit(clip()) for _ in range(2)]
-            assert isinstance(receive(dealer.recv_multipart()[0]), wire.Work)
+            assert isinstance(receive(dealer.recv_multipart()[0]), messages.Work)
             while not dealer.poll(100):
-                heart.send(codec.encode(wire.Beat(replica, "speak", "ready", 0.0, 1)))
-            assert isinstance(receive(dealer.recv()), wire.Rejoin)
-            dealer.send(codec.encode(wire.Leave(replica, "speak", "", False)))
+                heart.send(codec.encode(messages.Beat(replica, "speak", "ready", 0.0, 1)))
+            assert isinstance(receive(dealer.recv()), messages.Rejoin)
+            dealer.send(codec.encode(messages.Leave(replica, "speak", "", False)))
             assert [served_by(future.result(WAIT_S)) for future in lost] == [["speak-0.0"]] * 2
 
 
@@ -306,17 +316,17 @@ def test_a_key_counts_from_the_moment_it_is_admitted(fake_config, keys, tmp_path
             assert client.submit(clip()).result(WAIT_S).outcome == "ok"  # its connection stands
 
 
-SUBMIT = codec.encode(wire.Submit("request", wire.Meta("audio", 1.0, sample_rate=16000)))
-OUTPUT = codec.encode(wire.Output("far", 1, 1, 0, wire.Meta("audio", 1.0, sample_rate=16000)))
+SUBMIT = codec.encode(messages.Submit("request", messages.Meta("audio", 1.0, sample_rate=16000)))
+OUTPUT = codec.encode(messages.Output("far", 1, 1, 0, messages.Meta("audio", 1.0, sample_rate=16000)))
 GARBAGE = {
     "nothing": [b""],
     "random": [random.Random(0).randbytes(200)],
     "random after the prefix": [b"RLV\x01" + random.Random(1).randbytes(200)],
     "another version": [b"RLV\x02" + SUBMIT[4:]],
-    "another role's": [codec.encode(wire.Gone("speak-0.0", "mischief"))],
+    "another role's": [codec.encode(messages.Gone("speak-0.0", "mischief"))],
     "truncated": [SUBMIT[:-3], b"pcm"],
     "not a text where one is due": [SUBMIT.replace(b"request", b"\xff\xfequest"), b"pcm"],
-    "no amount where one is due": [codec.encode(wire.Submit("r", wire.Meta("audio", float("nan")))), b"pcm"],
+    "no amount where one is due": [codec.encode(messages.Submit("r", messages.Meta("audio", float("nan")))), b"pcm"],
     "a header over the limit": [b"RLV\x01" + bytes(codec.MAX_HEADER_BYTES)],
     "frames without number": [b"RLV\x01", *[b"x"] * 100],
 }
@@ -352,14 +362,14 @@ def test_a_peer_whose_frame_is_beyond_all_measure_is_hung_up_on(fake_config):
 
 @pytest.mark.parametrize(("kind", "payload"), [("audio", b"abc"), ("text", b"\xff\xfe")])
 def test_a_payload_that_is_not_what_its_header_says_fails_alone(fake_config, kind, payload):
-    message = wire.Submit(
-        "odd", wire.Meta(kind, 1.0, sample_rate=16000), stage="listen" if kind == "audio" else "speak"
+    message = messages.Submit(
+        "odd", messages.Meta(kind, 1.0, sample_rate=16000), stage="listen" if kind == "audio" else "speak"
     )
     with Pipeline.from_config(fake_config()) as pipeline, zmq.Context() as context:
         with context.socket(zmq.DEALER) as dealer:
             dealer.connect(pipeline.address)
             dealer.send_multipart([codec.encode(message), payload])
-            outcome = codec.decoder(wire.ToClient)(dealer.recv())
+            outcome = codec.decoder(messages.ToClient)(dealer.recv())
         assert outcome.outcome == "failed"
         assert f"not valid {kind}" in outcome.reason
         assert pipeline.submit(clip()).result(WAIT_S).outcome == "ok"
@@ -437,7 +447,8 @@ def test_what_another_environment_needs_is_pinned_as_in_ours():
     assert set(theirs) <= set(ours)
     code = (
         "import sys; sys.modules.update(dict.fromkeys(sys.argv[1:]))\n"
-        "import workers.replica, workers.batch, modules.contract.registry, modules.contract.module, modules.weights"
+        "import workers.replica.process, workers.replica.batch, modules.weights\n"
+        "import modules.contract.registry, modules.contract.module"
     )
     absent = ["pydantic_settings", "rich", "onnxruntime", "ctranslate2", "faster_whisper"]
     subprocess.run([sys.executable, "-c", code, *absent], cwd=ROOT, check=True)

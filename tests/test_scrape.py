@@ -18,8 +18,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from errors import AddressInUse
 from pipeline import Pipeline
 from tests.conftest import clip, until
-from workers.metrics import OUTCOMES
-from workers.metrics_server import MetricsServer
+from workers.broker.metrics import OUTCOMES
+from workers.broker.metrics_server import MetricsServer
 
 WAIT_S = 60
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
@@ -198,7 +198,7 @@ def test_an_address_that_is_taken_is_named_with_the_remedy(fake_config):
 
 
 def test_a_broker_whose_thread_does_not_answer_is_not_live(monkeypatch):
-    monkeypatch.setattr("workers.metrics_server.ANSWER_S", 0.1)
+    monkeypatch.setattr("workers.broker.metrics_server.ANSWER_S", 0.1)
     server = MetricsServer("127.0.0.1:0")
     status, body = get(f"http://{server.address}/livez")
     assert status == 503

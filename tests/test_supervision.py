@@ -15,8 +15,8 @@ import pytest
 from errors import ConfigError, StageFailed
 from pipeline import Pipeline
 from tests.conftest import clip, until
-from workers.client import Client
-from workers.dead_letters import list_letters
+from workers.broker.dead_letters import list_letters
+from workers.client.client import Client
 
 ROOT = Path(__file__).parents[1]
 WAIT_S = 60
@@ -100,7 +100,7 @@ def test_a_stage_that_cannot_load_is_named_with_the_reason_at_once(fake_config):
 
 
 def test_a_stage_that_keeps_dying_is_given_up_with_the_reason(fake_config, monkeypatch):
-    monkeypatch.setattr("workers.slot.BACKOFF_S", (0.0,))
+    monkeypatch.setattr("workers.supervisor.slot.BACKOFF_S", (0.0,))
     with pytest.raises(StageFailed, match="5 deaths in 60 s, the last: killed by SIGKILL"):
         Pipeline.from_config(fake_config(speak={"crash_load": True})).start()
 

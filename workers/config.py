@@ -19,9 +19,9 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from checkout import ROOT
 from errors import ConfigError
-from workers.child import ROOT
-from workers.keys import is_exposed
+from workers.wire.keys import is_exposed
 
 
 class _Loader(yaml.SafeLoader):

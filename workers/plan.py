@@ -13,9 +13,9 @@ from modules.contract.module import Module
 from modules.contract.payloads import Payload
 from modules.contract.registry import module_class, module_options
 from modules.weights import locate
-from workers.budget import available_cores
 from workers.config import PipelineConfig, StageConfig
-from workers.keys import check_keys
+from workers.processes.budget import available_cores
+from workers.wire.keys import check_keys
 
 PROCESS_BYTES = 150 * 2**20  # interpreter and libraries of a replica, before its model
 

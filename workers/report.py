@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from workers.result import Result
-from workers.wire import OutcomeName, Span, StageInfo
+from workers.client.result import Result
+from workers.wire.messages import OutcomeName, Span, StageInfo
 
 
 class _Figures(BaseModel):

@@ -22,13 +22,13 @@ from benchmarks.load.clock import Clock
 from benchmarks.load.samples import Sample, StageSpan
 from errors import ConfigError
 from modules.contract.payloads import Audio, Payload
-from workers.result import Result
+from workers.client.result import Result
 
 GIVEN_UP = "given up: it had not ended when the trial was over"
 
 
 class Target(Protocol):
-    """What is driven: a `workers.client.Client` or a `Pipeline`."""
+    """What is driven: a `workers.client.client.Client` or a `Pipeline`."""
 
     def submit(self, payload: Payload) -> Future[Result]:
         """Sends one request and returns at once."""

@@ -14,11 +14,11 @@ import psutil
 from benchmarks.process_tree import cpu_seconds
 from errors import RelayError
 from pipeline import Pipeline
-from workers.budget import available_cores
-from workers.client import Client
+from workers.client.client import Client
 from workers.config import PipelineConfig
-from workers.slot import SlotView
-from workers.wire import StageInfo
+from workers.processes.budget import available_cores
+from workers.supervisor.slot import SlotView
+from workers.wire.messages import StageInfo
 
 IDLE_POLL_S = 0.2
 

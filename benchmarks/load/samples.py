@@ -13,13 +13,13 @@ from types import ModuleType
 import msgspec
 
 from errors import ConfigError
-from workers.wire import OutcomeName
+from workers.wire.messages import OutcomeName
 
 SUFFIXES = (".jsonl", ".parquet")
 
 
 class StageSpan(msgspec.Struct, frozen=True, gc=False):
-    """What one job took at one stage: the fields of `workers.wire.Span`, by name.
+    """What one job took at one stage: the fields of `workers.wire.messages.Span`, by name.
 
     ``start_s`` counts from the request's arrival at the broker.
     """

@@ -23,8 +23,8 @@ from benchmarks.load.driver import Clip, Driver, WarmUp, choose_clips, clip_turn
 from benchmarks.load.samples import Sample, encode
 from errors import RelevoError
 from modules.audio.files import read_audio
-from workers.client import Client
-from workers.lifeline import die_with
+from workers.client.client import Client
+from workers.processes.lifetime import die_with
 
 TELL_S = 0.5  # between two lines of progress
 SWITCH_S = 0.0005  # how long the client's thread may keep the one that sends from running; Python's default is 5 ms

@@ -10,8 +10,8 @@ import msgspec
 
 from benchmarks.background import Background
 from errors import RelayClosed
-from workers.client import Client
-from workers.wire import StageInfo
+from workers.client.client import Client
+from workers.wire.messages import StageInfo
 
 LOOK_S = 0.5
 

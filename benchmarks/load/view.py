@@ -15,7 +15,7 @@ from benchmarks.load import sender
 from benchmarks.load.run import Run
 from benchmarks.load.statistics import Figure
 from benchmarks.load.words import number_text, remarks
-from workers.slot import SlotView
+from workers.supervisor.slot import SlotView
 
 WIDTH = 120  # of what goes to a file, where there is no terminal to fit
 

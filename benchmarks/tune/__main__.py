@@ -45,9 +45,9 @@ from benchmarks.tune.view import console as wide_console
 from benchmarks.tune.write import write_config
 from errors import RelevoError
 from modules.audio.files import read_audio
-from workers.budget import available_cores
 from workers.config import PipelineConfig, load_config, nested
-from workers.stage import StagePlan
+from workers.processes.budget import available_cores
+from workers.scheduling.stage import StagePlan
 
 SEED_REPLICAS = 6  # of the last stage, in the table of the seed's capacities
 PLAN_THREADS = (1, 2, 4, 8)

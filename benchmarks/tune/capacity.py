@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks.tune.fit import RelayModel
 from benchmarks.tune.setting import Machine, Setting
-from workers.stage import StagePlan
+from workers.scheduling.stage import StagePlan
 
 NEAR = 0.05  # how far below the highest rate the knee may be
 

@@ -13,9 +13,9 @@ from benchmarks.environment import environment
 from benchmarks.stage_alone import outputs, run_alone
 from benchmarks.tune.profile import Cell, Piece, Profile
 from modules.contract.payloads import Payload
-from workers.budget import available_cores
+from workers.client.result import Event
 from workers.config import PipelineConfig
-from workers.result import Event
+from workers.processes.budget import available_cores
 
 OnCell = Callable[[str], None]
 FULL_BATCHES = 3  # at least in a cell with batches: what the fit reads; the first batch is whatever came first

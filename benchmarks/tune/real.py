@@ -20,7 +20,7 @@ from benchmarks.tune.simulate import cycled, simulate_closed
 from benchmarks.tune.steady import Mark, length, middle
 from pipeline import Pipeline
 from workers.config import PipelineConfig
-from workers.stage import StagePlan
+from workers.scheduling.stage import StagePlan
 
 
 @dataclass(frozen=True)

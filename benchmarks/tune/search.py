@@ -16,7 +16,7 @@ from benchmarks.tune.fit import RelayModel
 from benchmarks.tune.setting import Machine, Setting, choices
 from benchmarks.tune.simulate import Ended, drawn, simulate_closed, simulate_open
 from benchmarks.tune.steady import middle
-from workers.stage import StagePlan
+from workers.scheduling.stage import StagePlan
 
 MOST = 60  # settings that are simulated; of more, those that the means speak for
 WORTH = 0.9  # a setting whose limit is below this share of the best one's is not simulated then

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.tune.fit import RelayModel, StageModel
 from benchmarks.tune.profile import Piece
-from workers.stage import StagePlan
+from workers.scheduling.stage import StagePlan
 
 STAGES = ("es_audio_to_en_text", "en_text_to_zh_text", "zh_text_to_zh_audio")
 COLD_CALLS = 1

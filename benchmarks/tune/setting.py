@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.tune.fit import RelayModel, StageModel
-from workers.broker_child import stage_plan
 from workers.config import PipelineConfig
 from workers.plan import make_plan
-from workers.stage import StagePlan
+from workers.scheduling.stage import StagePlan
+from workers.supervisor.broker_process import stage_plan
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The relay in simulated time: its own scheduler, with replicas that only take as long as the fit says.
 
-Queues, credits, batches, fan-out and backpressure are those of `workers.scheduler`, which is pure; simpy is the clock,
-and `Cores` says how fast the replicas get on beside each other.
+Queues, credits, batches, fan-out and backpressure are those of `workers.scheduling.scheduler`, which is pure; simpy is
+the clock, and `Cores` says how fast the replicas get on beside each other.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from benchmarks.tune.fit import RelayModel
 from benchmarks.tune.profile import Piece
 from benchmarks.tune.setting import Machine, Setting
 from benchmarks.tune.steady import Mark
-from workers import wire
-from workers.scheduler import Scheduler
-from workers.stage import StagePlan
+from workers.scheduling.scheduler import Scheduler
+from workers.scheduling.stage import StagePlan
+from workers.wire import messages
 
 CLIENT = b"client"
 T = TypeVar("T")
@@ -35,7 +35,7 @@ class Ended:
 
     due_s: float
     ended_s: float = math.nan
-    outcome: wire.OutcomeName | None = None
+    outcome: messages.OutcomeName | None = None
     first_audio_s: float | None = None
 
     @property
@@ -80,14 +80,14 @@ class _Relay:
     def request(self, name: str, piece: Piece, ended: Ended, patient: bool) -> Generator[simpy.Event, Any, None]:
         """One client's request, from when it is due to its end."""
         self._requests[name] = ended
-        submit = wire.Submit(name, wire.Meta(self._plans[0].accepts, piece.cost))
+        submit = messages.Submit(name, messages.Meta(self._plans[0].accepts, piece.cost))
         while True:
             self._told[name] = self.env.event()
             self._scheduler.submit(CLIENT, submit, piece, self.env.now)
-            outcome: wire.Outcome = yield self._told[name]
+            outcome: messages.Outcome = yield self._told[name]
             if not (patient and outcome.outcome == "rejected" and outcome.retry_after_s):
                 break
-            yield self.env.timeout(outcome.retry_after_s / 2)  # as workers.client does
+            yield self.env.timeout(outcome.retry_after_s / 2)  # as workers.client.client does
         ended.outcome, ended.ended_s = outcome.outcome, self.env.now
 
     def _replica(self, depth: int, name: str, number: int) -> Generator[simpy.Event, Any, None]:
@@ -107,17 +107,17 @@ class _Relay:
                 for index, (output, share) in enumerate(_shares(piece)):
                     if not together:
                         yield place.run(job_s * share, load)
-                    meta = wire.Meta(self._kind_after(depth), output.cost)
-                    self._scheduler.output(wire.Output(name, item.job, 1, index, meta), output, self.env.now)
+                    meta = messages.Meta(self._kind_after(depth), output.cost)
+                    self._scheduler.output(messages.Output(name, item.job, 1, index, meta), output, self.env.now)
                 if not piece.outputs and not together:
                     yield place.run(job_s, load)
             passed_s = self.env.now - began
             self.stage_busy_s[depth] += passed_s
             done = tuple(
-                wire.JobDone(item.job, 1, len(piece.outputs), passed_s)
+                messages.JobDone(item.job, 1, len(piece.outputs), passed_s)
                 for item, piece in zip(work.jobs, pieces, strict=True)
             )
-            self._scheduler.done(wire.Done(name, passed_s, done), self.env.now)
+            self._scheduler.done(messages.Done(name, passed_s, done), self.env.now)
 
     def _ticks(self, every_s: float) -> Generator[simpy.Event, Any, None]:
         while True:  # held-back batches are handed out by the scheduler's tick
@@ -129,21 +129,21 @@ class _Relay:
 
     # what the scheduler sends
 
-    def to_client(self, client: bytes, message: wire.ToClient, *frames: Any) -> None:
+    def to_client(self, client: bytes, message: messages.ToClient, *frames: Any) -> None:
         """Notes the first audio and the end of a request."""
         match message:
-            case wire.Outcome(request):
+            case messages.Outcome(request):
                 self._told[request].succeed(message)
                 if message.outcome == "ok":
                     self.marks.append(Mark(self.env.now, self.cores.busy_s))
-            case wire.Event(request, _, path) if len(path) == len(self._plans):
+            case messages.Event(request, _, path) if len(path) == len(self._plans):
                 ended = self._requests[request]
                 if ended.first_audio_s is None:
                     ended.first_audio_s = self.env.now - ended.due_s
 
-    def to_replica(self, replica: str, message: wire.ToReplica, *frames: Any) -> None:
+    def to_replica(self, replica: str, message: messages.ToReplica, *frames: Any) -> None:
         """Hands work to a simulated replica."""
-        if isinstance(message, wire.Work):
+        if isinstance(message, messages.Work):
             self._inboxes[replica].put((message, frames))
 
     def dead_letter(self, job: Any, stage: str, reason: str, last_words: str) -> None:

@@ -15,7 +15,7 @@ from benchmarks.load.driver import Clip, Driver, WarmUp, choose_clips, clip_turn
 from benchmarks.load.statistics import percentile
 from errors import ConfigError
 from modules.contract.payloads import Text
-from workers.result import Result
+from workers.client.result import Result
 
 CLIPS = [Clip(name, Text(name, "es")) for name in "abc"]
 PAUSE_FROM_S, PAUSE_TO_S = 10.0, 15.0

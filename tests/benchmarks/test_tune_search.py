@@ -16,7 +16,7 @@ from benchmarks.tune.profile import Piece
 from benchmarks.tune.search import MOST, Candidate, Wanted, ranked, search, shortlist
 from benchmarks.tune.seed_times import STAGES, read_seed_times
 from benchmarks.tune.setting import Machine, Setting
-from workers.stage import StagePlan
+from workers.scheduling.stage import StagePlan
 
 SEED_TIMES = ROOT.parent / "shared" / "data" / "seed_times.json"
 GIB = 2**30

@@ -13,7 +13,7 @@ from benchmarks.tune.profile import Piece
 from benchmarks.tune.setting import Machine, Setting
 from benchmarks.tune.simulate import cycled, drawn, simulate_closed, simulate_open
 from benchmarks.tune.steady import middle
-from workers.stage import StagePlan
+from workers.scheduling.stage import StagePlan
 
 PLENTY = Machine(cores=64)
 

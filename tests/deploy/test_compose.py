@@ -18,7 +18,7 @@ import yaml
 from benchmarks.peers.port import free_port
 from pipeline import parser
 from tests.conftest import clip, until
-from workers.client import Client
+from workers.client.client import Client
 
 ROOT = Path(__file__).parents[2]
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))[

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from workers.client.result import Result
 from workers.config import load_config
-from workers.result import Result
 
 ROOT = Path(__file__).parents[2]
 

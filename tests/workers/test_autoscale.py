@@ -7,9 +7,9 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.autoscale import Autoscaler
 from workers.config import AutoscaleConfig
-from workers.wire import Load
+from workers.supervisor.autoscaling import Autoscaler
+from workers.wire.messages import Load
 
 CONFIG = AutoscaleConfig(min=1, max=4, wait_s=1.0, busy_above=0.8, up_after_s=5, busy_below=0.6, down_after_s=60)
 PLENTY_S = 600

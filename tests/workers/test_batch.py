@@ -7,8 +7,8 @@ import pytest
 from errors import InputError, ModelError
 from modules.contract.module import Module
 from modules.contract.payloads import Payload, Text
-from workers import wire
-from workers.batch import Batch
+from workers.replica.batch import Batch
+from workers.wire import messages
 
 
 class FakeEcho(Module):
@@ -36,9 +36,9 @@ class FakeEcho(Module):
 
 def run(texts, module=None, abandoned=lambda: (), deadline_s=None):
     sent: list[tuple[int, int]] = []
-    items = tuple(wire.WorkItem(n, 1, wire.Meta("text", 1.0), deadline_s) for n in range(len(texts)))
+    items = tuple(messages.WorkItem(n, 1, messages.Meta("text", 1.0), deadline_s) for n in range(len(texts)))
     batch = Batch(
-        "r", wire.Work(items), [t.encode() for t in texts], lambda o, _: sent.append((o.job, o.index)), abandoned
+        "r", messages.Work(items), [t.encode() for t in texts], lambda o, _: sent.append((o.job, o.index)), abandoned
     )
     return sent, batch.run(module or FakeEcho())
 
@@ -90,7 +90,7 @@ def test_a_job_past_its_deadline_is_not_begun():
 
 def test_a_deadline_that_passes_while_the_batch_fails_is_seen_before_each_is_tried_by_itself(monkeypatch):
     now = iter([0.0, 0.0, 0.0])  # receipt of both, the beginning; later it is later
-    monkeypatch.setattr("workers.batch.time.monotonic", lambda: next(now, 2.0))
+    monkeypatch.setattr("workers.replica.batch.time.monotonic", lambda: next(now, 2.0))
     module = FakeEcho()
     sent, done = run(["broken", "1"], module, deadline_s=1.0)
     assert [job.expired for job in done.jobs] == [True, True]
@@ -100,7 +100,7 @@ def test_a_deadline_that_passes_while_the_batch_fails_is_seen_before_each_is_tri
 
 def test_what_has_said_something_already_is_not_expired(monkeypatch):
     now = iter([0.0, 0.0, 0.0])
-    monkeypatch.setattr("workers.batch.time.monotonic", lambda: next(now, 2.0))
+    monkeypatch.setattr("workers.replica.batch.time.monotonic", lambda: next(now, 2.0))
     sent, done = run(["1", "broken"], deadline_s=1.0)
     assert [job.expired for job in done.jobs] == [False, True]
     assert sent == [(0, 0)]
@@ -108,4 +108,4 @@ def test_what_has_said_something_already_is_not_expired(monkeypatch):
 
 def test_the_payload_of_a_lost_frame_is_refused():
     with pytest.raises(ValueError, match="zip"):
-        Batch("r", wire.Work((wire.WorkItem(1, 1, wire.Meta("text", 1.0), None),)), [], print, list)
+        Batch("r", messages.Work((messages.WorkItem(1, 1, messages.Meta("text", 1.0), None),)), [], print, list)

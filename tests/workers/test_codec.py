@@ -10,37 +10,47 @@ from hypothesis import strategies as st
 from errors import ProtocolError
 from modules.contract.notes import Note
 from modules.contract.payloads import Audio, Text
-from workers import codec, wire
-from workers.frames import pack, unpack
+from workers.wire import codec, messages
+from workers.wire.payload_frames import pack, unpack
 
-META = wire.Meta("text", 3.0, 0.5, 1.5, "en", notes=(Note("truncated", "at 96 tokens"),))
+META = messages.Meta("text", 3.0, 0.5, 1.5, "en", notes=(Note("truncated", "at 96 tokens"),))
 
 
 @pytest.mark.parametrize(
     ("message", "types"),
     [
-        (wire.Submit("r", META, 2.5, "batch", True), wire.FromClient),
-        (wire.Event("r", "listen", (0, 1), META), wire.ToClient),
-        (wire.Outcome("r", "ok", "", 0.0, (wire.Span("listen", (), 1, "x", 0, 0, 1, 1, 1),)), wire.ToClient),
-        (wire.Done("x", 0.5, (wire.JobDone(1, 1, 2, 0.5),)), wire.FromReplica),
-        (wire.Work((wire.WorkItem(1, 1, META, None),)), wire.ToReplica),
-        (wire.Oversee({"listen": 2}), wire.FromSupervisor),
-        (wire.Standing("x", "listen", "busy", 0.1, 5), wire.ToSupervisor),
+        (messages.Submit("r", META, 2.5, "batch", True), messages.FromClient),
+        (messages.Event("r", "listen", (0, 1), META), messages.ToClient),
+        (
+            messages.Outcome("r", "ok", "", 0.0, (messages.Span("listen", (), 1, "x", 0, 0, 1, 1, 1),)),
+            messages.ToClient,
+        ),
+        (messages.Done("x", 0.5, (messages.JobDone(1, 1, 2, 0.5),)), messages.FromReplica),
+        (messages.Work((messages.WorkItem(1, 1, META, None),)), messages.ToReplica),
+        (messages.Oversee({"listen": 2}), messages.FromSupervisor),
+        (messages.Standing("x", "listen", "busy", 0.1, 5), messages.ToSupervisor),
     ],
 )
 def test_a_message_comes_back_as_it_was(message, types):
     assert codec.decoder(types)(codec.encode(message)) == message
 
 
-ROLES = [wire.FromClient, wire.ToClient, wire.FromReplica, wire.ToReplica, wire.FromSupervisor, wire.ToSupervisor]
+ROLES = [
+    messages.FromClient,
+    messages.ToClient,
+    messages.FromReplica,
+    messages.ToReplica,
+    messages.FromSupervisor,
+    messages.ToSupervisor,
+]
 SAMPLES = [
-    wire.Submit("r", META, 2.5, "batch", True),
-    wire.Output("x", 1, 1, 0, META),
-    wire.Done("x", 0.5, (wire.JobDone(1, 1, 2, 0.5),)),
-    wire.Beat("x", "listen", "busy", 0.1, 5),
-    wire.Work((wire.WorkItem(1, 1, META, None),)),
-    wire.Outcome("r", "ok", "", 0.0, (wire.Span("listen", (), 1, "x", 0, 0, 1, 1, 1),)),
-    wire.Gone("x", "killed", "its stack"),
+    messages.Submit("r", META, 2.5, "batch", True),
+    messages.Output("x", 1, 1, 0, META),
+    messages.Done("x", 0.5, (messages.JobDone(1, 1, 2, 0.5),)),
+    messages.Beat("x", "listen", "busy", 0.1, 5),
+    messages.Work((messages.WorkItem(1, 1, META, None),)),
+    messages.Outcome("r", "ok", "", 0.0, (messages.Span("listen", (), 1, "x", 0, 0, 1, 1, 1),)),
+    messages.Gone("x", "killed", "its stack"),
 ]
 
 
@@ -62,13 +72,13 @@ def test_a_message_with_wrong_bytes_is_a_protocol_error_or_a_message_of_that_pee
 
 @pytest.mark.parametrize("odd", [float("nan"), float("inf"), -float("inf")])
 def test_what_is_no_amount_is_refused_before_it_enters_a_sum(odd):
-    meta = wire.Meta("text", odd)
+    meta = messages.Meta("text", odd)
     for message, role in (
-        (wire.Submit("r", meta), wire.FromClient),
-        (wire.Submit("r", META, deadline_s=odd), wire.FromClient),
-        (wire.Output("x", 1, 1, 0, meta), wire.FromReplica),
-        (wire.Done("x", odd, ()), wire.FromReplica),
-        (wire.Beat("x", "listen", "busy", odd, 5), wire.FromReplica),
+        (messages.Submit("r", meta), messages.FromClient),
+        (messages.Submit("r", META, deadline_s=odd), messages.FromClient),
+        (messages.Output("x", 1, 1, 0, meta), messages.FromReplica),
+        (messages.Done("x", odd, ()), messages.FromReplica),
+        (messages.Beat("x", "listen", "busy", odd, 5), messages.FromReplica),
     ):
         with pytest.raises(ProtocolError):
             codec.decoder(role)(codec.encode(message))
@@ -76,52 +86,52 @@ def test_what_is_no_amount_is_refused_before_it_enters_a_sum(odd):
 
 def test_a_cost_below_nothing_is_refused():
     with pytest.raises(ProtocolError, match="0"):
-        codec.decoder(wire.FromClient)(codec.encode(wire.Submit("r", wire.Meta("audio", -1.0))))
+        codec.decoder(messages.FromClient)(codec.encode(messages.Submit("r", messages.Meta("audio", -1.0))))
 
 
 @given(st.integers(0, 60))
 def test_a_truncated_header_is_refused(length):
-    header = codec.encode(wire.Submit("request", META))
+    header = codec.encode(messages.Submit("request", META))
     with pytest.raises(ProtocolError):
-        codec.decoder(wire.FromClient)(header[: min(length, len(header) - 1)])
+        codec.decoder(messages.FromClient)(header[: min(length, len(header) - 1)])
 
 
 def test_an_oversized_payload_is_refused(monkeypatch):
     monkeypatch.setattr(codec, "MAX_PAYLOAD_BYTES", 3)
-    decode, header = codec.decoder(wire.FromClient), codec.encode(wire.Submit("r", META))
+    decode, header = codec.decoder(messages.FromClient), codec.encode(messages.Submit("r", META))
     codec.read(decode, [header, b"abc"])
     with pytest.raises(ProtocolError, match="4 bytes is over the limit of 3"):
         codec.read(decode, [header, b"abcd"])
 
 
 def test_another_version_is_refused_and_named():
-    header = codec.encode(wire.Ping())
+    header = codec.encode(messages.Ping())
     with pytest.raises(ProtocolError, match="version 63"):
-        codec.decoder(wire.FromClient)(header[:3] + b"c" + header[4:])
+        codec.decoder(messages.FromClient)(header[:3] + b"c" + header[4:])
 
 
 def test_an_oversized_header_is_refused():
     with pytest.raises(ProtocolError, match="over the limit"):
-        codec.decoder(wire.FromClient)(b"RLV\x01" + bytes(codec.MAX_HEADER_BYTES))
+        codec.decoder(messages.FromClient)(b"RLV\x01" + bytes(codec.MAX_HEADER_BYTES))
 
 
 def test_a_peer_cannot_send_another_roles_messages():
     with pytest.raises(ProtocolError):
-        codec.decoder(wire.FromClient)(codec.encode(wire.Gone("speak-0", "mischief")))
+        codec.decoder(messages.FromClient)(codec.encode(messages.Gone("speak-0", "mischief")))
 
 
-@pytest.mark.parametrize("payloads", [[], [b"", b""], [b"", codec.encode(wire.Ping())]])
+@pytest.mark.parametrize("payloads", [[], [b"", b""], [b"", codec.encode(messages.Ping())]])
 def test_missing_and_surplus_payload_frames_are_refused(payloads):
     with pytest.raises(ProtocolError, match="payload frames"):
-        codec.read(codec.decoder(wire.FromClient), [codec.encode(wire.Submit("r", META)), *payloads])
+        codec.read(codec.decoder(messages.FromClient), [codec.encode(messages.Submit("r", META)), *payloads])
 
 
 def test_messages_that_come_together_are_told_apart():
-    event, outcome = wire.Event("r", "listen", (0,), META), wire.Outcome("r", "ok", "", 0.0, ())
+    event, outcome = messages.Event("r", "listen", (0,), META), messages.Outcome("r", "ok", "", 0.0, ())
     frames = [codec.encode(event), b"abc", codec.encode(outcome)]
-    assert list(codec.read_all(codec.decoder(wire.ToClient), frames)) == [(event, [b"abc"]), (outcome, [])]
+    assert list(codec.read_all(codec.decoder(messages.ToClient), frames)) == [(event, [b"abc"]), (outcome, [])]
     with pytest.raises(ProtocolError, match="not a Relevo message"):
-        list(codec.read_all(codec.decoder(wire.ToClient), [*frames, b"abc"]))
+        list(codec.read_all(codec.decoder(messages.ToClient), [*frames, b"abc"]))
 
 
 @pytest.mark.parametrize("samples", [np.zeros(0, np.float32), np.linspace(-1, 1, 7, dtype=np.float32)])
@@ -143,6 +153,6 @@ def test_text_survives_the_wire():
 
 def test_a_payload_that_is_not_what_its_header_says_is_refused():
     with pytest.raises(ProtocolError):
-        unpack(wire.Meta("audio", 1.0, sample_rate=16000), b"abc")
+        unpack(messages.Meta("audio", 1.0, sample_rate=16000), b"abc")
     with pytest.raises(ProtocolError):
-        unpack(wire.Meta("text", 1.0), b"\xff\xfe")
+        unpack(messages.Meta("text", 1.0), b"\xff\xfe")

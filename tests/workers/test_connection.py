@@ -10,7 +10,7 @@ import pytest
 
 from pipeline import Pipeline
 from tests.conftest import clip
-from workers.client import Client
+from workers.client.client import Client
 
 WAIT_S = 60
 

@@ -6,7 +6,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.histogram import LONGEST_S, MAX_ID, SHORTEST_S, Histogram, second_edges
+from workers.broker.histogram import LONGEST_S, MAX_ID, SHORTEST_S, Histogram, second_edges
 
 
 def test_edges_are_evenly_spaced_on_a_log_scale_with_one_on_each_objective():

@@ -7,7 +7,7 @@ import pytest
 import zmq.auth
 
 from errors import ConfigError
-from workers.keys import ADMITTED, Handshakes, PeerKeys, check_keys, dial, is_exposed, make_keys
+from workers.wire.keys import ADMITTED, Handshakes, PeerKeys, check_keys, dial, is_exposed, make_keys
 
 
 def mode(path):

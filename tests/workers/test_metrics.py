@@ -8,12 +8,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.metrics import OUTCOMES, STATES, Metrics
-from workers.path_order import PathOrder
-from workers.scheduler import Scheduler
-from workers.stage import StagePlan
-from workers.stage_queue import Request
-from workers.wire import Done, JobDone, Meta, Outcome, StageInfo, Standing, Submit, Work
+from workers.broker.metrics import OUTCOMES, STATES, Metrics
+from workers.scheduling.path_order import PathOrder
+from workers.scheduling.scheduler import Scheduler
+from workers.scheduling.stage import StagePlan
+from workers.scheduling.stage_queue import Request
+from workers.wire.messages import Done, JobDone, Meta, Outcome, StageInfo, Standing, Submit, Work
 
 
 def request(submitted_at: float = 0.0) -> Request:

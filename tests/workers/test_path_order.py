@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.path_order import PathOrder
+from workers.scheduling.path_order import PathOrder
 
 STAGES = 3
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from errors import ConfigError, MissingWeights
-from workers.budget import available_cores
 from workers.config import PipelineConfig
 from workers.plan import make_plan, resized
+from workers.processes.budget import available_cores
 
 
 def config(ratio="1:1:1", **changes):

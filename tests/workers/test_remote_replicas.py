@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from workers import wire
-from workers.remote import RemoteReplicas
+from workers.supervisor.remote_replicas import RemoteReplicas
+from workers.wire import messages
 
 TIMEOUT_S = 15.0
 
 
 def standing(state="ready", busy_s=0.0):
-    return wire.Standing("speak@there", "speak", state, busy_s, 100)
+    return messages.Standing("speak@there", "speak", state, busy_s, 100)
 
 
 @pytest.fixture

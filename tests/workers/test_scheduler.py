@@ -7,43 +7,43 @@ from typing import Any
 
 import pytest
 
-from workers import wire
-from workers.scheduler import Scheduler
-from workers.stage import StagePlan
+from workers.scheduling.scheduler import Scheduler
+from workers.scheduling.stage import StagePlan
+from workers.wire import messages
 
 STAGES = ("listen", "translate", "speak")
-AUDIO, TEXT = wire.Meta("audio", 1.0), wire.Meta("text", 10.0)
+AUDIO, TEXT = messages.Meta("audio", 1.0), messages.Meta("text", 10.0)
 
 
 class Recorder:
     """An outbox that keeps what it is given."""
 
     def __init__(self) -> None:
-        self.client_messages: list[wire.ToClient] = []
-        self.replica_messages: list[tuple[str, wire.ToReplica]] = []
+        self.client_messages: list[messages.ToClient] = []
+        self.replica_messages: list[tuple[str, messages.ToReplica]] = []
         self.letters: list[tuple[str, str, str]] = []
 
-    def to_client(self, client: bytes, message: wire.ToClient, *frames: Any) -> None:
+    def to_client(self, client: bytes, message: messages.ToClient, *frames: Any) -> None:
         self.client_messages.append(message)
 
-    def to_replica(self, replica: str, message: wire.ToReplica, *frames: Any) -> None:
+    def to_replica(self, replica: str, message: messages.ToReplica, *frames: Any) -> None:
         self.replica_messages.append((replica, message))
 
     def dead_letter(self, job: Any, stage: str, reason: str, last_words: str) -> None:
         self.letters.append((job.request.id, stage, last_words))
 
-    def outcomes(self) -> dict[str, list[wire.Outcome]]:
-        found: dict[str, list[wire.Outcome]] = defaultdict(list)
+    def outcomes(self) -> dict[str, list[messages.Outcome]]:
+        found: dict[str, list[messages.Outcome]] = defaultdict(list)
         for message in self.client_messages:
-            if isinstance(message, wire.Outcome):
+            if isinstance(message, messages.Outcome):
                 found[message.request].append(message)
         return found
 
-    def work(self, replica: str) -> list[wire.Work]:
-        return [m for name, m in self.replica_messages if name == replica and isinstance(m, wire.Work)]
+    def work(self, replica: str) -> list[messages.Work]:
+        return [m for name, m in self.replica_messages if name == replica and isinstance(m, messages.Work)]
 
-    def events(self, request: str) -> list[wire.Event]:
-        return [m for m in self.client_messages if isinstance(m, wire.Event) and m.request == request]
+    def events(self, request: str) -> list[messages.Event]:
+        return [m for m in self.client_messages if isinstance(m, messages.Event) and m.request == request]
 
 
 def make(outbox: Recorder, numbers_from: int = 1, **changes: Any) -> Scheduler:
@@ -62,13 +62,13 @@ class Relay:
         self.sent: dict[tuple[str, int], int] = {}  # outputs of a job by a replica
 
     def submit(self, request: str, **changes: Any) -> None:
-        self.scheduler.submit(b"c", wire.Submit(request, AUDIO, **changes), b"", self.now)
+        self.scheduler.submit(b"c", messages.Submit(request, AUDIO, **changes), b"", self.now)
 
     def join(self, replica: str) -> None:
         self.seen.setdefault(replica, 0)
         self.scheduler.ready(replica, replica.split("-")[0], self.now)
 
-    def in_hand(self, replica: str) -> wire.Work | None:
+    def in_hand(self, replica: str) -> messages.Work | None:
         works = self.outbox.work(replica)
         return works[self.seen[replica]] if len(works) > self.seen[replica] else None
 
@@ -79,17 +79,17 @@ class Relay:
         index = self.sent.get((replica, item.job), 0)
         self.sent[replica, item.job] = index + 1
         meta = AUDIO if replica.startswith("speak") else TEXT
-        return self.scheduler.output(wire.Output(replica, item.job, item.attempt, index, meta), b"", self.now)
+        return self.scheduler.output(messages.Output(replica, item.job, item.attempt, index, meta), b"", self.now)
 
     def done(self, replica: str, error: str = "") -> None:
         work = self.in_hand(replica)
         assert work is not None
         self.seen[replica] += 1
         ended = tuple(
-            wire.JobDone(item.job, item.attempt, self.sent.get((replica, item.job), 0), 0.1, error)
+            messages.JobDone(item.job, item.attempt, self.sent.get((replica, item.job), 0), 0.1, error)
             for item in work.jobs
         )
-        self.scheduler.done(wire.Done(replica, 0.1, ended), self.now)
+        self.scheduler.done(messages.Done(replica, 0.1, ended), self.now)
 
     def work_off(self, replicas: list[str]) -> None:
         """Lets the replicas finish all there is, one output a job."""
@@ -102,7 +102,7 @@ class Relay:
                         self.output(replica, place)
                 self.done(replica)
 
-    def outcome(self, request: str) -> wire.Outcome:
+    def outcome(self, request: str) -> messages.Outcome:
         (outcome,) = self.outbox.outcomes()[request]
         return outcome
 
@@ -199,10 +199,10 @@ def test_an_output_that_was_lost_on_its_way_is_asked_for_again(relay):
     relay.submit("a", progress=True)
     relay.join("listen-1")
     first = relay.in_hand("listen-0").jobs[0]
-    lost = wire.JobDone(first.job, first.attempt, 2, 0.1)
+    lost = messages.JobDone(first.job, first.attempt, 2, 0.1)
     relay.output("listen-0")
     relay.seen["listen-0"] += 1
-    relay.scheduler.done(wire.Done("listen-0", 0.1, (lost,)), relay.now)  # of two outputs, one came
+    relay.scheduler.done(messages.Done("listen-0", 0.1, (lost,)), relay.now)  # of two outputs, one came
     again = relay.in_hand("listen-1").jobs[0]
     assert (again.job, again.attempt) == (first.job, 2)
     relay.output("listen-1")
@@ -226,8 +226,8 @@ def test_the_answer_to_an_earlier_brokers_job_is_not_taken_for_this_ones():
         relay.join("listen-0")
         relay.submit("a" if relay is earlier else "b", progress=True)
     stale = earlier.in_hand("listen-0").jobs[0]
-    assert later.scheduler.output(wire.Output("listen-0", stale.job, 1, 0, TEXT), b"", 0.0) is False
-    later.scheduler.done(wire.Done("listen-0", 0.1, (wire.JobDone(stale.job, 1, 1, 0.1),)), 0.0)
+    assert later.scheduler.output(messages.Output("listen-0", stale.job, 1, 0, TEXT), b"", 0.0) is False
+    later.scheduler.done(messages.Done("listen-0", 0.1, (messages.JobDone(stale.job, 1, 1, 0.1),)), 0.0)
     assert later.outbox.outcomes() == {}
     later.work_off(["listen-0"])
     assert [event.path for event in later.outbox.events("b")] == [(0,)]
@@ -238,7 +238,9 @@ def test_the_end_of_a_lost_lease_does_not_end_the_job_that_the_replica_holds_aga
     first = relay.in_hand("listen-0").jobs[0]
     relay.seen["listen-0"] += 1
     relay.join("listen-0")  # it said ready twice: the job is handed to it again
-    relay.scheduler.done(wire.Done("listen-0", 0.1, (wire.JobDone(first.job, first.attempt, 1, 0.1),)), relay.now)
+    relay.scheduler.done(
+        messages.Done("listen-0", 0.1, (messages.JobDone(first.job, first.attempt, 1, 0.1),)), relay.now
+    )
     assert relay.outbox.outcomes() == {}
     relay.work_off(ALL)
     assert [event.stage for event in relay.outbox.events("a")] == list(STAGES)
@@ -273,7 +275,7 @@ def test_the_wait_to_expect_follows_from_the_queued_cost_and_the_measured_rate()
     relay.done("listen-0")  # which took 0.1 s for 1 s of audio
     for seconds in (1.0, 1.0, 6.0):
         request = f"{relay.scheduler.open_requests}"
-        relay.scheduler.submit(b"c", wire.Submit(request, wire.Meta("audio", seconds)), b"", relay.now)
+        relay.scheduler.submit(b"c", messages.Submit(request, messages.Meta("audio", seconds)), b"", relay.now)
     assert relay.scheduler.expected_wait_s() == pytest.approx(0.8)  # one in service, two queued
     relay.submit("late")
     assert relay.outcome("late").retry_after_s == pytest.approx(0.8)
@@ -329,7 +331,7 @@ def test_cancel_leaves_the_queue_at_once_and_abandons_what_runs(relay):
     for request in ("runs", "waits"):
         relay.scheduler.cancel(b"c", request, relay.now)
         assert relay.outcome(request).outcome == "cancelled"
-    abandoned = [m for _, m in relay.outbox.replica_messages if isinstance(m, wire.Abandon)]
+    abandoned = [m for _, m in relay.outbox.replica_messages if isinstance(m, messages.Abandon)]
     assert len(abandoned) == 1
     assert relay.scheduler.open_requests == 0
 
@@ -350,8 +352,8 @@ def test_submitting_again_under_the_same_id_changes_nothing(relay):
 def test_submitting_again_by_another_connection_begins_again(relay):
     relay.submit("a")
     stale = relay.in_hand("listen-0").jobs[0].job
-    relay.scheduler.submit(b"other", wire.Submit("a", AUDIO), b"", relay.now)
-    assert ("listen-0", wire.Abandon(stale)) in relay.outbox.replica_messages
+    relay.scheduler.submit(b"other", messages.Submit("a", AUDIO), b"", relay.now)
+    assert ("listen-0", messages.Abandon(stale)) in relay.outbox.replica_messages
     relay.work_off(ALL)
     assert relay.outcome("a").outcome == "ok"
     assert [event.path for event in relay.outbox.events("a")] == [(0,), (0, 0), (0, 0, 0)]
@@ -364,7 +366,7 @@ def test_what_was_accepted_is_not_turned_away_when_it_comes_by_another_connectio
     relay.submit("runs")
     relay.submit("waits")
     relay.scheduler.close()
-    relay.scheduler.submit(b"other", wire.Submit("runs", AUDIO), b"", relay.now)
+    relay.scheduler.submit(b"other", messages.Submit("runs", AUDIO), b"", relay.now)
     relay.join("translate-0")
     relay.join("speak-0")
     relay.work_off(ALL)
@@ -416,7 +418,7 @@ def test_a_queue_full_by_cost_holds_back_and_rejects_as_one_full_by_items():
         relay.output("listen-0")
         relay.done("listen-0")
     assert relay.in_hand("listen-0") is None  # the third waits: nobody translates, and 20 wait already
-    relay.scheduler.submit(b"c", wire.Submit("long", wire.Meta("audio", 60.0)), b"", relay.now)
+    relay.scheduler.submit(b"c", messages.Submit("long", messages.Meta("audio", 60.0)), b"", relay.now)
     relay.submit("late")
     assert relay.outcome("late").outcome == "rejected"
 
@@ -427,11 +429,11 @@ def test_a_retired_replica_finishes_what_it_has_and_gets_no_more(relay):
     relay.scheduler.retire("listen-0")
     relay.done("listen-0")
     assert relay.in_hand("listen-0") is None
-    assert ("listen-0", wire.Drain()) in relay.outbox.replica_messages
+    assert ("listen-0", messages.Drain()) in relay.outbox.replica_messages
 
 
 def test_a_request_may_enter_at_a_later_stage(relay):
-    relay.scheduler.submit(b"c", wire.Submit("t", TEXT, stage="speak"), b"", relay.now)
+    relay.scheduler.submit(b"c", messages.Submit("t", TEXT, stage="speak"), b"", relay.now)
     assert relay.in_hand("listen-0") is None
     relay.work_off(ALL)
     assert relay.outcome("t").outcome == "ok"
@@ -439,10 +441,10 @@ def test_a_request_may_enter_at_a_later_stage(relay):
 
 
 def test_an_unknown_stage_to_enter_at_is_named(relay):
-    relay.scheduler.submit(b"c", wire.Submit("t", TEXT, stage="sing"), b"", relay.now)
+    relay.scheduler.submit(b"c", messages.Submit("t", TEXT, stage="sing"), b"", relay.now)
     assert "'sing'" in relay.outcome("t").reason
 
 
 def test_the_wrong_kind_of_payload_is_refused(relay):
-    relay.scheduler.submit(b"c", wire.Submit("t", TEXT), b"", relay.now)
+    relay.scheduler.submit(b"c", messages.Submit("t", TEXT), b"", relay.now)
     assert relay.outcome("t").outcome == "failed"

@@ -1,8 +1,8 @@
 """The scheduler among clients that insist, replicas that come and go and a broker that is killed, in any order.
 
-The clients and replicas here are played, and behave as `workers.client` and `workers.replica` do. What each job yields
-follows from its payload, as a model's answer does, so that the whole of an answer can be checked, however often parts
-of it were computed.
+The clients and replicas here are played, and behave as `workers.client.client` and `workers.replica.process` do. What
+each job yields follows from its payload, as a model's answer does, so that the whole of an answer can be checked,
+however often parts of it were computed.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from workers import wire
-from workers.scheduler import Scheduler
-from workers.stage import StagePlan
+from workers.scheduling.scheduler import Scheduler
+from workers.scheduling.stage import StagePlan
+from workers.wire import messages
 
 STAGES = ("listen", "translate", "speak")
 ACCEPTS = ("audio", "text", "text")
@@ -48,7 +48,7 @@ class Wanted:
     """A request that its client waits for."""
 
     deadline_at: float
-    priority: wire.Priority
+    priority: messages.Priority
     patient: bool
     follows: bool
 
@@ -62,7 +62,7 @@ class Played:
     leased: bool = False  # the broker counts on it for the batch in hand
     draining: bool = False  # it leaves after its batch; work that comes then it does not read
     retired: bool = False  # the broker knows
-    work: wire.Work | None = None
+    work: messages.Work | None = None
     payloads: list[str] = field(default_factory=list)
     sent: list[int] = field(default_factory=list)
 
@@ -78,10 +78,10 @@ class AnyOrder(RuleBasedStateMachine):
         self.wanted: dict[str, Wanted] = {}
         self.refused: set[str] = set()  # patient requests, to be sent again
         self.outcomes: dict[str, str] = {}
-        self.events: dict[str, dict[tuple[str, wire.Path], str]] = defaultdict(dict)
+        self.events: dict[str, dict[tuple[str, messages.Path], str]] = defaultdict(dict)
         self.letters: list[str] = []
         self.client = b"client-0"  # another one after each connection that breaks
-        self.travelling: list[tuple[wire.ToClient, tuple[Any, ...]]] = []  # from the broker to the client
+        self.travelling: list[tuple[messages.ToClient, tuple[Any, ...]]] = []  # from the broker to the client
         self.replicas: dict[str, Played] = {}
         self.begin_broker()
 
@@ -97,21 +97,21 @@ class AnyOrder(RuleBasedStateMachine):
 
     # the outbox
 
-    def to_client(self, client: bytes, message: wire.ToClient, *frames: Any) -> None:
+    def to_client(self, client: bytes, message: messages.ToClient, *frames: Any) -> None:
         if client == self.client:
             self.travelling.append((message, frames))
 
-    def to_replica(self, name: str, message: wire.ToReplica, *frames: Any) -> None:
+    def to_replica(self, name: str, message: messages.ToReplica, *frames: Any) -> None:
         replica = self.replicas.get(name)
         if replica is None:
             return
-        if isinstance(message, wire.Work):
+        if isinstance(message, messages.Work):
             assert not replica.leased, "a second batch without a credit"
             assert replica.work is None
             assert not replica.retired
             replica.work, replica.payloads = message, list(frames)
             replica.sent, replica.leased = [0] * len(frames), True
-        elif isinstance(message, wire.Drain):
+        elif isinstance(message, messages.Drain):
             replica.draining = replica.retired = True
 
     def dead_letter(self, job: Any, stage: str, reason: str, last_words: str) -> None:
@@ -133,7 +133,7 @@ class AnyOrder(RuleBasedStateMachine):
     def send(self, request: str) -> None:
         wanted = self.wanted[request]
         deadline_s = None if wanted.deadline_at == math.inf else wanted.deadline_at - self.now
-        message = wire.Submit(request, wire.Meta("audio", 3.0), deadline_s, wanted.priority, wanted.follows)
+        message = messages.Submit(request, messages.Meta("audio", 3.0), deadline_s, wanted.priority, wanted.follows)
         self.scheduler.submit(self.client, message, request, self.now)
 
     def knock(self, request: str) -> None:
@@ -165,12 +165,12 @@ class AnyOrder(RuleBasedStateMachine):
         for request in list(self.wanted):
             self.send(request)
 
-    def arrive(self, message: wire.ToClient, frames: tuple[Any, ...]) -> None:
+    def arrive(self, message: messages.ToClient, frames: tuple[Any, ...]) -> None:
         assert message.request in self.wanted, "word of a request that has ended"
-        if isinstance(message, wire.Event):
+        if isinstance(message, messages.Event):
             said = self.events[message.request].setdefault((message.stage, message.path), frames[0])
             assert said == frames[0]
-        elif isinstance(message, wire.Outcome):
+        elif isinstance(message, messages.Outcome):
             assert message.request not in self.refused
             if message.outcome == "rejected" and self.wanted[message.request].patient and message.retry_after_s:
                 self.refused.add(message.request)
@@ -245,8 +245,10 @@ class AnyOrder(RuleBasedStateMachine):
         replica.sent[place] += 1
         assert replica.work is not None
         item = replica.work.jobs[place]
-        meta = wire.Meta(YIELDS[STAGES.index(replica.stage)], 5.0)
-        self.scheduler.output(wire.Output(name, item.job, item.attempt, index, meta), f"{payload}.{index}", self.now)
+        meta = messages.Meta(YIELDS[STAGES.index(replica.stage)], 5.0)
+        self.scheduler.output(
+            messages.Output(name, item.job, item.attempt, index, meta), f"{payload}.{index}", self.now
+        )
         return True
 
     @precondition(lambda self: self.busy())
@@ -271,11 +273,11 @@ class AnyOrder(RuleBasedStateMachine):
                 pass
         assert replica.work is not None
         jobs = tuple(
-            wire.JobDone(item.job, item.attempt, sent, 0.1, "bad" if end == "error" else "", end == "expired")
+            messages.JobDone(item.job, item.attempt, sent, 0.1, "bad" if end == "error" else "", end == "expired")
             for item, sent in zip(replica.work.jobs, replica.sent, strict=True)
         )
         replica.work, replica.leased = None, False
-        self.scheduler.done(wire.Done(name, 0.1, jobs), self.now)
+        self.scheduler.done(messages.Done(name, 0.1, jobs), self.now)
         if replica.draining:
             self.leave(name)
 
@@ -370,7 +372,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @invariant()
     def every_request_is_somewhere(self) -> None:
-        ending = [message.request for message, _ in self.travelling if isinstance(message, wire.Outcome)]
+        ending = [message.request for message, _ in self.travelling if isinstance(message, messages.Outcome)]
         assert len(ending) == len(set(ending)), "two outcomes on their way"
         assert self.scheduler.open_requests + len(ending) + len(self.refused) == len(self.wanted)
 

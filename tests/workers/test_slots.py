@@ -6,7 +6,7 @@ import pytest
 
 from workers.config import load_config
 from workers.plan import make_plan
-from workers.slots import Slots
+from workers.supervisor.slots import Slots
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from workers.stage import Stage, StagePlan, expected_wait_s
-from workers.stage_queue import Job, Request
-from workers.wire import Meta
+from workers.scheduling.stage import Stage, StagePlan, expected_wait_s
+from workers.scheduling.stage_queue import Job, Request
+from workers.wire.messages import Meta
 
 
 def job(number: int, cost: float) -> Job:

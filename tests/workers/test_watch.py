@@ -6,8 +6,8 @@ import threading
 import pytest
 import zmq
 
-from workers.transport import receive
-from workers.watch import Watch
+from workers.wire.poller import Watch
+from workers.wire.sockets import receive
 
 SOON_S = 0.01
 

@@ -21,7 +21,7 @@ from mosec.mixin import MsgpackMixin
 from benchmarks.peers.port import free_port
 from benchmarks.peers.systems.system import Called, StageWorker, Task
 from modules.contract.payloads import Audio, Payload
-from workers.budget import THREAD_VARIABLES
+from workers.processes.budget import THREAD_VARIABLES
 
 TASK_VARIABLE = "RELEVO_PEERS_TASK"
 DRAIN_S = 5.0

@@ -7,8 +7,8 @@ from concurrent.futures import Future
 from benchmarks.peers.systems.system import Task
 from modules.contract.payloads import Payload
 from pipeline import Pipeline
+from workers.client.result import Result
 from workers.config import load_config, nested
-from workers.result import Result
 
 
 class Relevo:

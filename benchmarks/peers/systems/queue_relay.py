@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks.peers.systems.system import StageWorker, Task, answer
 from errors import RelevoError
 from modules.contract.payloads import Payload
-from workers.result import Result
+from workers.client.result import Result
 
 
 def work(task: Task, depths: list[int], threads: int, inlet: Any, outlet: Any) -> None:

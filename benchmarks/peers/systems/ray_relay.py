@@ -15,7 +15,7 @@ from ray import serve
 
 from benchmarks.peers.systems.system import Called, StageWorker, Task
 from modules.contract.payloads import Payload
-from workers.budget import THREAD_VARIABLES
+from workers.processes.budget import THREAD_VARIABLES
 
 TIMEOUT_S = 600.0
 

@@ -15,9 +15,9 @@ import psutil
 
 from benchmarks.in_process import open_module, outputs_of
 from modules.contract.payloads import Audio, Payload
+from workers.client.result import Event, Result, Transcript
 from workers.config import load_config, nested
 from workers.plan import Plan, make_plan
-from workers.result import Event, Result, Transcript
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,79 @@
+"""The folder of dead letters: jobs that took their replicas down, kept with all that is needed to try them again."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import msgspec
+
+from errors import ConfigError
+from workers.scheduling.stage_queue import Job
+from workers.wire.messages import Meta, Span
+from workers.wire.messages import Path as JobPath
+
+_LETTER, _PAYLOAD = "letter.json", "payload.bin"
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """One job that was given up. Its payload is in the file beside the letter, as it was sent to the stage.
+
+    ``last_words`` is the end of the log of the replica that died last: its stacks, when it was stuck or crashed.
+    """
+
+    request: str
+    stage: str
+    path: JobPath
+    attempts: int
+    reason: str
+    meta: Meta
+    spans: tuple[Span, ...]
+    last_words: str
+    at: str
+
+
+def write_letter(folder: Path, job: Job, stage: str, reason: str, last_words: str) -> Path:
+    """Keeps a job; returns its own folder.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    spans = tuple(job.request.spans)
+    at = time.strftime("%Y-%m-%dT%H:%M:%S")
+    letter = DeadLetter(job.request.id, stage, job.path, job.attempt, reason, job.meta, spans, last_words, at)
+    name = re.sub(r"[^\w.-]", "_", f"{job.request.id}-{stage}-{job.id}")
+    place = folder / name
+    place.mkdir(parents=True, exist_ok=True)
+    (place / _PAYLOAD).write_bytes(job.frame)
+    (place / _LETTER).write_bytes(msgspec.json.format(msgspec.json.encode(letter)))
+    return place
+
+
+def list_letters(folder: Path) -> dict[str, DeadLetter]:
+    """Every letter by the name of its folder, oldest first."""
+    found = {file.parent.name: _read(file) for file in folder.glob(f"*/{_LETTER}")}
+    return dict(sorted(found.items(), key=lambda item: item[1].at))
+
+
+def read_letter(folder: Path, name: str) -> tuple[DeadLetter, bytes]:
+    """A letter and its payload.
+
+    Raises:
+        ConfigError: there is no such letter.
+    """
+    place = folder / name
+    if not (place / _LETTER).is_file():
+        raise ConfigError(f"there is no dead letter {name!r} in {folder}; see `python pipeline.py dead list`")
+    return _read(place / _LETTER), (place / _PAYLOAD).read_bytes()
+
+
+def remove_letter(folder: Path, name: str) -> None:
+    """Forgets a letter."""
+    for file in (_PAYLOAD, _LETTER):
+        (folder / name / file).unlink()
+    (folder / name).rmdir()
+
+
+def _read(file: Path) -> DeadLetter:
+    return msgspec.json.decode(file.read_bytes(), type=DeadLetter)

@@ -1,0 +1,78 @@
+"""One stage as the scheduler sees it: its plan, its queue, its replicas and its pace."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from workers.scheduling.service_rate import Pace
+from workers.scheduling.stage_queue import StageQueue
+from workers.scheduling.stage_replicas import StageReplicas
+from workers.wire.messages import Load, StageInfo
+
+
+@dataclass(frozen=True, slots=True)
+class StagePlan:
+    """What the scheduler needs to know of a stage; the fields are those of the configuration."""
+
+    name: str
+    accepts: Literal["audio", "text"] = "text"
+    module: str = ""
+    threads: int = 1
+    max_batch: int = 1
+    max_batch_cost: float = math.inf
+    max_wait_s: float = 0.0
+    queue_items: int = 64
+    queue_cost: float = math.inf
+
+
+@dataclass(eq=False, slots=True)
+class Stage:
+    """The state of a stage. `down` is why it was given up, or empty."""
+
+    plan: StagePlan
+    queue: StageQueue = field(default_factory=StageQueue)
+    replicas: StageReplicas = field(default_factory=StageReplicas)
+    pace: Pace = field(default_factory=Pace)
+    down: str = ""
+
+    def has_room(self, arriving: int = 0) -> bool:
+        """Whether the queue takes one more job beside those that are arriving."""
+        return len(self.queue) + arriving < self.plan.queue_items and self.queue.cost < self.plan.queue_cost
+
+    def held_until(self) -> float:
+        """When a batch that waits to be full goes as it is; infinite when none waits."""
+        holds = self.plan.max_wait_s and self.queue and self.replicas.waiting
+        return self.queue.oldest_at() + self.plan.max_wait_s if holds else math.inf
+
+    def info(self, desired: int) -> StageInfo:
+        """What a client may know, with the number of replicas that the supervisor wants."""
+        return StageInfo(
+            name=self.plan.name,
+            module=self.plan.module,
+            replicas=desired,
+            ready=self.replicas.warm,
+            threads=self.plan.threads,
+            queued=len(self.queue),
+            in_service=self.replicas.in_service,
+        )
+
+    def load(self, now: float) -> Load:
+        """How much it has to do."""
+        waited_s = max(0.0, now - self.queue.oldest_at())
+        return Load(self.plan.name, self.replicas.warm, self.replicas.busy_s(now), waited_s)
+
+
+def expected_wait_s(stages: Iterable[Stage]) -> float:
+    """How long a request that came now would wait for the work before it: the longest of any stage, in seconds.
+
+    A stage has its own queue and batches before it, and what the stages before it will make of theirs.
+    """
+    cost = longest = 0.0
+    for stage in stages:
+        cost += stage.queue.cost + stage.replicas.cost_in_service
+        longest = max(longest, cost * stage.pace.seconds_per_cost / max(1, stage.replicas.warm))
+        cost *= stage.pace.cost_out_per_cost
+    return longest

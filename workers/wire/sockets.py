@@ -1,0 +1,49 @@
+"""Messages in and out of ZeroMQ sockets: small frames are copied, large ones travel on as the frames they came in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import zmq
+
+from workers.wire.codec import encode
+from workers.wire.messages import Message
+
+_POLLIN = int(zmq.POLLIN)  # of the flags' type an operation costs as much as asking the socket
+COPY_BYTES = 16 * 1024  # below this a copy costs less than the bookkeeping of sharing memory
+
+
+def send(socket: zmq.Socket[bytes], message: Message, *frames: Any, to: bytes | None = None) -> None:
+    """Sends a message with its payload frames; `to` is the peer's identity on a ROUTER socket.
+
+    Raises:
+        zmq.ZMQError: with EHOSTUNREACH when a ROUTER has no such peer.
+    """
+    header = encode(message)
+    send_frames(socket, [header, *frames] if to is None else [to, header, *frames])
+
+
+def send_frames(socket: zmq.Socket[bytes], frames: Sequence[Any]) -> None:
+    """Sends frames as one ZeroMQ message; see `send`."""
+    *before, last = frames
+    for frame in before:
+        socket.send(frame, zmq.SNDMORE, copy=len(frame) < COPY_BYTES)
+    socket.send(last, copy=len(last) < COPY_BYTES)
+
+
+def has_message(socket: zmq.Socket[bytes]) -> bool:
+    """Whether a message can be received at once."""
+    return bool(int(socket.getsockopt(zmq.EVENTS)) & _POLLIN)
+
+
+def receive(socket: zmq.Socket[bytes]) -> list[Any] | None:
+    """The frames of the next message, bytes or where they are large a `zmq.Frame`; None when there is no message."""
+    if not has_message(socket):
+        return None
+    part = socket.recv(copy=False)
+    frames = [part.bytes if len(part) < COPY_BYTES else part]
+    while part.more:
+        part = socket.recv(copy=False)
+        frames.append(part.bytes if len(part) < COPY_BYTES else part)
+    return frames
