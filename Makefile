@@ -71,7 +71,7 @@ $(S2T2)/.s2t2: requirements/hub-first.txt requirements/s2t2.txt
 	$(S2T2)/bin/uv pip install --quiet --python $(S2T2)/bin/python --no-deps --requirement requirements/s2t2.txt
 	@touch $@
 
-peers: $(VENV)/.dev ## what benchmarks/overhead.py and benchmarks/peers measure us beside (mosec, Ray: 1 GB)
+peers: $(VENV)/.dev ## what benchmarks/relay/overhead.py and benchmarks/peers measure us beside (mosec, Ray: 1 GB)
 	$(RUN) $(INSTALL) --requirement requirements/peers.txt
 
 lock: $(VENV)/.dev ## resolve requirements/*.in again

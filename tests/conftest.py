@@ -36,7 +36,7 @@ def fake_config(tmp_path: Path) -> Callable[..., Path]:
         classes = {"listen": "FakeListen", "translate": "FakeTranslate", "speak": "FakeSpeak"}
         stages = {
             name: {
-                "module": f"tests.fakes:{kind}",
+                "module": f"modules.testing.faulty:{kind}",
                 "options": options.get(name, {}),
                 **(stage_keys or {}).get(name, {}),
             }

@@ -228,7 +228,7 @@ def test_nobody_at_the_address_is_a_clear_error(tmp_path):
 
 def test_the_threads_the_niceness_and_the_seed_reach_the_replica(fake_config, tmp_path):
     path = tmp_path / "one.yaml"
-    only = "{module: 'tests.fakes:FakeBudgetReport', threads: 3, nice: 2}"
+    only = "{module: 'modules.testing.faulty:FakeBudgetReport', threads: 3, nice: 2}"
     path.write_text(f"cores: 3\nseed: 7\nstages:\n  only: {only}\n")
     with Pipeline.from_config(path) as pipeline:
         assert pipeline.submit(clip()).result(WAIT_S).texts["only"] == f"3 3 {min(19, os.nice(0) + 2)} 7"

@@ -9,13 +9,13 @@ from datetime import datetime
 from pathlib import Path
 from textwrap import fill
 
-from benchmarks.environment import ROOT
 from benchmarks.load.arrivals import Arrival, Arrivals, Bound, Closed, Ramp, Replay, parse_arrivals
 from benchmarks.load.driver import WarmUp
 from benchmarks.load.figures import LAG_RULE
 from benchmarks.load.objective import Objective
 from benchmarks.load.samples import check_suffix
 from benchmarks.load.statistics import samples_needed
+from checkout import ROOT
 from commands.options import add_config_options, add_connect_options
 from errors import ConfigError
 
@@ -46,7 +46,7 @@ examples:
   python -m benchmarks.load --config pipelines/offline.yaml --ratio 1:1:2 --rate 0.2 --requests 60 --slo p95=12s
   python -m benchmarks.load --config pipelines/offline.yaml --rate 0.05 0.1 0.15 0.2 --requests 60 --warm-up 5
   python -m benchmarks.load --connect ADDRESS --find-peak --rate 0.1 --requests 60 --slo p95=12s samples/*.flac
-  python -m benchmarks.compare reports/ONE reports/OTHER
+  python -m benchmarks.load.compare reports/ONE reports/OTHER
 
 Exit status: 0 all well, 1 an objective was missed, nothing ended well or the relay failed, 2 wrong usage or
 configuration, 3 the run is invalid because the generator could not keep its schedule, 130 interrupted. Trials that were

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from benchmarks.background import Background
+from benchmarks.common.background import Background
 from benchmarks.load.arrivals import Arrival, Bound
 from benchmarks.load.clock import SystemClock
 from benchmarks.load.driver import Clip, Driver, WarmUp, choose_clips, clip_turns

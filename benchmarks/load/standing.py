@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from benchmarks.background import Background
+from benchmarks.common.background import Background
 from errors import RelayClosed
 from workers.client.client import Client
 from workers.wire.messages import StageInfo

@@ -14,11 +14,11 @@ from typing import TypeVar
 import msgspec
 import psutil
 
-from benchmarks.environment import ROOT
-from benchmarks.load.relay import RelayUnderLoad
 from benchmarks.load.samples import Sample, read_samples
 from benchmarks.load.sender import Failed, Finished, Order, Progress, Ready, Telling
 from benchmarks.load.standing import Standing, Watch
+from benchmarks.load.target import RelayUnderLoad
+from checkout import ROOT
 from errors import RelayError, RelevoError
 
 IDLE_S = 120.0  # how long a relay may take to finish what the trial before has left in service

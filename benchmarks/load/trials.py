@@ -6,8 +6,8 @@ from benchmarks.load.arrivals import Closed
 from benchmarks.load.figures import TrialSamples, level_figures
 from benchmarks.load.options import Asked
 from benchmarks.load.peak import Peak, find_peak
-from benchmarks.load.relay import RelayUnderLoad
 from benchmarks.load.sender import Order
+from benchmarks.load.target import RelayUnderLoad
 from benchmarks.load.trial import run_trial
 from benchmarks.load.view import LoadView
 

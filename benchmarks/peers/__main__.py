@@ -32,10 +32,11 @@ import psutil
 from rich.console import Console
 from rich.progress import Progress
 
-from benchmarks.environment import ROOT, environment
+from benchmarks.common.environment import environment
 from benchmarks.peers.contestant import READY_S, SYSTEMS, Bout, Record
 from benchmarks.peers.view import Row, plot, table
 from benchmarks.tune.view import console
+from checkout import ROOT
 
 CLOSE_S = 60.0  # how long a system may take to end
 RAY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "120"}

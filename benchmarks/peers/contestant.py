@@ -18,12 +18,12 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from benchmarks.common.process_tree import PeakMemory
 from benchmarks.load.arrivals import Arrival, Bound, Poisson
 from benchmarks.load.clock import SystemClock
 from benchmarks.load.driver import Clip, Driver, choose_clips
 from benchmarks.load.samples import Sample
 from benchmarks.peers.systems.system import System, Task
-from benchmarks.process_tree import PeakMemory
 from modules.audio.files import read_audio
 from modules.contract.payloads import Audio
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from benchmarks.busy_threads import busy_threads
-from benchmarks.environment import environment
-from benchmarks.stage_alone import outputs, run_alone
+from benchmarks.common.busy_threads import busy_threads
+from benchmarks.common.environment import environment
+from benchmarks.common.stage_alone import outputs, run_alone
 from benchmarks.tune.profile import Cell, Piece, Profile
 from modules.contract.payloads import Payload
 from workers.client.result import Event

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 
+from benchmarks.common.process_tree import cpu_seconds
 from benchmarks.load.arrivals import Bound
 from benchmarks.load.clock import SystemClock
 from benchmarks.load.driver import Clip, Driver
 from benchmarks.load.samples import Sample, latencies
 from benchmarks.load.statistics import percentile
-from benchmarks.process_tree import cpu_seconds
 from benchmarks.tune.fit import RelayModel
 from benchmarks.tune.search import callers
 from benchmarks.tune.setting import Machine, Setting

@@ -1,7 +1,7 @@
 """Imports ESPnet's ``Text2Speech`` in about half of the processor time that a plain import takes.
 
-Two things that a plain import does serve nothing that Relevo's Chinese voices run; `python -m benchmarks.espnet_import`
-prints what each of them costs:
+Two things that a plain import does serve nothing that Relevo's Chinese voices run; `python -m
+benchmarks.models.espnet_import` prints what each of them costs:
 
 - typeguard rewrites every function of ESPnet, so that it checks the types of its arguments at each call.
 - g2p_en, the reader of English, brings NLTK, scikit-learn and pandas, and tries to download NLTK's data.

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import compare
-from benchmarks.environment import environment
-from benchmarks.load.__main__ import EXIT_INTERRUPTED, EXIT_INVALID, EXIT_MISSED, INTERRUPTED, status
+from benchmarks.common.environment import environment
+from benchmarks.load import compare
+from benchmarks.load.command import EXIT_INTERRUPTED, EXIT_INVALID, EXIT_MISSED, INTERRUPTED, status
 from benchmarks.load.figures import TrialSamples
 from benchmarks.load.peak import Peak
 from benchmarks.load.report.page import write_report
@@ -73,7 +73,7 @@ def made_run(trials, objectives=("p95=2s",), peak=None, **changes):
         environment=environment(),
         config={"name": "fakes"},
         ready_s=1.0,
-        stages=[StageSetting(name, "tests.fakes", 1, 1) for name in STAGES],
+        stages=[StageSetting(name, "modules.testing.faulty", 1, 1) for name in STAGES],
         cores=2,
         objectives=list(objectives),
         clips=["a.wav"],

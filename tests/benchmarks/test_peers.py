@@ -16,8 +16,8 @@ from benchmarks.peers.__main__ import run_bout
 from benchmarks.peers.contestant import Bout, Record
 from benchmarks.peers.systems.system import answer
 from benchmarks.peers.view import Row, plot, table
-from benchmarks.stand_ins import stages
 from modules.contract.payloads import Audio
+from modules.testing.timed import stages
 
 
 @pytest.fixture

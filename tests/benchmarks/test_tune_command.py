@@ -10,13 +10,13 @@ import pytest
 import yaml
 
 from benchmarks.load.driver import Clip
-from benchmarks.stand_ins import request_audio, stages
-from benchmarks.tune.__main__ import main
+from benchmarks.tune.command import main
 from benchmarks.tune.fit import fit
 from benchmarks.tune.measure import Inputs, profile
 from benchmarks.tune.profile import Cell, Piece, Profile, jobs_at
 from benchmarks.tune.real import measure, predict
 from benchmarks.tune.setting import Machine, Setting, stage_plans
+from modules.testing.timed import request_audio, stages
 from pipeline import main as pipeline_main
 from workers.config import PipelineConfig, load_config
 

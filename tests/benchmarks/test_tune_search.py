@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.environment import ROOT
+from benchmarks.common.environment import ROOT
 from benchmarks.load.arrivals import Poisson
 from benchmarks.load.objective import Objective
 from benchmarks.tune.capacity import growth, knee, limits

@@ -141,7 +141,14 @@ def test_check_prints_the_plan(fake_config):
     autoscale = {"speak": {"autoscale": {"min": 2, "max": 4}}}
     done = relevo("check", "--config", fake_config(autoscale), "--ratio", "1:1:4", env={"COLUMNS": "200", "PATH": ""})
     assert done.returncode == 0, done.stderr
-    for word in ("listen", "tests.fakes:FakeSpeak", "6 replicas", "2 to 4 by load", "warning", "threads on 4 cores"):
+    for word in (
+        "listen",
+        "modules.testing.faulty:FakeSpeak",
+        "6 replicas",
+        "2 to 4 by load",
+        "warning",
+        "threads on 4 cores",
+    ):
         assert word in done.stdout
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmarks.peers.port import free_port
+from benchmarks.common.port import free_port
 from pipeline import parser
 from tests.conftest import clip, until
 from workers.client.client import Client

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.whisper_checkpoint import save_for_transformers
+from benchmarks.models.whisper_checkpoint import save_for_transformers
 from errors import ConfigError, InputError, WeightsError
 from modules.audio.waveform import SPEECH_RATE
 from modules.contract.module import Compute

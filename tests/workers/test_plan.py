@@ -10,9 +10,9 @@ from workers.processes.budget import available_cores
 
 def config(ratio="1:1:1", **changes):
     stages = {
-        "listen": {"module": "tests.fakes:FakeListen"},
-        "translate": {"module": "tests.fakes:FakeTranslate"},
-        "speak": {"module": "tests.fakes:FakeSpeak", **changes.pop("speak", {})},
+        "listen": {"module": "modules.testing.faulty:FakeListen"},
+        "translate": {"module": "modules.testing.faulty:FakeTranslate"},
+        "speak": {"module": "modules.testing.faulty:FakeSpeak", **changes.pop("speak", {})},
     }
     return PipelineConfig(**{"stages": stages, "ratio": ratio, "cores": 4, **changes})
 
@@ -42,7 +42,10 @@ def test_replicas_take_the_devices_in_turn():
 
 
 def test_neighbours_that_do_not_fit_are_refused():
-    stages = {"speak": {"module": "tests.fakes:FakeSpeak"}, "translate": {"module": "tests.fakes:FakeTranslate"}}
+    stages = {
+        "speak": {"module": "modules.testing.faulty:FakeSpeak"},
+        "translate": {"module": "modules.testing.faulty:FakeTranslate"},
+    }
     with pytest.raises(ConfigError, match="speak yields Audio but stage translate takes Text"):
         make_plan(PipelineConfig(stages=stages, cores=1))
 
@@ -51,9 +54,9 @@ def test_neighbours_that_do_not_fit_are_refused():
     ("stage", "message"),
     [
         ({"module": "nonsense"}, "unknown module 'nonsense'"),
-        ({"module": "tests.fakes:Missing"}, "cannot import"),
+        ({"module": "modules.testing.faulty:Missing"}, "cannot import"),
         ({"module": "pathlib:Path"}, "not a subclass"),
-        ({"module": "tests.fakes:FakeListen", "options": {"piecse": 1}}, "piecse"),
+        ({"module": "modules.testing.faulty:FakeListen", "options": {"piecse": 1}}, "piecse"),
     ],
 )
 def test_a_wrong_module_or_option_is_named_with_its_stage(stage, message):

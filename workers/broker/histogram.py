@@ -28,7 +28,7 @@ class Histogram:
     """Observations by bucket, their sum, and the latest request seen in each bucket.
 
     One thread feeds and reads it, so that an observation needs neither lock nor label look-up; those of
-    prometheus-client cost several times as much (benchmarks/metrics_cost.py measures what is left).
+    prometheus-client cost several times as much (benchmarks/relay/metrics_cost.py measures what is left).
     """
 
     __slots__ = ("_counts", "_edges", "_latest", "_sum")

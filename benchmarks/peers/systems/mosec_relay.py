@@ -18,7 +18,7 @@ import psutil
 from mosec import Server, Worker
 from mosec.mixin import MsgpackMixin
 
-from benchmarks.peers.port import free_port
+from benchmarks.common.port import free_port
 from benchmarks.peers.systems.system import Called, StageWorker, Task
 from modules.contract.payloads import Audio, Payload
 from workers.processes.budget import THREAD_VARIABLES

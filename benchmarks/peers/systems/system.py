@@ -13,7 +13,7 @@ from typing import Protocol
 
 import psutil
 
-from benchmarks.in_process import open_module, outputs_of
+from benchmarks.common.in_process import open_module, outputs_of
 from modules.contract.payloads import Audio, Payload
 from workers.client.result import Event, Result, Transcript
 from workers.config import load_config, nested

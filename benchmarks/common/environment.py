@@ -1,0 +1,39 @@
+"""What a measurement was made on, to be kept beside its numbers."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib import metadata
+
+from checkout import ROOT
+from workers.processes.budget import available_cores
+
+PACKAGES = ("ctranslate2", "faster-whisper", "msgspec", "numpy", "onnxruntime", "pyzmq")
+
+
+def environment() -> dict[str, object]:
+    """Commit, machine and versions; `modified` is whether the checkout differs from the commit."""
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": _git("rev-parse", "--short", "HEAD"),
+        "modified": bool(_git("status", "--porcelain")),
+        "cpu": _cpu_model(),
+        "cores": available_cores(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+    }
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+def _cpu_model() -> str:
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()

@@ -1,0 +1,141 @@
+"""The relay under load: one of our own, or one that runs already; its stages, and the CPU time of its processes."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks.common.process_tree import cpu_seconds
+from errors import RelayError
+from pipeline import Pipeline
+from workers.client.client import Client
+from workers.config import PipelineConfig
+from workers.processes.budget import available_cores
+from workers.supervisor.slot import SlotView
+from workers.wire.messages import StageInfo
+
+IDLE_POLL_S = 0.2
+
+
+class RelayUnderLoad:
+    """A running relay and what is known of it.
+
+    `config` and `ready_s` are None when it was not started here. `root` is the process whose tree it is, and `cores`
+    what it may use; both are None when it runs elsewhere.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        keys: Path | None,
+        *,
+        root: int | None,
+        cores: int | None,
+        config: dict[str, Any] | None = None,
+        ready_s: float | None = None,
+        replicas: Callable[[], list[SlotView]] = list,
+    ) -> None:
+        self.client, self.keys, self.root, self.cores = client, keys, root, cores
+        self.config, self.ready_s = config, ready_s
+        self._replicas = replicas
+
+    def stages(self) -> tuple[StageInfo, ...]:
+        """Its stages, as they stand now."""
+        return self.client.welcome().stages
+
+    def starts(self) -> dict[str, int]:
+        """How many replicas each stage has started so far; {} when the relay is not ours."""
+        counted: Counter[str] = Counter()
+        for replica in self._replicas():
+            counted[replica.stage] += replica.starts
+        return dict(counted)
+
+    def wait_until_idle(self, timeout_s: float) -> None:
+        """Returns when no job is waiting or in service.
+
+        Raises:
+            RelayError: it is still busy after that time.
+        """
+        end = time.monotonic() + timeout_s
+        while jobs := sum(stage.queued + stage.in_service for stage in self.stages()):
+            if time.monotonic() > end:
+                raise RelayError(f"the relay still has {jobs} jobs after {timeout_s:g} s; is somebody else using it?")
+            time.sleep(IDLE_POLL_S)
+
+    def cpu_s(self, sender: int) -> float | None:
+        """CPU seconds of its processes so far; None when it runs elsewhere.
+
+        This process and the sender's are left out where they are in the same tree. When the relay is our own, the
+        supervisor's thread, which is idle but for restarts, goes with this process.
+        """
+        if self.root is None:
+            return None
+        total = cpu_seconds(self.root)
+        own = psutil.Process()
+        if self.root == own.pid or any(parent.pid == self.root for parent in own.parents()):
+            for process in (own, psutil.Process(sender)):
+                times = process.cpu_times()
+                total -= times.user + times.system
+        return total
+
+
+@contextlib.contextmanager
+def own_relay(
+    config: PipelineConfig, weights: Path | None, on_change: Callable[[list[SlotView]], None] | None = None
+) -> Iterator[RelayUnderLoad]:
+    """Starts a relay and ends it; `on_change` is called with its replicas meanwhile.
+
+    Raises:
+        RelevoError: the configuration does not fit, or the relay does not come up.
+    """
+    pipeline = Pipeline(config, weights=weights)
+    pipeline.start(on_change)
+    try:
+        yield RelayUnderLoad(
+            pipeline.client,
+            None if config.keys is None else Path(config.keys),
+            root=psutil.Process().pid,
+            cores=pipeline.plan.cores,
+            config=config.model_dump(mode="json"),
+            ready_s=pipeline.ready_s,
+            replicas=pipeline.replicas,
+        )
+    finally:
+        pipeline.stop(drain_s=0.0)
+
+
+@contextlib.contextmanager
+def running_relay(address: str, keys: Path | None) -> Iterator[RelayUnderLoad]:
+    """A relay that runs already.
+
+    Raises:
+        RelayClosed: nothing answers there.
+    """
+    with Client(address, keys) as client:
+        client.welcome()
+        root = _root_of(address)
+        yield RelayUnderLoad(client, keys, root=root, cores=None if root is None else available_cores())
+
+
+def _root_of(address: str) -> int | None:
+    """The parent of the process that listens at an address, if that is on this machine and may be seen."""
+    scheme, _, place = address.partition("://")
+    kind = "unix" if scheme == "ipc" else "tcp"
+    with contextlib.suppress(psutil.Error, OSError):
+        for connection in psutil.net_connections(kind):
+            if _listens(connection, place) and connection.pid is not None:
+                return psutil.Process(connection.pid).ppid()
+    return None
+
+
+def _listens(connection: Any, place: str) -> bool:
+    if isinstance(connection.laddr, str):
+        return connection.laddr == place
+    _, _, port = place.rpartition(":")
+    return bool(connection.status == psutil.CONN_LISTEN and str(connection.laddr.port) == port)
