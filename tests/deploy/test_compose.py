@@ -16,11 +16,11 @@ import pytest
 import yaml
 
 from benchmarks.common.port import free_port
+from checkout import ROOT
 from pipeline import parser
 from tests.conftest import clip, until
 from workers.client.client import Client
 
-ROOT = Path(__file__).parents[2]
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))[
     "services"
 ]

@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 import yaml
 
+from checkout import ROOT
 from pipeline import Pipeline
 from tests.conftest import clip, until
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
+DEPLOY = ROOT / "deploy"
 PROMETHEUS = DEPLOY / "prometheus"
 RULES = PROMETHEUS / "rules.yml"
 DASHBOARD = json.loads((DEPLOY / "grafana" / "relevo.json").read_text(encoding="utf-8"))

@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from checkout import ROOT
 from modules.audio.files import read_audio
 from modules.contract.payloads import Audio
 from pipeline import Pipeline
 
-ROOT = Path(__file__).parents[2]
 OTHER_INTERPRETER = {"speech2text2": ROOT / ".venv-s2t2/bin/python"}
 """Of families that the transformers of .venv-hub cannot build."""
 

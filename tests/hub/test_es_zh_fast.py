@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from checkout import ROOT
 from errors import ConfigError, MissingWeights
 from modules.contract.module import Compute
 from modules.weights import locate
@@ -16,7 +17,6 @@ from modules.weights.conversion.converted import convert
 from modules.whisper.ct2 import WhisperCT2, WhisperCT2Options
 from modules.whisper.hf import Whisper, WhisperTorchOptions
 
-ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.timeout(900)  # a conversion imports torch in a process of its own
 
 MODELS = {"listen": "openai/whisper-large", "translate": "Helsinki-NLP/opus-mt-en-zh"}

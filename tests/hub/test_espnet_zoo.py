@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from checkout import ROOT
 from modules.weights.hub.espnet_zoo import in_zoo
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from checkout import ROOT
 from workers.client.result import Result
 from workers.config import load_config
-
-ROOT = Path(__file__).parents[2]
 
 
 def check(result: Result, stages: list[str], rate: int) -> None:

@@ -1,19 +1,18 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from checkout import ROOT
 from errors import ConfigError, InputError
 from modules.contract.module import Compute
 from modules.contract.payloads import Note, Text
 from modules.speecht5.tts import SpeechT5, SpeechT5Options
 from tests.hub.voices import said
 
-ROOT = Path(__file__).parents[2]
 TEXT = Text("The quick brown fox. It has 4 legs and 1 tail!", "en", 1.0, 2.0)
 SHORT = Text("No.", "en")
 

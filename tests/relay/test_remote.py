@@ -12,12 +12,12 @@ import socketserver
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
 import zmq
 
+from checkout import ROOT
 from errors import InputError, RelayClosed
 from pipeline import Pipeline
 from tests.conftest import clip, until
@@ -25,7 +25,6 @@ from workers.client.client import Client
 from workers.wire import codec, messages
 from workers.wire.keys import ADMITTED, make_keys
 
-ROOT = Path(__file__).parents[1]
 WAIT_S = 60
 TCP = "tcp://127.0.0.1:0"
 

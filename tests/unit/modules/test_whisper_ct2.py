@@ -1,7 +1,6 @@
 import csv
 import zlib
 from itertools import pairwise
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +11,7 @@ from pydantic import ValidationError
 
 import modules.tasks.recognition
 import modules.whisper.ct2
+from checkout import ROOT
 from errors import ConfigError, InputError, ModelError
 from modules.audio.files import read_audio
 from modules.audio.speech_segments import Span
@@ -21,7 +21,7 @@ from modules.contract.payloads import Audio, Text
 from modules.weights import locate
 from modules.whisper.ct2 import WhisperCT2, WhisperCT2Options
 
-SAMPLES = Path(__file__).parents[2] / "samples"
+SAMPLES = ROOT / "samples"
 WORDS = 1000
 
 

@@ -8,17 +8,16 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import CancelledError
-from pathlib import Path
 
 import psutil
 import pytest
 
+from checkout import ROOT
 from errors import AddressInUse, InputError, RelayClosed
 from pipeline import Pipeline
 from tests.conftest import clip
 from workers.client.client import Client
 
-ROOT = Path(__file__).parents[1]
 WAIT_S = 60
 
 

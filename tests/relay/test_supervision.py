@@ -7,18 +7,17 @@ import signal
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import psutil
 import pytest
 
+from checkout import ROOT
 from errors import ConfigError, StageFailed
 from pipeline import Pipeline
 from tests.conftest import clip, until
 from workers.broker.dead_letters import list_letters
 from workers.client.client import Client
 
-ROOT = Path(__file__).parents[1]
 WAIT_S = 60
 
 

@@ -3,9 +3,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from checkout import ROOT
 
 
 def test_the_list_tells_which_models_of_a_hub_are_here_and_what_needs_the_others(tmp_path):

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
+from checkout import ROOT
 from errors import ConfigError
 from modules.contract.registry import module_options
 from workers.config import AutoscaleConfig, PipelineConfig, StageConfig, load_config, nested
-
-ROOT = Path(__file__).parents[2]
 
 MINIMAL = "stages:\n  a: {module: kokoro}\n  b: {module: kokoro, threads: 3}\n"
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from checkout import ROOT
 from errors import ConfigError, CorruptWeights, WeightsError
 from modules.weights import disk, fetch, locate, verify
 from modules.weights.cache import RECORD_FILE, State, state
 
-CHECKOUT = Path(__file__).parents[3]
 FETCH_EAR = (
     "import sys; from pathlib import Path; from commands.weights import LineWatcher; from modules.weights import fetch;"
     "from modules.weights.catalog import load_catalog;"
@@ -31,7 +31,7 @@ def content_of(folder: Path) -> dict[str, bytes]:
 def start_fetch(registry: Any) -> subprocess.Popen[str]:
     assert registry.catalog.models
     command = [sys.executable, "-c", FETCH_EAR, str(registry.catalog_file), str(registry.folder)]
-    return subprocess.Popen(command, cwd=CHECKOUT, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
 
 
 def test_model_is_joined_from_the_members_of_its_archives(registry: Any, cache: Path) -> None:

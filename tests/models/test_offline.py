@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from checkout import ROOT
+
 HAN = re.compile(r"[\u4e00-\u9fff]")
 SPEECH = ROOT / "samples" / "01_farmacia.flac"
 

@@ -6,16 +6,15 @@ import signal
 import subprocess
 import sys
 import wave
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.load.options import asked, parser
 from benchmarks.load.run import load
+from checkout import ROOT
 from errors import ConfigError
 
-ROOT = Path(__file__).parents[2]
 WAIT_S = 120
 
 

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "requirements" / "cpu_torchaudio.py"
+from checkout import ROOT
+
+SCRIPT = ROOT / "requirements" / "cpu_torchaudio.py"
 
 
 @pytest.mark.parametrize(("cuda", "left"), [("None", ["prefix.py"]), ("'13.0'", ["libtorchaudio.so", "prefix.py"])])

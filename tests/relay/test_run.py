@@ -9,17 +9,16 @@ import subprocess
 import sys
 import urllib.request
 import wave
-from pathlib import Path
 
 import jsonschema
 import numpy as np
 import pytest
 
 import pipeline
+from checkout import ROOT
 from modules.contract.payloads import Audio
 from workers.report import Report
 
-ROOT = Path(__file__).parents[2]
 WAIT_S = 120
 
 

@@ -12,12 +12,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from checkout import ROOT
 from commands import weights as command
 from errors import CorruptWeights, MissingWeights
 from modules.weights import cache_root, fetch, load_catalog, locate, verify
 from modules.weights.progress import watched
-
-CHECKOUT = Path(__file__).parents[3]
 
 
 def run_command(*arguments: str) -> int:
@@ -115,14 +114,14 @@ def test_importing_and_locating_loads_no_heavy_library() -> None:
         "except Exception: pass\n"
         "print(sorted({'numpy', 'onnx', 'gguf', 'ctranslate2', 'onnxruntime', 'tokenizers'} & set(sys.modules)))"
     )
-    result = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 
 
 def test_every_conversion_of_the_catalogue_has_its_module() -> None:
     for model in load_catalog().models.values():
         if model.conversion:
-            assert (CHECKOUT / "modules" / "weights" / f"{model.conversion.module}.py").is_file()
+            assert (ROOT / "modules" / "weights" / f"{model.conversion.module}.py").is_file()
 
 
 def test_list_prints_licence_and_provenance_of_every_model(capsys: pytest.CaptureFixture[str]) -> None:
