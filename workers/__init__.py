@@ -1,1 +1,6 @@
-"""How stages run: wire messages, broker and scheduler, the replica's loop, supervisor, budgets and clients."""
+"""How stages run: one broker, replicas that dial in, a supervisor that keeps them alive, and clients.
+
+A worker knows no model: it runs whatever follows `modules.contract`. Rooms import downwards only:
+`supervisor` → `broker`, `replica`, `client` → `plan` → `config` → `scheduling`, `processes` → `wire`. The broker,
+a replica and a client know each other only by the messages of `wire`.
+"""

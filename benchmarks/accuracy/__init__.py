@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Measurements of our own instruments: how exact the load generator is, how true the tuner's predictions are."""

@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Measurements of what stages compute: quality, speed and memory of models and their backends."""

@@ -1,1 +1,4 @@
-"""Other ways to join three stages, as small as they can be written; each prints one line of JSON."""
+"""Relevo beside other systems: ``python -m benchmarks.peers`` compares them.
+
+`systems` holds the offline modules inside each system, `transports` bare ways to join three stages.
+"""

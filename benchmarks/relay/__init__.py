@@ -1,1 +1,1 @@
-"""TODO room."""
+"""Measurements of the relay itself: overhead, scaling, chaos, metrics, first audio, memory."""

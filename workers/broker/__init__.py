@@ -1,1 +1,1 @@
-"""TODO room."""
+"""The broker's process around the scheduler: sockets, metrics and dead letters. ``python -m workers.broker``."""

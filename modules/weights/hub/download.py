@@ -87,7 +87,7 @@ def _bring_from_hub(model: HubId, partial: Path, progress: Progress) -> Path:
     folder = partial / commit
     folder.mkdir(exist_ok=True)
     arguments = [model.repository, commit, str(folder), json.dumps(sizes)]
-    _run("hub", arguments, folder, model, sum(sizes.values()), progress)
+    _run("download", arguments, folder, model, sum(sizes.values()), progress)
     for name, file in files.items():
         if file.lfs is None:  # a small file; its size has been checked
             continue
@@ -111,13 +111,13 @@ def _bring_from_zoo(model: HubId, partial: Path, progress: Progress) -> Path:
 def _run(
     module: str, arguments: list[str], folder: Path, model: HubId, total_bytes: int | None, progress: Progress
 ) -> None:
-    """Runs ``python -m modules.weights.MODULE ARGUMENTS``, which downloads the model to a folder."""
+    """Runs ``python -m modules.weights.hub.MODULE ARGUMENTS``, which downloads the model to a folder."""
     if total_bytes is not None:
         require_space({folder: total_bytes})
     try:
         with watched(progress, f"downloading {model}", total_bytes) as update:
             child.run(
-                [sys.executable, "-m", f"modules.weights.{module}", *arguments],
+                [sys.executable, "-m", f"modules.weights.hub.{module}", *arguments],
                 folder,
                 needed_bytes=total_bytes or 0,
                 stop=Event(),

@@ -229,7 +229,7 @@ class _Run:
         source = building / conversion.source
         with watched(self._progress, f"converting {name}", None):
             child.run(
-                [sys.executable, "-m", f"modules.weights.{conversion.module}", str(source), str(building)],
+                [sys.executable, "-m", f"modules.weights.conversion.{conversion.module}", str(source), str(building)],
                 building,
                 needed_bytes=sum(file.bytes for file in conversion.files),
                 stop=self._stop,

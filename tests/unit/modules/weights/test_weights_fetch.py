@@ -173,7 +173,7 @@ def test_model_of_another_catalogue_is_replaced(registry: Any, cache: Path) -> N
 
 def test_conversion_with_another_result_names_the_libraries(registry: Any, cache: Path) -> None:
     registry.models["ear"]["conversion"] = {
-        "module": "progress",  # a module that writes nothing
+        "module": "onnx_graph",  # a module that writes nothing
         "source": "model.bin",
         "libraries": ["numpy"],
         "files": [{"path": "model.onnx", "bytes": 1, "sha256": 64 * "0"}],

@@ -121,7 +121,7 @@ def test_importing_and_locating_loads_no_heavy_library() -> None:
 def test_every_conversion_of_the_catalogue_has_its_module() -> None:
     for model in load_catalog().models.values():
         if model.conversion:
-            assert (ROOT / "modules" / "weights" / f"{model.conversion.module}.py").is_file()
+            assert (ROOT / "modules" / "weights" / "conversion" / f"{model.conversion.module}.py").is_file()
 
 
 def test_list_prints_licence_and_provenance_of_every_model(capsys: pytest.CaptureFixture[str]) -> None:
