@@ -16,9 +16,11 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from commands import check, dead, keys, run, scale, serve, weights
+from commands import check, dead, keys, scale, serve
 from commands.options import config_of
+from commands.run import command as run
 from commands.signals import end_by
+from commands.weights import command as weights
 from errors import ConfigError, RelayClosed, RelevoError
 from modules.contract.payloads import Payload
 from workers.client.client import Client, OnEvent, Stream

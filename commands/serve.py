@@ -8,8 +8,8 @@ import signal
 from collections.abc import Callable
 from queue import SimpleQueue
 
-from commands.opened_relay import OpenRelay
 from commands.options import add_config_options
+from commands.own_relay import OpenRelay
 from commands.signals import send_signals_to, take
 
 

@@ -214,7 +214,7 @@ def test_a_signal_ends_a_run_though_a_library_drops_its_exception(fake_config, t
             signal.raise_signal(number)
         return Audio(np.full(8000, 0.5, np.float32), 16000)
 
-    monkeypatch.setattr("commands.run.read_audio", read_audio)
+    monkeypatch.setattr("commands.run.command.read_audio", read_audio)
     gate = tmp_path / "gate"
     gate.touch()
     arguments = ["run", "a.wav", "--config", str(fake_config(speak={"gate": str(gate)}))]

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeEla
 from rich.progress import Progress as Bars
 from rich.table import Column, Table
 
-from commands.needed_models import needed_models
+from commands.weights.needed_models import needed_models
 from errors import MissingWeights, WeightsError
 from modules.weights import HubId, fetch, fetch_from_hub, load_catalog, locate, verify
 from modules.weights.cache import State, models_folder, search_folders, state

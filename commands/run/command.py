@@ -13,9 +13,9 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeAlias
 
-from commands.opened_relay import OpenRelay
 from commands.options import add_config_options, add_connect_options, client_of
-from commands.run_view import RunView, print_report
+from commands.own_relay import OpenRelay
+from commands.run.view import RunView, print_report
 from commands.signals import end_by, send_signals_to, take
 from errors import ConfigError, InputError
 from modules.audio.files import read_audio, write_wav
