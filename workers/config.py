@@ -5,7 +5,9 @@ Precedence is one sentence: command line > environment > file > default.
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,7 +23,7 @@ from pydantic_settings import (
 
 from checkout import ROOT
 from errors import ConfigError
-from workers.wire.keys import is_exposed
+from workers.wire.addresses import is_exposed, validate_address, validate_http_address
 
 
 class _Loader(yaml.SafeLoader):
@@ -37,8 +39,16 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"[-+]?[0-9]+$
 ENVIRONMENT_PREFIX = "RELEVO_"
 STAGE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 CUDA_DEVICE = r"^cuda:\d+$"
-MAX_PORT = 2**16 - 1
 _FILE = "_file"  # how the file's content reaches the sources
+
+
+@contextlib.contextmanager
+def _as_value_error() -> Iterator[None]:
+    """Lets pydantic add to a ConfigError the key that it is about."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
 
 
 class AutoscaleConfig(BaseModel):
@@ -169,18 +179,15 @@ class PipelineConfig(BaseSettings):
 
     @field_validator("listen", "listen_replicas")
     @classmethod
-    def _address(cls, address: str) -> str:
-        if address == "ipc" or re.fullmatch(r"ipc:///.+|tcp://[^:/]+:\d+", address):
-            return address
-        raise ValueError(f"{address!r}: write ipc, ipc:///path/of/socket or tcp://host:port")
+    def _can_listen(cls, address: str) -> str:
+        with _as_value_error():
+            return validate_address(address, to_listen=True)
 
     @field_validator("metrics")
     @classmethod
-    def _host_and_port(cls, address: str | None) -> str | None:
-        host, _, port = (address or "localhost:0").rpartition(":")
-        if not re.fullmatch(r"[^:/\s]+", host) or not port.isdecimal() or int(port) > MAX_PORT:
-            raise ValueError(f"{address!r}: write host:port, such as 127.0.0.1:9464, or null for no metrics")
-        return address
+    def _can_serve_metrics(cls, address: str | None) -> str | None:
+        with _as_value_error():
+            return None if address is None else validate_http_address(address)
 
     @model_validator(mode="after")
     def _exposed_only_with_keys(self) -> PipelineConfig:
@@ -272,8 +279,11 @@ def _problem(detail: Any) -> str:
     where = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
         return f"unknown key {where!r} (value {detail['input']!r}); remove it or mend its spelling"
+    prefix = f"{where}: " if where else ""
+    if detail["type"] == "value_error":  # a validator of ours, which names the value itself
+        return f"{prefix}{detail['ctx']['error']}"
     value = f" (value {detail['input']!r})" if isinstance(detail["input"], str | int | float) else ""
-    return f"{where + ': ' if where else ''}{detail['msg'].removeprefix('Value error, ')}{value}"
+    return f"{prefix}{detail['msg']}{value}"
 
 
 def nested(assignments: list[str]) -> dict[str, Any]:

@@ -32,7 +32,8 @@ from workers.scheduling.scheduler import Scheduler
 from workers.scheduling.stage import StagePlan
 from workers.scheduling.stage_queue import Job
 from workers.wire import codec, messages
-from workers.wire.keys import HANDSHAKE_FAILED, TCP, Admission
+from workers.wire.addresses import TCP
+from workers.wire.keys import HANDSHAKE_FAILED, Admission
 from workers.wire.poller import Source, Watch
 from workers.wire.sockets import has_message, receive, send_frames
 
