@@ -6,8 +6,10 @@ Precedence is one sentence: command line > environment > file > default.
 from __future__ import annotations
 
 import contextlib
+import difflib
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -37,6 +39,8 @@ _Loader.yaml_implicit_resolvers = {
 _Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"[-+]?[0-9]+$"), list("-+0123456789"))
 
 ENVIRONMENT_PREFIX = "RELEVO_"
+NESTED_DELIMITER = "__"
+OTHER_VARIABLES = ("RELEVO_CACHE", "RELEVO_WEIGHTS")  # read by modules.weights
 STAGE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 CUDA_DEVICE = r"^cuda:\d+$"
 _FILE = "_file"  # how the file's content reaches the sources
@@ -131,7 +135,7 @@ class PipelineConfig(BaseSettings):
     """A whole relay."""
 
     model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__"
+        extra="forbid", frozen=True, env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter=NESTED_DELIMITER
     )
 
     name: str = Field("relevo", description="What the relay is called in reports.")
@@ -263,11 +267,13 @@ def load_config(path: str | Path, **overrides: Any) -> PipelineConfig:
         raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path} holds no mapping; see pipelines/offline.yaml for one that does")
+    stages = list(content["stages"]) if isinstance(content.get("stages"), dict) else []
+    _check_environment(os.environ, stages)
     try:
         values: dict[str, Any] = {_FILE: content, **overrides}
         config = PipelineConfig(**values)
     except ValidationError as error:
-        problems = "; ".join(_problem(detail) for detail in error.errors())
+        problems = "; ".join(_problem(detail, stages) for detail in error.errors())
         raise ConfigError(f"{path}: {problems}") from error
     except SettingsError as error:
         raise ConfigError(f"the environment's {ENVIRONMENT_PREFIX}… variables: {error}") from error
@@ -275,15 +281,50 @@ def load_config(path: str | Path, **overrides: Any) -> PipelineConfig:
     return config
 
 
-def _problem(detail: Any) -> str:
+def _check_environment(variables: Iterable[str], stages: Iterable[str]) -> None:
+    """Refuses variables that look like keys and are none: pydantic-settings ignores them.
+
+    Raises:
+        ConfigError: names each of them, with the nearest that is known.
+    """
+    known = [key.replace(".", NESTED_DELIMITER).upper() for key in _keys(stages)]
+    known += (variable.removeprefix(ENVIRONMENT_PREFIX) for variable in OTHER_VARIABLES)
+    unknown = []
+    for variable in sorted(variables):
+        prefix, name = variable[: len(ENVIRONMENT_PREFIX)].upper(), variable[len(ENVIRONMENT_PREFIX) :].upper()
+        is_of_a_stage = name.startswith(f"STAGES{NESTED_DELIMITER}")  # the rest of it is checked with the values
+        if prefix == ENVIRONMENT_PREFIX and name not in known and not is_of_a_stage:
+            unknown.append(f"unknown environment variable {variable}; {_remedy(name, known, ENVIRONMENT_PREFIX)}")
+    if unknown:
+        raise ConfigError("; ".join(unknown))
+
+
+def _problem(detail: Any, stages: Iterable[str]) -> str:
     where = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
-        return f"unknown key {where!r} (value {detail['input']!r}); remove it or mend its spelling"
+        parent, dot, name = where.rpartition(".")
+        known = [key.removeprefix(parent + dot) for key in _keys(stages) if key.startswith(parent + dot)]
+        return f"unknown key {where!r} (value {detail['input']!r}); {_remedy(name, known, parent + dot)}"
     prefix = f"{where}: " if where else ""
     if detail["type"] == "value_error":  # a validator of ours, which names the value itself
         return f"{prefix}{detail['ctx']['error']}"
     value = f" (value {detail['input']!r})" if isinstance(detail["input"], str | int | float) else ""
     return f"{prefix}{detail['msg']}{value}"
+
+
+def _remedy(name: str, known: Iterable[str], prefix: str) -> str:
+    """What to do about an unknown name; `prefix` is what it and the known ones have in common."""
+    nearest = difflib.get_close_matches(name, known, 1)
+    return f"did you mean {prefix}{nearest[0]}?" if nearest else "remove it or correct its spelling"
+
+
+def _keys(stages: Iterable[str]) -> list[str]:
+    """Every key with its dots, such as stages.speak.threads; the options of modules are theirs to know."""
+    keys = list(PipelineConfig.model_fields)
+    for stage in stages:
+        keys += (f"stages.{stage}.{key}" for key in StageConfig.model_fields)
+        keys += (f"stages.{stage}.autoscale.{key}" for key in AutoscaleConfig.model_fields)
+    return keys
 
 
 def nested(assignments: list[str]) -> dict[str, Any]:

@@ -37,10 +37,37 @@ def test_the_ratio_may_come_from_the_environment(file, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("variable", "message"),
+    [
+        ("RELEVO_RATOI", r"unknown environment variable RELEVO_RATOI; did you mean RELEVO_RATIO\?"),
+        ("relevo_ratoi", r"unknown environment variable relevo_ratoi; did you mean RELEVO_RATIO\?"),
+        ("RELEVO_RATIO__B", r"did you mean RELEVO_RATIO\?"),
+        ("RELEVO_STAGES_B_THREADS", r"did you mean RELEVO_STAGES__B__THREADS\?"),
+        ("RELEVO_WEIGHT", r"did you mean RELEVO_WEIGHTS\?"),
+        ("RELEVO_", "remove it or correct its spelling"),
+        ("RELEVO_STAGES__B__THREDS", r"unknown key 'stages\.b\.threds' .*did you mean stages\.b\.threads\?"),
+        ("RELEVO_STAGES__B__AUTOSCALE__MXA", r"did you mean stages\.b\.autoscale\.max\?"),
+    ],
+)
+def test_an_unknown_variable_is_named_with_the_nearest_known(file, monkeypatch, variable, message):
+    monkeypatch.setenv(variable, "1")
+    with pytest.raises(ConfigError, match=message):
+        load_config(file)
+
+
+def test_variables_that_are_no_keys_are_left_alone(file, monkeypatch):
+    for variable in ("RELEVO_CACHE", "RELEVO_WEIGHTS", "RELEVOX", "MY_RELEVO_RATOI"):
+        monkeypatch.setenv(variable, "1")
+    monkeypatch.setenv("RELEVO_STAGES__B__OPTIONS__VOICE", "zm_yunxi")
+    assert load_config(file).stages["b"].options == {"voice": "zm_yunxi"}
+
+
+@pytest.mark.parametrize(
     ("assignment", "message"),
     [
         ("nope=1", "unknown key 'nope'"),
-        ("stages.a.thread=1", r"unknown key 'stages\.a\.thread'"),
+        ("ratoi=1:1", r"unknown key 'ratoi' .*; did you mean ratio\?"),
+        ("stages.a.thread=1", r"unknown key 'stages\.a\.thread' .*; did you mean stages\.a\.threads\?"),
         ("ratio=1:2:3", "3 parts but the relay has 2 stages"),
         ("ratio=1:0", "whole number from 1"),
         ("ratio=1:x", "whole number from 1"),
