@@ -10,8 +10,7 @@ import msgspec
 
 from errors import ConfigError
 from workers.scheduling.stage_queue import Job
-from workers.wire.messages import Meta, Span
-from workers.wire.messages import Path as JobPath
+from workers.wire.messages import JobPath, Meta, Span
 
 _LETTER, _PAYLOAD = "letter.json", "payload.bin"
 
@@ -19,7 +18,7 @@ _LETTER, _PAYLOAD = "letter.json", "payload.bin"
 class DeadLetter(msgspec.Struct, frozen=True):
     """One job that was given up. Its payload is in the file beside the letter, as it was sent to the stage.
 
-    ``last_words`` is the end of the log of the replica that died last: its stacks, when it was stuck or crashed.
+    ``log_tail`` is the end of the log of the replica that died last: its stacks, when it was stuck or crashed.
     """
 
     request: str
@@ -29,11 +28,11 @@ class DeadLetter(msgspec.Struct, frozen=True):
     reason: str
     meta: Meta
     spans: tuple[Span, ...]
-    last_words: str
     at: str
+    log_tail: str = ""
 
 
-def write_letter(folder: Path, job: Job, stage: str, reason: str, last_words: str) -> Path:
+def write_letter(folder: Path, job: Job, stage: str, reason: str, log_tail: str) -> Path:
     """Keeps a job; returns its own folder.
 
     Raises:
@@ -41,7 +40,7 @@ def write_letter(folder: Path, job: Job, stage: str, reason: str, last_words: st
     """
     spans = tuple(job.request.spans)
     at = time.strftime("%Y-%m-%dT%H:%M:%S")
-    letter = DeadLetter(job.request.id, stage, job.path, job.attempt, reason, job.meta, spans, last_words, at)
+    letter = DeadLetter(job.request.id, stage, job.path, job.attempt, reason, job.meta, spans, at, log_tail)
     name = re.sub(r"[^\w.-]", "_", f"{job.request.id}-{stage}-{job.id}")
     place = folder / name
     place.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from workers.broker.histogram import Histogram, second_edges
 from workers.scheduling.observer import Observer
 from workers.scheduling.stage_queue import Job, Request
-from workers.wire.messages import JobDone, Meta, OutcomeName, ReplicaState, RestartCause, StageInfo, Standing
+from workers.wire.messages import JobEnd, Meta, OutcomeName, ReplicaState, ReplicaStatus, RestartCause, StageInfo
 
 BATCH_EDGES = (1, 2, 4, 8, 16, 32, 64, 128)
 OUTCOMES: tuple[OutcomeName, ...] = get_args(OutcomeName)
@@ -72,7 +72,7 @@ class Metrics(Observer):
         counted.batch.observe(jobs)
         counted.busy_s += busy_s
 
-    def job_ended(self, job: Job, ended: JobDone, now: float) -> None:
+    def job_ended(self, job: Job, ended: JobEnd, now: float) -> None:
         """A replica came to the end of a job that was still wanted."""
         counted, request = self._stages[job.stage], job.request.id
         counted.queue.observe(job.handed_at - job.queued_at, request, now)
@@ -106,14 +106,14 @@ class Metrics(Observer):
 
     # what the broker hears of replicas
 
-    def standing(self, standing: Standing) -> None:
+    def replica_status(self, status: ReplicaStatus) -> None:
         """A replica gave a sign of life, or said farewell."""
-        if standing.state == "dead":
-            self.gone(standing.replica)
+        if status.state == "dead":
+            self.gone(status.replica)
             return
-        replica = self._replicas.setdefault(standing.replica, _Replica(standing.stage, standing.state))
-        replica.state = standing.state
-        replica.rss_bytes = standing.rss_bytes or replica.rss_bytes
+        replica = self._replicas.setdefault(status.replica, _Replica(status.stage, status.state))
+        replica.state = status.state
+        replica.rss_bytes = status.rss_bytes or replica.rss_bytes
 
     def retiring(self, replica: str) -> None:
         """A replica was told to drain."""

@@ -32,8 +32,9 @@ from workers.scheduling.scheduler import Scheduler
 from workers.scheduling.stage import StagePlan
 from workers.scheduling.stage_queue import Job
 from workers.wire import codec, messages
-from workers.wire.keys import HANDSHAKE_FAILED, TCP, Admission
-from workers.wire.poller import Source, Watch
+from workers.wire.addresses import TCP
+from workers.wire.keys import HANDSHAKE_FAILED, Admission
+from workers.wire.poller import SocketPoller, Source
 from workers.wire.sockets import has_message, receive, send_frames
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Broker:
 
     def __init__(self, settings: BrokerSettings) -> None:
         self._context = zmq.Context()
-        self._watch = Watch()
+        self._poller = SocketPoller()
         self._admission = Admission(self._context, Path(settings.keys)) if settings.keys else None
         self._monitors: list[zmq.Socket[bytes]] = []
         self._control = self._bind(settings.control, "TMPDIR")
@@ -106,19 +107,19 @@ class Broker:
         made.setsockopt(zmq.MAXMSGSIZE, HANG_UP_BYTES)
         if address.startswith(TCP):
             self._monitors.append(made.get_monitor_socket(HANDSHAKE_FAILED))
-            self._watch.add(self._monitors[-1])
+            self._poller.add(self._monitors[-1])
             if self._admission is not None:
                 self._admission.secure(made)
         try:
             made.bind(address)
         except zmq.ZMQError as error:
             raise AddressInUse(f"cannot listen on {address}: {error}; set {key}: to another address") from error
-        self._watch.add(made)
+        self._poller.add(made)
         return made
 
     def run(self) -> None:
         """Serves until SIGTERM, then lets what was sent leave."""
-        asked_to_end = set_when_asked_to_end(self._watch)
+        asked_to_end = set_when_asked_to_end(self._poller)
         takers: dict[Source, Callable[[], None]] = {
             self._control: self._taker(self._control, messages.FromSupervisor, self._from_supervisor),
             self._replicas: self._taker(self._replicas, messages.FromReplica, self._from_replica),
@@ -126,10 +127,10 @@ class Broker:
             **{monitor: partial(self._take_refusals, monitor) for monitor in self._monitors},
         }
         if self._metrics_server is not None:
-            self._watch.add(self._metrics_server.inquiries_fd)
+            self._poller.add(self._metrics_server.inquiries_fd)
             takers[self._metrics_server.inquiries_fd] = partial(self._metrics_server.answer, self._figures)
         while not asked_to_end.is_set():
-            for source in self._watch.wait(self._wait_s(), SPIN_S if self._scheduler.open_requests == 1 else 0.0):
+            for source in self._poller.wait(self._wait_s(), SPIN_S if self._scheduler.open_requests == 1 else 0.0):
                 if source in takers:
                     takers[source]()
             self._scheduler.tick(time.monotonic())
@@ -171,7 +172,7 @@ class Broker:
                     self._refuse(f"a message: {error}")
                     continue
                 handle(sender, message, payloads)
-            self._watch.used(inlet)
+            self._poller.used(inlet)
 
         return take
 
@@ -185,78 +186,78 @@ class Broker:
             case messages.Cancel(request):
                 self._scheduler.cancel(sender, request, now)
             case messages.Scale(stage, replicas):
-                self._tell_supervisor(messages.ScaleAsked(sender, stage, replicas))
-            case messages.Ping():
+                self._tell_supervisor(messages.ForwardedScale(sender, stage, replicas))
+            case messages.GetStatus():
                 stages = self._scheduler.stage_infos(self._desired)
                 ready = self._scheduler.all_ready
                 accepts = self._settings.stages[0].accepts
-                self.to_client(sender, messages.Welcome(self._instance, ready, accepts, stages, self.refused))
+                self.to_client(sender, messages.RelayStatus(self._instance, ready, accepts, stages, self.refused))
 
     def _from_replica(self, _: bytes, message: messages.FromReplica, frames: Sequence[Any]) -> None:
         now = time.monotonic()
         match message:
             case messages.Output():
                 self._scheduler.output(message, frames[0], now)
-            case messages.Done():
+            case messages.BatchEnd():
                 self._scheduler.done(message, now)
-            case messages.Join(replica, stage) | messages.Ready(replica, stage) | messages.Beat(replica, stage) if (
-                stage not in self._settings.specs
-            ):
+            case (
+                messages.Join(replica, stage) | messages.Ready(replica, stage) | messages.Heartbeat(replica, stage)
+            ) if stage not in self._settings.specs:
                 self._refuse(f"replica {replica}: there is no stage {stage!r} here")
                 reason = f"it has no stage {stage!r}, only {', '.join(self._settings.specs)}"
                 self.to_replica(replica, messages.Refused(reason))
             case messages.Join(replica, stage):
                 self._joined[replica] = stage
-                self.to_replica(replica, messages.Hired(self._settings.specs[stage]))
-                self._pass_on(messages.Standing(replica, stage, "loading"))
+                self.to_replica(replica, messages.StageSpec(self._settings.specs[stage]))
+                self._pass_on(messages.ReplicaStatus(replica, stage, "loading"))
             case messages.Ready(replica, stage):
                 self._joined[replica] = stage
                 self._scheduler.ready(replica, stage, now)
-                self._pass_on(messages.Standing(replica, stage, "ready"))
-            case messages.Beat(replica, stage, state, busy_s, rss_bytes):
+                self._pass_on(messages.ReplicaStatus(replica, stage, "ready"))
+            case messages.Heartbeat(replica, stage, state, busy_s, rss_bytes):
                 lost = state == "ready" and self._scheduler.handed_before(replica, now - LOST_AFTER_S)
                 if replica not in self._joined or lost:
-                    rejoin = codec.encode(messages.Rejoin(self._settings.specs[stage]))
-                    if self._send(self._replicas, replica.encode(), (rejoin,)):  # else again at its next beat
+                    resync = codec.encode(messages.Resync(self._settings.specs[stage]))
+                    if self._send(self._replicas, replica.encode(), (resync,)):  # else again at its next beat
                         self._joined[replica] = stage
-                self._pass_on(messages.Standing(replica, stage, state, busy_s, rss_bytes))
+                self._pass_on(messages.ReplicaStatus(replica, stage, state, busy_s, rss_bytes))
             case messages.Leave(replica, stage, reason, fatal):
                 self._joined.pop(replica, None)
                 self._scheduler.gone(replica, reason or "it left", now, died=bool(reason))
-                self._pass_on(messages.Standing(replica, stage, "dead", reason=reason, fatal=fatal))
+                self._pass_on(messages.ReplicaStatus(replica, stage, "dead", reason=reason, fatal=fatal))
 
     def _from_supervisor(self, sender: bytes, message: messages.FromSupervisor, _: Sequence[Any]) -> None:
         now = time.monotonic()
         match message:
-            case messages.Oversee(desired):
+            case messages.Attach(desired):
                 self._supervisor, self._desired = sender, desired
                 clients, replicas = (
                     router.getsockopt_string(zmq.LAST_ENDPOINT) for router in (self._clients, self._replicas)
                 )
                 metrics = self._metrics_server.address if self._metrics_server is not None else ""
-                self._tell_supervisor(messages.Overseen(self._instance, clients, replicas, metrics))
-            case messages.Gone(replica, cause, last_words):
+                self._tell_supervisor(messages.BrokerReady(self._instance, clients, replicas, metrics))
+            case messages.ReplicaGone(replica, cause, log_tail):
                 self._joined.pop(replica, None)
                 if self._metrics is not None:
                     self._metrics.gone(replica)
-                self._scheduler.gone(replica, cause, now, last_words)
-            case messages.ScaleAnswer(client, error, desired):
+                self._scheduler.gone(replica, cause, now, log_tail)
+            case messages.ForwardedScaleReply(client, error, desired):
                 self._desired = desired
-                self.to_client(client, messages.Scaled(error))
-            case messages.Restarting(stage, cause):
+                self.to_client(client, messages.ScaleReply(error))
+            case messages.ReplicaRestarting(stage, cause):
                 if self._metrics is not None:
                     self._metrics.restarting(stage, cause)
-            case messages.Measure():
-                self._tell_supervisor(messages.Measured(self._scheduler.loads(now)))
-            case messages.Desired(replicas):
+            case messages.GetLoads():
+                self._tell_supervisor(messages.StageLoads(self._scheduler.loads(now)))
+            case messages.DesiredReplicas(replicas):
                 self._desired = replicas
             case messages.StageDown(stage, reason):
                 self._scheduler.stage_down(stage, reason, now)
-            case messages.Retire(replica):
+            case messages.DrainReplica(replica):
                 self._scheduler.retire(replica)
                 if self._metrics is not None:
                     self._metrics.retiring(replica)
-            case messages.Close(within_s):
+            case messages.DrainRelay(within_s):
                 self._scheduler.close()
                 self._close_at = now + within_s
 
@@ -267,7 +268,7 @@ class Broker:
             self._scheduler.end_all("the relay was closed before it was finished", time.monotonic())
         if not self._scheduler.open_requests:
             self._close_at = None
-            self._tell_supervisor(messages.Closed())
+            self._tell_supervisor(messages.RelayDrained())
 
     def _figures(self) -> Figures:
         from workers.broker.metrics_server import Figures
@@ -291,19 +292,19 @@ class Broker:
         """Sends to a replica; when it is not there the supervisor's Gone takes back what it was handed."""
         self._send(self._replicas, replica.encode(), (codec.encode(message), *frames))
 
-    def dead_letter(self, job: Job, stage: str, reason: str, last_words: str) -> None:
+    def dead_letter(self, job: Job, stage: str, reason: str, log_tail: str) -> None:
         """Writes the job to the folder of dead letters."""
         try:
-            folder = write_letter(Path(self._settings.dead_letters), job, stage, reason, last_words)
+            folder = write_letter(Path(self._settings.dead_letters), job, stage, reason, log_tail)
         except OSError as error:
             logger.error("cannot keep the dead letter of request %s: %s", job.request.id, error)
         else:
             logger.error("request %s is a dead letter: %s; kept in %s", job.request.id, reason, folder)
 
-    def _pass_on(self, standing: messages.Standing) -> None:
+    def _pass_on(self, status: messages.ReplicaStatus) -> None:
         if self._metrics is not None:
-            self._metrics.standing(standing)
-        self._tell_supervisor(standing)
+            self._metrics.replica_status(status)
+        self._tell_supervisor(status)
 
     def _tell_supervisor(self, message: messages.ToSupervisor) -> None:
         if self._supervisor is not None:
@@ -311,7 +312,7 @@ class Broker:
 
     def _send(self, router: zmq.Socket[bytes], peer: bytes, frames: Sequence[Any]) -> bool:
         """Whether the peer is there to be sent to."""
-        self._watch.used(router)
+        self._poller.used(router)
         try:
             send_frames(router, (peer, *frames))
         except zmq.ZMQError as error:

@@ -17,5 +17,5 @@ class Outbox(Protocol):
     def to_replica(self, replica: str, message: ToReplica, *frames: Any) -> None:
         """Sends a message to a replica."""
 
-    def dead_letter(self, job: Job, stage: str, reason: str, last_words: str) -> None:
+    def dead_letter(self, job: Job, stage: str, reason: str, log_tail: str) -> None:
         """Keeps what is needed to look into a job that took its replicas down, and to try it again."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from workers.scheduling.stage_queue import Job, Request
-from workers.wire.messages import JobDone, Meta, OutcomeName
+from workers.wire.messages import JobEnd, Meta, OutcomeName
 
 
 class Observer:
@@ -15,7 +15,7 @@ class Observer:
     def batch_ended(self, stage: int, jobs: int, busy_s: float) -> None:
         """A replica computed a batch of so many jobs for `busy_s`."""
 
-    def job_ended(self, job: Job, ended: JobDone, now: float) -> None:
+    def job_ended(self, job: Job, ended: JobEnd, now: float) -> None:
         """A replica came to the end of a job that was still wanted."""
 
     def audio_out(self, request: Request, meta: Meta, now: float) -> None:

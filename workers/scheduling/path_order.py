@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
-from workers.wire.messages import Path
+from workers.wire.messages import JobPath
 
 T = TypeVar("T")
 
@@ -18,15 +18,15 @@ class PathOrder(Generic[T]):
     """
 
     def __init__(self, stages: int) -> None:
-        self._ended: dict[Path, int] = {}
-        self._waiting: list[dict[Path, T]] = [{} for _ in range(stages)]
-        self._next: list[Path] = [(0,) * (stage + 1) for stage in range(stages)]
+        self._ended: dict[JobPath, int] = {}
+        self._waiting: list[dict[JobPath, T]] = [{} for _ in range(stages)]
+        self._next: list[JobPath] = [(0,) * (stage + 1) for stage in range(stages)]
 
-    def output(self, path: Path, item: T) -> None:
+    def output(self, path: JobPath, item: T) -> None:
         """Notes an output, which `release` gives back in its turn."""
         self._waiting[len(path) - 1][path] = item
 
-    def job_ended(self, path: Path, outputs: int) -> None:
+    def job_ended(self, path: JobPath, outputs: int) -> None:
         """Notes that the job at `path` has ended after so many outputs."""
         self._ended[path] = outputs
 
@@ -38,7 +38,7 @@ class PathOrder(Generic[T]):
         path = self._next[stage] = self._skip_ended(self._next[stage])
         return path in waiting
 
-    def release(self) -> Iterator[tuple[Path, T]]:
+    def release(self) -> Iterator[tuple[JobPath, T]]:
         """The outputs whose turn has come: earlier stages first, within a stage in path order."""
         for stage, waiting in enumerate(self._waiting):
             while self.is_due(stage):
@@ -46,7 +46,7 @@ class PathOrder(Generic[T]):
                 yield path, waiting.pop(path)
                 self._next[stage] = (*path[:-1], path[-1] + 1)
 
-    def _skip_ended(self, path: Path) -> Path:
+    def _skip_ended(self, path: JobPath) -> JobPath:
         """The next place at which an output may still appear, given the jobs that have ended."""
         depth = 1
         while depth <= len(path):

@@ -18,20 +18,20 @@ from workers.scheduling.path_order import PathOrder
 from workers.scheduling.stage import Stage, StagePlan, expected_wait_s
 from workers.scheduling.stage_queue import Job, Request
 from workers.wire.messages import (
-    Abandon,
-    Done,
+    AbandonJob,
+    BatchEnd,
+    BatchLease,
     Drain,
-    Event,
-    JobDone,
-    Load,
+    JobEnd,
+    JobLease,
+    JobStarted,
     Outcome,
     OutcomeName,
     Output,
+    RequestOutput,
     StageInfo,
-    Started,
+    StageLoad,
     Submit,
-    Work,
-    WorkItem,
 )
 
 
@@ -130,7 +130,7 @@ class Scheduler:
                 self._release(request, now)
         return True
 
-    def done(self, message: Done, now: float) -> None:
+    def done(self, message: BatchEnd, now: float) -> None:
         """Ends the jobs of a batch and takes the replica's new credit."""
         stage = self._stage_of.get(message.replica)
         if stage is None:
@@ -152,7 +152,7 @@ class Scheduler:
         stage.replicas.credit(message.replica)
         self._hand_out(now)
 
-    def _job_ended(self, job: Job, ended: JobDone, share_s: float, batch: int, now: float) -> None:
+    def _job_ended(self, job: Job, ended: JobEnd, share_s: float, batch: int, now: float) -> None:
         request = job.request
         del request.jobs[job.id]
         self._observer.job_ended(job, ended, now)
@@ -172,7 +172,7 @@ class Scheduler:
 
     # what the supervisor says
 
-    def gone(self, replica_id: str, cause: str, now: float, last_words: str = "", *, died: bool = True) -> None:
+    def gone(self, replica_id: str, cause: str, now: float, log_tail: str = "", *, died: bool = True) -> None:
         """A replica has ended: what it had in hand goes back to the front of the queue, or to the dead letters.
 
         One that left of its own accord, without having `died`, had not begun it: that is no attempt.
@@ -184,7 +184,7 @@ class Scheduler:
             if job.id not in job.request.jobs:
                 continue
             if died:
-                self._take_back(job, "died", cause, last_words, now)
+                self._take_back(job, "died", cause, log_tail, now)
             else:
                 self._put_back(job, now)
         self._hand_out(now)
@@ -243,7 +243,7 @@ class Scheduler:
         """The state of every stage, with the number of replicas that the supervisor wants."""
         return tuple(stage.info(desired.get(stage.plan.name, 0)) for stage in self._stages)
 
-    def loads(self, now: float) -> tuple[Load, ...]:
+    def loads(self, now: float) -> tuple[StageLoad, ...]:
         """How much every stage has to do."""
         return tuple(stage.load(now) for stage in self._stages)
 
@@ -277,7 +277,7 @@ class Scheduler:
     def _index(self, stage_name: str) -> int:
         return next(i for i, stage in enumerate(self._stages) if stage.plan.name == stage_name)
 
-    def _take_back(self, job: Job, verb: str, cause: str, last_words: str, now: float) -> None:
+    def _take_back(self, job: Job, verb: str, cause: str, log_tail: str, now: float) -> None:
         """A job was tried in vain: once more, or it is a dead letter."""
         if job.attempt < self._max_attempts:
             job.attempt += 1
@@ -285,7 +285,7 @@ class Scheduler:
             return
         name = self._stages[job.stage].plan.name
         reason = f"{name} {verb} {job.attempt} times under this request, the last time: {cause}"
-        self._outbox.dead_letter(job, name, reason, last_words)
+        self._outbox.dead_letter(job, name, reason, log_tail)
         self._end(job.request, "dead_letter", reason, now)
 
     def _put_back(self, job: Job, now: float) -> None:
@@ -335,11 +335,11 @@ class Scheduler:
             job.handed_at = now
             job.replica = replica_id
             remaining = None if request.deadline_at == math.inf else request.deadline_at - now
-            items.append(WorkItem(job.id, job.attempt, job.meta, remaining))
+            items.append(JobLease(job.id, job.attempt, job.meta, remaining))
             frames.append(job.frame)
             if request.progress:
-                self._outbox.to_client(request.client, Started(request.id, stage.plan.name, job.path))
-        self._outbox.to_replica(replica_id, Work(tuple(items)), *frames)
+                self._outbox.to_client(request.client, JobStarted(request.id, stage.plan.name, job.path))
+        self._outbox.to_replica(replica_id, BatchLease(tuple(items)), *frames)
 
     def _release(self, request: Request, now: float) -> None:
         """Sends the outputs whose turn has come; a client that follows no progress gets texts with the next sound."""
@@ -348,7 +348,7 @@ class Scheduler:
 
     def _send_released(self, request: Request, now: float) -> None:
         for path, (meta, frame) in request.order.release():
-            event = Event(request.id, self._stages[len(path) - 1].plan.name, path, meta)
+            event = RequestOutput(request.id, self._stages[len(path) - 1].plan.name, path, meta)
             self._outbox.to_client(request.client, event, frame)
             if len(path) == len(self._stages):
                 self._observer.audio_out(request, meta, now)
@@ -366,6 +366,6 @@ class Scheduler:
             if job.replica is None:
                 self._stages[job.stage].queue.remove(job)
             else:
-                self._outbox.to_replica(job.replica, Abandon(job.id))
+                self._outbox.to_replica(job.replica, AbandonJob(job.id))
         request.jobs.clear()
         self._requests.pop(request.id, None)

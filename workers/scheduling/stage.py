@@ -10,7 +10,7 @@ from typing import Literal
 from workers.scheduling.service_rate import Pace
 from workers.scheduling.stage_queue import StageQueue
 from workers.scheduling.stage_replicas import StageReplicas
-from workers.wire.messages import Load, StageInfo
+from workers.wire.messages import StageInfo, StageLoad
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,10 @@ class Stage:
             in_service=self.replicas.in_service,
         )
 
-    def load(self, now: float) -> Load:
+    def load(self, now: float) -> StageLoad:
         """How much it has to do."""
         waited_s = max(0.0, now - self.queue.oldest_at())
-        return Load(self.plan.name, self.replicas.warm, self.replicas.busy_s(now), waited_s)
+        return StageLoad(self.plan.name, self.replicas.warm, self.replicas.busy_s(now), waited_s)
 
 
 def expected_wait_s(stages: Iterable[Stage]) -> float:

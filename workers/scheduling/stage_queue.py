@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workers.scheduling.path_order import PathOrder
-from workers.wire.messages import Meta, Path, Priority, Span
+from workers.wire.messages import JobPath, Meta, Priority, Span
 
 BATCH_TURN = 5  # every so-manieth job handed out comes from the batch class while it waits: no starvation
 
@@ -35,7 +35,7 @@ class Job:
     id: int
     request: Request
     stage: int
-    path: Path
+    path: JobPath
     meta: Meta
     frame: Any
     queued_at: float

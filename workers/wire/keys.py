@@ -13,7 +13,6 @@ are guarded by the permissions of their folder and use none.
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,11 +22,11 @@ import zmq.auth
 from zmq.utils.monitor import recv_monitor_message
 
 from errors import ConfigError
+from workers.wire.addresses import TCP
 from workers.wire.sockets import has_message
 
 logger = logging.getLogger("relevo.keys")
 
-TCP = "tcp://"
 DOMAIN = "relevo"
 ADMITTED = "admitted"
 BROKER, PEER = "broker", "peer"
@@ -133,17 +132,6 @@ class Handshakes:
         """Stops watching; before the socket is closed."""
         self._dealer.disable_monitor()
         self.monitor.close()
-
-
-def is_exposed(address: str) -> bool:
-    """Whether another machine could reach the address."""
-    if not address.startswith(TCP):
-        return False
-    host = address.removeprefix(TCP).rpartition(":")[0]
-    try:
-        return not ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host != "localhost"
 
 
 class Admission:

@@ -13,7 +13,7 @@ import zmq
 Source = zmq.Socket[Any] | int
 
 
-class Watch:
+class SocketPoller:
     """Tells which sockets and file descriptors may have something to read.
 
     libzmq's descriptor of a socket announces a change once, and any use of the socket may swallow the announcement

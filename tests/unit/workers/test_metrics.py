@@ -13,7 +13,7 @@ from workers.scheduling.path_order import PathOrder
 from workers.scheduling.scheduler import Scheduler
 from workers.scheduling.stage import StagePlan
 from workers.scheduling.stage_queue import Request
-from workers.wire.messages import Done, JobDone, Meta, Outcome, StageInfo, Standing, Submit, Work
+from workers.wire.messages import BatchEnd, BatchLease, JobEnd, Meta, Outcome, ReplicaStatus, StageInfo, Submit
 
 
 def request(submitted_at: float = 0.0) -> Request:
@@ -41,16 +41,16 @@ def test_a_replica_is_seen_in_one_state_from_its_start_to_its_end():
     metrics = Metrics(["speak"], [])
     assert states(metrics) == {"dead": 1}
     for state in ("loading", "warming", "ready"):
-        metrics.standing(Standing("a", "speak", state))
+        metrics.replica_status(ReplicaStatus("a", "speak", state))
         assert states(metrics) == {state: 1}
     assert states(metrics, at_work={"a"}) == {"busy": 1}
-    metrics.standing(Standing("a", "speak", "busy"))
+    metrics.replica_status(ReplicaStatus("a", "speak", "busy"))
     assert states(metrics) == {"ready": 1}  # its last beat is older than the end of its job
     metrics.retiring("a")
     assert states(metrics, replicas=0) == {"draining": 1}
-    metrics.standing(Standing("a", "speak", "busy"))
+    metrics.replica_status(ReplicaStatus("a", "speak", "busy"))
     assert states(metrics) == {"draining": 1, "dead": 1}  # its successor is not there yet
-    metrics.standing(Standing("a", "speak", "dead"))
+    metrics.replica_status(ReplicaStatus("a", "speak", "dead"))
     metrics.gone("a")
     assert states(metrics, replicas=0) == {}
 
@@ -58,8 +58,8 @@ def test_a_replica_is_seen_in_one_state_from_its_start_to_its_end():
 def test_memory_is_that_of_a_stages_replicas_together():
     metrics = Metrics(["speak"], [])
     for name in ("a", "b"):
-        metrics.standing(Standing(name, "speak", "ready", rss_bytes=100))
-    metrics.standing(Standing("a", "speak", "ready"))  # not every sign of life tells it
+        metrics.replica_status(ReplicaStatus(name, "speak", "ready", rss_bytes=100))
+    metrics.replica_status(ReplicaStatus("a", "speak", "ready"))  # not every sign of life tells it
     assert samples(metrics)["relevo_replica_rss_bytes", "speak"] == 200
 
 
@@ -85,14 +85,14 @@ class Play:
         self.now = 0.0
         self.submitted = 0
         self.outcomes: Counter[str] = Counter()
-        self.in_hand: dict[str, Work] = {}
+        self.in_hand: dict[str, BatchLease] = {}
 
     def to_client(self, client: bytes, message: Any, *frames: Any) -> None:
         if isinstance(message, Outcome):
             self.outcomes[message.outcome] += 1
 
     def to_replica(self, replica: str, message: Any, *frames: Any) -> None:
-        if isinstance(message, Work):
+        if isinstance(message, BatchLease):
             self.in_hand[replica] = message
 
     def dead_letter(self, *_: Any) -> None:
@@ -111,8 +111,8 @@ class Play:
     def done(self, number: int, error: str = "") -> None:
         for replica, work in list(self.in_hand.items())[number : number + 1]:
             del self.in_hand[replica]
-            ended = tuple(JobDone(item.job, item.attempt, 0, 0.5, error) for item in work.jobs)
-            self.scheduler.done(Done(replica, 0.5, ended), self.now)
+            ended = tuple(JobEnd(item.job, item.attempt, 0, 0.5, error) for item in work.jobs)
+            self.scheduler.done(BatchEnd(replica, 0.5, ended), self.now)
 
     def fail(self, number: int) -> None:
         self.done(number, "bad")

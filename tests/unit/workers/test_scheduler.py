@@ -29,8 +29,8 @@ class Recorder:
     def to_replica(self, replica: str, message: messages.ToReplica, *frames: Any) -> None:
         self.replica_messages.append((replica, message))
 
-    def dead_letter(self, job: Any, stage: str, reason: str, last_words: str) -> None:
-        self.letters.append((job.request.id, stage, last_words))
+    def dead_letter(self, job: Any, stage: str, reason: str, log_tail: str) -> None:
+        self.letters.append((job.request.id, stage, log_tail))
 
     def outcomes(self) -> dict[str, list[messages.Outcome]]:
         found: dict[str, list[messages.Outcome]] = defaultdict(list)
@@ -39,11 +39,11 @@ class Recorder:
                 found[message.request].append(message)
         return found
 
-    def work(self, replica: str) -> list[messages.Work]:
-        return [m for name, m in self.replica_messages if name == replica and isinstance(m, messages.Work)]
+    def work(self, replica: str) -> list[messages.BatchLease]:
+        return [m for name, m in self.replica_messages if name == replica and isinstance(m, messages.BatchLease)]
 
-    def events(self, request: str) -> list[messages.Event]:
-        return [m for m in self.client_messages if isinstance(m, messages.Event) and m.request == request]
+    def events(self, request: str) -> list[messages.RequestOutput]:
+        return [m for m in self.client_messages if isinstance(m, messages.RequestOutput) and m.request == request]
 
 
 def make(outbox: Recorder, numbers_from: int = 1, **changes: Any) -> Scheduler:
@@ -68,7 +68,7 @@ class Relay:
         self.seen.setdefault(replica, 0)
         self.scheduler.ready(replica, replica.split("-")[0], self.now)
 
-    def in_hand(self, replica: str) -> messages.Work | None:
+    def in_hand(self, replica: str) -> messages.BatchLease | None:
         works = self.outbox.work(replica)
         return works[self.seen[replica]] if len(works) > self.seen[replica] else None
 
@@ -86,10 +86,10 @@ class Relay:
         assert work is not None
         self.seen[replica] += 1
         ended = tuple(
-            messages.JobDone(item.job, item.attempt, self.sent.get((replica, item.job), 0), 0.1, error)
+            messages.JobEnd(item.job, item.attempt, self.sent.get((replica, item.job), 0), 0.1, error)
             for item in work.jobs
         )
-        self.scheduler.done(messages.Done(replica, 0.1, ended), self.now)
+        self.scheduler.done(messages.BatchEnd(replica, 0.1, ended), self.now)
 
     def work_off(self, replicas: list[str]) -> None:
         """Lets the replicas finish all there is, one output a job."""
@@ -199,10 +199,10 @@ def test_an_output_that_was_lost_on_its_way_is_asked_for_again(relay):
     relay.submit("a", progress=True)
     relay.join("listen-1")
     first = relay.in_hand("listen-0").jobs[0]
-    lost = messages.JobDone(first.job, first.attempt, 2, 0.1)
+    lost = messages.JobEnd(first.job, first.attempt, 2, 0.1)
     relay.output("listen-0")
     relay.seen["listen-0"] += 1
-    relay.scheduler.done(messages.Done("listen-0", 0.1, (lost,)), relay.now)  # of two outputs, one came
+    relay.scheduler.done(messages.BatchEnd("listen-0", 0.1, (lost,)), relay.now)  # of two outputs, one came
     again = relay.in_hand("listen-1").jobs[0]
     assert (again.job, again.attempt) == (first.job, 2)
     relay.output("listen-1")
@@ -227,7 +227,7 @@ def test_the_answer_to_an_earlier_brokers_job_is_not_taken_for_this_ones():
         relay.submit("a" if relay is earlier else "b", progress=True)
     stale = earlier.in_hand("listen-0").jobs[0]
     assert later.scheduler.output(messages.Output("listen-0", stale.job, 1, 0, TEXT), b"", 0.0) is False
-    later.scheduler.done(messages.Done("listen-0", 0.1, (messages.JobDone(stale.job, 1, 1, 0.1),)), 0.0)
+    later.scheduler.done(messages.BatchEnd("listen-0", 0.1, (messages.JobEnd(stale.job, 1, 1, 0.1),)), 0.0)
     assert later.outbox.outcomes() == {}
     later.work_off(["listen-0"])
     assert [event.path for event in later.outbox.events("b")] == [(0,)]
@@ -239,7 +239,7 @@ def test_the_end_of_a_lost_lease_does_not_end_the_job_that_the_replica_holds_aga
     relay.seen["listen-0"] += 1
     relay.join("listen-0")  # it said ready twice: the job is handed to it again
     relay.scheduler.done(
-        messages.Done("listen-0", 0.1, (messages.JobDone(first.job, first.attempt, 1, 0.1),)), relay.now
+        messages.BatchEnd("listen-0", 0.1, (messages.JobEnd(first.job, first.attempt, 1, 0.1),)), relay.now
     )
     assert relay.outbox.outcomes() == {}
     relay.work_off(ALL)
@@ -331,7 +331,7 @@ def test_cancel_leaves_the_queue_at_once_and_abandons_what_runs(relay):
     for request in ("runs", "waits"):
         relay.scheduler.cancel(b"c", request, relay.now)
         assert relay.outcome(request).outcome == "cancelled"
-    abandoned = [m for _, m in relay.outbox.replica_messages if isinstance(m, messages.Abandon)]
+    abandoned = [m for _, m in relay.outbox.replica_messages if isinstance(m, messages.AbandonJob)]
     assert len(abandoned) == 1
     assert relay.scheduler.open_requests == 0
 
@@ -353,7 +353,7 @@ def test_submitting_again_by_another_connection_begins_again(relay):
     relay.submit("a")
     stale = relay.in_hand("listen-0").jobs[0].job
     relay.scheduler.submit(b"other", messages.Submit("a", AUDIO), b"", relay.now)
-    assert ("listen-0", messages.Abandon(stale)) in relay.outbox.replica_messages
+    assert ("listen-0", messages.AbandonJob(stale)) in relay.outbox.replica_messages
     relay.work_off(ALL)
     assert relay.outcome("a").outcome == "ok"
     assert [event.path for event in relay.outbox.events("a")] == [(0,), (0, 0), (0, 0, 0)]

@@ -62,7 +62,7 @@ class Played:
     leased: bool = False  # the broker counts on it for the batch in hand
     draining: bool = False  # it leaves after its batch; work that comes then it does not read
     retired: bool = False  # the broker knows
-    work: messages.Work | None = None
+    work: messages.BatchLease | None = None
     payloads: list[str] = field(default_factory=list)
     sent: list[int] = field(default_factory=list)
 
@@ -78,7 +78,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.wanted: dict[str, Wanted] = {}
         self.refused: set[str] = set()  # patient requests, to be sent again
         self.outcomes: dict[str, str] = {}
-        self.events: dict[str, dict[tuple[str, messages.Path], str]] = defaultdict(dict)
+        self.events: dict[str, dict[tuple[str, messages.JobPath], str]] = defaultdict(dict)
         self.letters: list[str] = []
         self.client = b"client-0"  # another one after each connection that breaks
         self.travelling: list[tuple[messages.ToClient, tuple[Any, ...]]] = []  # from the broker to the client
@@ -105,7 +105,7 @@ class AnyOrder(RuleBasedStateMachine):
         replica = self.replicas.get(name)
         if replica is None:
             return
-        if isinstance(message, messages.Work):
+        if isinstance(message, messages.BatchLease):
             assert not replica.leased, "a second batch without a credit"
             assert replica.work is None
             assert not replica.retired
@@ -114,7 +114,7 @@ class AnyOrder(RuleBasedStateMachine):
         elif isinstance(message, messages.Drain):
             replica.draining = replica.retired = True
 
-    def dead_letter(self, job: Any, stage: str, reason: str, last_words: str) -> None:
+    def dead_letter(self, job: Any, stage: str, reason: str, log_tail: str) -> None:
         assert job.attempt == MAX_ATTEMPTS
         self.letters.append(job.request.id)
 
@@ -167,7 +167,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     def arrive(self, message: messages.ToClient, frames: tuple[Any, ...]) -> None:
         assert message.request in self.wanted, "word of a request that has ended"
-        if isinstance(message, messages.Event):
+        if isinstance(message, messages.RequestOutput):
             said = self.events[message.request].setdefault((message.stage, message.path), frames[0])
             assert said == frames[0]
         elif isinstance(message, messages.Outcome):
@@ -273,11 +273,11 @@ class AnyOrder(RuleBasedStateMachine):
                 pass
         assert replica.work is not None
         jobs = tuple(
-            messages.JobDone(item.job, item.attempt, sent, 0.1, "bad" if end == "error" else "", end == "expired")
+            messages.JobEnd(item.job, item.attempt, sent, 0.1, "bad" if end == "error" else "", end == "expired")
             for item, sent in zip(replica.work.jobs, replica.sent, strict=True)
         )
         replica.work, replica.leased = None, False
-        self.scheduler.done(messages.Done(name, 0.1, jobs), self.now)
+        self.scheduler.done(messages.BatchEnd(name, 0.1, jobs), self.now)
         if replica.draining:
             self.leave(name)
 
