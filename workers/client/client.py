@@ -22,6 +22,7 @@ from modules.contract.payloads import Payload
 from workers.client.connection import Connection
 from workers.client.result import Event, Result, Transcript
 from workers.wire import codec, messages
+from workers.wire.addresses import validate_address
 from workers.wire.keys import PeerKeys
 from workers.wire.payload_frames import pack, unpack
 
@@ -81,9 +82,9 @@ class Client:
             keys: folder with broker.key and peer.key_secret, for a tcp:// address of a relay that has keys.
 
         Raises:
-            ConfigError: the keys cannot be read.
+            ConfigError: the address is not valid, or the keys cannot be read.
         """
-        self.address = address
+        self.address = validate_address(address)
         self._numbers = itertools.count(1)
         self._name = secrets.token_hex(4)
         self._instance = ""  # of the broker that has our requests; they wait here until one has answered
