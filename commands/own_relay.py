@@ -1,47 +1,52 @@
-"""What a command needs of the pipeline that it starts; `pipeline.py`, which brings both together, hands it in."""
+"""The relay that a command starts for itself, as commands see it.
+
+`pipeline.Pipeline` is one. It stands above `commands`, so `pipeline.py` hands the function that makes it to the
+commands that need it.
+"""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from workers.client.client import Client
-from workers.supervisor.slot import SlotView
+if TYPE_CHECKING:
+    from workers.client.client import Client
+    from workers.supervisor.slot import SlotView
 
 
-class Relay(Protocol):
-    """A relay of our own; see `pipeline.Pipeline`."""
+class OwnRelay(Protocol):
+    """A relay with its processes, from `start` to `stop`; see `pipeline.Pipeline`."""
 
     ready_s: float | None
 
-    def __enter__(self) -> Relay:
+    def __enter__(self) -> OwnRelay:
         """Starts it."""
 
     def __exit__(self, kind: type[BaseException] | None, *details: object) -> None:
         """Stops it."""
 
     def start(self, on_change: Callable[[list[SlotView]], None] | None = None) -> None:
-        """Starts it, telling of its replicas."""
+        """Starts it and returns once it is ready; `on_change` is called with the replicas meanwhile."""
 
     def stop(self, drain_s: float | None = None) -> None:
-        """Ends it."""
+        """Stops it; accepted requests have `drain_s` seconds to finish."""
 
     @property
     def client(self) -> Client:
-        """Its client."""
+        """The client of this relay."""
 
     @property
     def address(self) -> str:
-        """Where others dial in."""
+        """The address that other clients connect to."""
 
     @property
     def metrics_url(self) -> str | None:
-        """Where Prometheus scrapes, if anywhere."""
+        """The URL that Prometheus scrapes; None when no metrics are served."""
 
 
-class OpenRelay(Protocol):
-    """Makes the relay that the arguments ask for, without starting it."""
+class MakeOwnRelay(Protocol):
+    """Makes the relay that the arguments ask for, and does not start it."""
 
-    def __call__(self, arguments: argparse.Namespace, quiet: bool = True) -> Relay:
+    def __call__(self, arguments: argparse.Namespace, quiet: bool = True) -> OwnRelay:
         """See `pipeline.open_pipeline`."""

@@ -18,7 +18,7 @@ from modules.weights import disk, fetch, locate, verify
 from modules.weights.cache import RECORD_FILE, State, state
 
 FETCH_EAR = (
-    "import sys; from pathlib import Path; from commands.weights.command import LineWatcher;"
+    "import sys; from pathlib import Path; from commands.weights.watchers import LineWatcher;"
     "from modules.weights import fetch;"
     "from modules.weights.catalog import load_catalog;"
     "fetch(['ear'], source=Path(sys.argv[2]), progress=LineWatcher(), catalog=load_catalog(Path(sys.argv[1])))"
