@@ -153,7 +153,7 @@ class PipelineConfig(BaseSettings):
         "ipc", description="Where replicas dial in; another address than ipc lets them come from elsewhere."
     )
     keys: str | None = Field(
-        None, description="Folder made by `python pipeline.py keys`; with it, every tcp:// address is encrypted."
+        None, description="Folder made by `relevo keys`; with it, every tcp:// address is encrypted."
     )
     metrics: str | None = Field(
         "127.0.0.1:0",
@@ -199,7 +199,7 @@ class PipelineConfig(BaseSettings):
             if is_exposed(address) and self.keys is None:
                 raise ValueError(
                     f"{key}: {address} can be reached from other machines, so it needs keys: a folder made by "
-                    f"`python pipeline.py keys DIR`; or listen on tcp://127.0.0.1:port"
+                    f"`relevo keys DIR`; or listen on tcp://127.0.0.1:port"
                 )
         return self
 

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.load`: loads a relay and writes the report; see `--help`."""
+"""`relevo load`: loads a relay and writes the report; see `--help`."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ def _tune(parsed: argparse.Namespace, console: Console) -> None:
         print(f"carried most for real: {best.setting}")
     if parsed.write is not None:
         write_config(parsed.write, config, best, machine, simulated_only=not compared)
-        print(f"wrote {parsed.write}; look at it with: python pipeline.py check --config {parsed.write}")
+        print(f"wrote {parsed.write}; look at it with: relevo check --config {parsed.write}")
     if parsed.json is not None:
         record = {
             "environment": environment(),

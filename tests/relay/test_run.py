@@ -124,7 +124,7 @@ def test_the_default_configuration_says_in_one_line_what_brings_its_models(tmp_p
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     done = relevo("check")
     assert done.returncode == 1
-    assert "`python pipeline.py weights fetch openai/whisper-large`" in done.stderr
+    assert "`relevo weights fetch openai/whisper-large`" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 

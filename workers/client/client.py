@@ -78,7 +78,7 @@ class Client:
         """Dials a relay; returns without waiting for an answer.
 
         Args:
-            address: as printed by `python pipeline.py serve`.
+            address: as printed by `relevo serve`.
             keys: folder with broker.key and peer.key_secret, for a tcp:// address of a relay that has keys.
 
         Raises:
@@ -212,7 +212,7 @@ class Client:
                 return answer in self._answers or self._closed or self._refusal is not None
 
             if not self._answered.wait_for(settled, timeout_s):
-                raise RelayClosed(f"no relay answers at {self.address}; start one with `python pipeline.py serve`")
+                raise RelayClosed(f"no relay answers at {self.address}; start one with `relevo serve`")
             if self._refusal is not None:
                 raise self._refusal
             if answer not in self._answers:

@@ -39,7 +39,7 @@ def test_missing_model_is_told_with_the_places_and_the_command(registry: Any, ca
     message = str(caught.value)
     assert str(tmp_path / "usb" / "ear") in message
     assert str(cache / "models" / "ear") in message
-    assert "`python pipeline.py weights fetch ear`" in message
+    assert "`relevo weights fetch ear`" in message
 
 
 def test_unknown_name_is_told_with_the_names_there_are(registry: Any) -> None:
