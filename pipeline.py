@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from modules.contract.payloads import Payload
-    from workers.client.client import Client, OnEvent, Stream
+    from workers.client import Client
+    from workers.client.client import OnEvent, Stream
     from workers.client.result import Result
     from workers.config import PipelineConfig
     from workers.supervisor.slot import SlotView
@@ -100,7 +101,7 @@ class Pipeline:
         Raises:
             RelayError: the relay cannot come up; the message says why.
         """
-        from workers.client.client import Client
+        from workers.client import Client
 
         began = time.monotonic()
         try:

@@ -11,7 +11,7 @@ from checkout import ROOT
 from errors import ConfigError
 
 if TYPE_CHECKING:
-    from workers.client.client import Client
+    from workers.client import Client
     from workers.config import PipelineConfig
 
 DEFAULT_CONFIG = ROOT / "config.yaml"
@@ -56,7 +56,7 @@ def client_of(arguments: argparse.Namespace) -> Client:
     Raises:
         ConfigError: the address is not valid, or the keys cannot be read.
     """
-    from workers.client.client import Client
+    from workers.client import Client
 
     return Client(arguments.connect, arguments.keys)
 

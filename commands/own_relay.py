@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from workers.client.client import Client
+    from workers.client import Client
     from workers.supervisor.slot import SlotView
 
 

@@ -20,7 +20,7 @@ from commands.run.view import RunView
 from commands.signals import end_by, send_signals_to, take
 from errors import InputError, RelevoError
 from modules.audio.files import read_audio
-from workers.client.client import Client
+from workers.client import Client
 from workers.client.result import Result
 from workers.report import Report, make_report
 
