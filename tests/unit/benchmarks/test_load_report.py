@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.common.environment import environment
 from benchmarks.load import compare
 from benchmarks.load.command import EXIT_INTERRUPTED, EXIT_INVALID, EXIT_MISSED, INTERRUPTED, status
 from benchmarks.load.figures import TrialSamples
@@ -21,6 +20,16 @@ from benchmarks.load.trial import Trial
 from errors import ConfigError
 
 STAGES = ["listen", "speak"]
+ENVIRONMENT: dict[str, object] = {
+    "at": "2026-01-01T00:00:00+00:00",
+    "commit": "0123456",
+    "modified": False,
+    "cpu": "of tests",
+    "cores": 2,
+    "system": "Linux",
+    "python": "3.11.0",
+    "packages": {"pyzmq": "1.0"},
+}
 SECTIONS = [
     "figures",
     "latency-rate",
@@ -70,7 +79,7 @@ def made_run(trials, objectives=("p95=2s",), peak=None, **changes):
     run = Run(
         name="fakes <of tests>",
         command=["--rate", "1"],
-        environment=environment(),
+        environment=ENVIRONMENT,
         config={"name": "fakes"},
         ready_s=1.0,
         stages=[StageSetting(name, "modules.testing.faulty", 1, 1) for name in STAGES],
