@@ -82,7 +82,7 @@ class Pipeline:
         try:
             self._supervisor.start(on_change)
             self._client = Client(self._supervisor.address, self.plan.config.keys)
-            self._client.welcome()
+            self._client.status()
         except BaseException:
             self.stop(drain_s=0.0)
             raise
