@@ -13,6 +13,10 @@ INSTALL := -m pip install --quiet --disable-pip-version-check
 EDITABLE := --no-deps --no-build-isolation --editable .
 CONFIG ?= pipelines/offline.yaml
 RATIO ?= 1:1:1
+# Tests run in so many processes. Each relay among them has processes of its own.
+JOBS ?= 2
+PYTEST := -m pytest -n $(JOBS) --dist worksteal
+TIERS := test-unit test-relay test-models test-deploy test-hub
 
 define new_venv
 @command -v $(PYTHON) >/dev/null || { echo "relevo: $(PYTHON) is missing; install Python 3.11, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
@@ -20,7 +24,7 @@ $(PYTHON) -m venv $(1)
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-offline test-hub lint hub env-s2t2 lock peers weights
+.PHONY: help demo dev test test-all $(TIERS) lint hub env-s2t2 lock peers weights
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,18 +32,30 @@ help: ## this list
 demo: weights ## set up, fetch the weights and translate samples/ (RATIO=1:1:2 to change the ratio)
 	$(RELEVO) run --config $(CONFIG) --ratio $(RATIO) --report output/report.json samples/*.flac
 
-test: test-offline test-hub ## set up and run every test
+test: $(TIERS) ## set up and run every test, tier by tier
 
-test-offline: $(VENV)/.dev weights ## … those that need no torch
-	$(RUN) -m pytest -n 2
+test-all: test test-images ## every test, and the images built and started
 
-test-hub: hub env-s2t2 weights ## … those of the hub models
-	$(HUB)/bin/python -m pytest -n 2 --dist worksteal tests/hub
+test-unit: $(VENV)/.dev ## the tests to run while typing: no weights, no processes, seconds
+	$(RUN) $(PYTEST) tests/unit
 
-lint: $(VENV)/.dev ## style and types
+test-relay: $(VENV)/.dev ## relays of stand-ins: real processes and sockets, no weights
+	$(RUN) $(PYTEST) tests/process tests/relay
+
+test-models: $(VENV)/.dev weights ## the offline models on their real weights
+	$(RUN) $(PYTEST) tests/models
+
+test-deploy: $(VENV)/.dev ## the compose file, the Prometheus rules and the dashboards
+	$(RUN) $(PYTEST) tests/deploy
+
+test-hub: hub env-s2t2 weights ## the hub models, on tiny checkpoints of the real classes
+	$(HUB)/bin/python $(PYTEST) tests/hub
+
+lint: $(VENV)/.dev ## style, types and the direction of imports
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-cache --no-logo
 
 weights: $(VENV)/.run ## fetch and verify the offline weights
 	$(RELEVO) weights fetch
