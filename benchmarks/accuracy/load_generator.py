@@ -22,13 +22,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from benchmarks.common.environment import environment
-from benchmarks.load.arrivals import Bound, Constant
-from benchmarks.load.figures import send_lag
-from benchmarks.load.samples import Sample, latencies
-from benchmarks.load.sender import Order
-from benchmarks.load.statistics import percentile
-from benchmarks.load.target import own_relay
-from benchmarks.load.trial import run_trial
+from benchmarks.load.figures.level_figures import send_lag
+from benchmarks.load.figures.samples import Sample, latencies
+from benchmarks.load.figures.statistics import percentile
+from benchmarks.load.sending.arrivals import Bound, Constant
+from benchmarks.load.sending.sender import Order
+from benchmarks.load.trials.relay_under_load import own_relay
+from benchmarks.load.trials.trial import run_trial
 from checkout import ROOT
 from modules.audio.files import write_wav
 from modules.contract.payloads import Audio

@@ -24,16 +24,16 @@ from rich.console import Console
 from rich.progress import Progress
 
 from benchmarks.common.environment import environment
-from benchmarks.load.arrivals import Poisson
-from benchmarks.load.driver import Clip
-from benchmarks.tune.fit import fit
-from benchmarks.tune.measure import Inputs, profile
-from benchmarks.tune.profile import Profile
-from benchmarks.tune.real import Compared, Run, mean, measure, predict, run_length
+from benchmarks.load.sending.arrivals import Poisson
+from benchmarks.load.sending.driver import Clip
+from benchmarks.tune.confirmation import Compared, Run, mean, measure, predict, run_length
+from benchmarks.tune.model.fit import fit
+from benchmarks.tune.model.measure import Inputs, profile
+from benchmarks.tune.model.profile import Profile
 from benchmarks.tune.search import Wanted, search
 from benchmarks.tune.setting import Machine, Setting, stage_plans
-from benchmarks.tune.view import compared_table, disturbed
-from benchmarks.tune.view import console as wide_console
+from benchmarks.tune.tables import compared_table, disturbed
+from benchmarks.tune.tables import console as wide_console
 from checkout import ROOT
 from modules.audio.files import read_audio
 from modules.testing.timed import request_audio, stages

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 from benchmarks.common.environment import environment
 from benchmarks.load.options import Asked, asked, parser
+from benchmarks.load.progress_view import LoadView, print_run
 from benchmarks.load.report.page import write_report
-from benchmarks.load.run import Run, StageSetting, save
-from benchmarks.load.target import RelayUnderLoad, own_relay, running_relay
-from benchmarks.load.trials import Trials
-from benchmarks.load.view import LoadView, print_run
+from benchmarks.load.run_record import Run, StageSetting, save
+from benchmarks.load.trials.relay_under_load import RelayUnderLoad, own_relay, running_relay
+from benchmarks.load.trials.trial_series import Trials
 from commands.options import config_of
 from errors import ConfigError, RelevoError
 

@@ -18,14 +18,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.load.comparison import Difference, Loaded, Pair, compare
+from benchmarks.load.figures.samples import Sample
+from benchmarks.load.progress_view import WIDTH
 from benchmarks.load.report import distribution
-from benchmarks.load.report.canvas import ACCENT, ALARM, save, styled
+from benchmarks.load.report.plot_style import ACCENT, ALARM, save, styled
+from benchmarks.load.report.summary import number_text
 from benchmarks.load.report.templates import render
-from benchmarks.load.run import load
-from benchmarks.load.samples import Sample
-from benchmarks.load.view import WIDTH
-from benchmarks.load.words import number_text
+from benchmarks.load.run_comparison import Difference, Loaded, Pair, compare
+from benchmarks.load.run_record import load
 from errors import ConfigError, RelevoError
 
 PAGE = "compare.html"

@@ -9,12 +9,12 @@ from datetime import datetime
 from pathlib import Path
 from textwrap import fill
 
-from benchmarks.load.arrivals import Arrival, Arrivals, Bound, Closed, Ramp, Replay, parse_arrivals
-from benchmarks.load.driver import WarmUp
-from benchmarks.load.figures import LAG_RULE
-from benchmarks.load.objective import Objective
-from benchmarks.load.samples import check_suffix
-from benchmarks.load.statistics import samples_needed
+from benchmarks.load.figures.level_figures import LAG_RULE
+from benchmarks.load.figures.objective import Objective
+from benchmarks.load.figures.samples import check_suffix
+from benchmarks.load.figures.statistics import samples_needed
+from benchmarks.load.sending.arrivals import Arrival, Arrivals, Bound, Closed, Ramp, Replay, parse_arrivals
+from benchmarks.load.sending.driver import WarmUp
 from checkout import ROOT
 from commands.options import add_config_options, add_connect_options
 from errors import ConfigError

@@ -19,10 +19,10 @@ import msgspec
 import numpy as np
 
 from benchmarks.common.process_tree import PeakMemory
-from benchmarks.load.arrivals import Arrival, Bound, Poisson
-from benchmarks.load.clock import SystemClock
-from benchmarks.load.driver import Clip, Driver, choose_clips
-from benchmarks.load.samples import Sample
+from benchmarks.load.figures.samples import Sample
+from benchmarks.load.sending.arrivals import Arrival, Bound, Poisson
+from benchmarks.load.sending.clock import SystemClock
+from benchmarks.load.sending.driver import Clip, Driver, choose_clips
 from benchmarks.peers.systems.system import System, Task
 from modules.audio.files import read_audio
 from modules.contract.payloads import Audio

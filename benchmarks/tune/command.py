@@ -27,22 +27,22 @@ from rich.console import Console
 from rich.progress import Progress
 
 from benchmarks.common.environment import environment
-from benchmarks.load.arrivals import Arrivals, parse_arrivals
-from benchmarks.load.driver import Clip
-from benchmarks.load.objective import Objective
+from benchmarks.load.figures.objective import Objective
+from benchmarks.load.sending.arrivals import Arrivals, parse_arrivals
+from benchmarks.load.sending.driver import Clip
 from benchmarks.tune.capacity import growth, limits
-from benchmarks.tune.fit import RelayModel, fit
-from benchmarks.tune.measure import Inputs, cells_of, profile
-from benchmarks.tune.profile import Profile
-from benchmarks.tune.real import Compared, measure, predict, run_length
+from benchmarks.tune.config_file import write_config
+from benchmarks.tune.confirmation import Compared, measure, predict, run_length
+from benchmarks.tune.model.fit import RelayModel, fit
+from benchmarks.tune.model.measure import Inputs, cells_of, profile
+from benchmarks.tune.model.profile import Profile
+from benchmarks.tune.model.seed_times import read_seed_times
 from benchmarks.tune.search import Candidate, Wanted, callers, search, shortlist
-from benchmarks.tune.seed_times import read_seed_times
 from benchmarks.tune.setting import Machine, Setting, stage_plans
-from benchmarks.tune.simulate import cycled, simulate_closed
-from benchmarks.tune.steady import middle
-from benchmarks.tune.view import compared_table, disturbed, growth_table, model_table, ranking_table
-from benchmarks.tune.view import console as wide_console
-from benchmarks.tune.write import write_config
+from benchmarks.tune.simulation.simulated_relay import cycled, simulate_closed
+from benchmarks.tune.simulation.steady_state import middle
+from benchmarks.tune.tables import compared_table, disturbed, growth_table, model_table, ranking_table
+from benchmarks.tune.tables import console as wide_console
 from checkout import ROOT
 from errors import RelevoError
 from modules.audio.files import read_audio

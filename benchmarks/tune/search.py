@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.load.arrivals import Arrivals, Bound
-from benchmarks.load.objective import Objective
-from benchmarks.load.peak import find_peak
+from benchmarks.load.figures.objective import Objective
+from benchmarks.load.sending.arrivals import Arrivals, Bound
+from benchmarks.load.trials.peak_search import find_peak
 from benchmarks.tune.capacity import Limit, limits
-from benchmarks.tune.fit import RelayModel
+from benchmarks.tune.model.fit import RelayModel
 from benchmarks.tune.setting import Machine, Setting, choices
-from benchmarks.tune.simulate import Ended, drawn, simulate_closed, simulate_open
-from benchmarks.tune.steady import middle
+from benchmarks.tune.simulation.simulated_relay import Ended, drawn, simulate_closed, simulate_open
+from benchmarks.tune.simulation.steady_state import middle
 from workers.scheduling.stage import StagePlan
 
 MOST = 60  # settings that are simulated; of more, those that the means speak for

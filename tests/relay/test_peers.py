@@ -11,7 +11,7 @@ import psutil
 import pytest
 import yaml
 
-from benchmarks.load.samples import Sample
+from benchmarks.load.figures.samples import Sample
 from benchmarks.peers.__main__ import run_bout
 from benchmarks.peers.contestant import Bout, Record
 from benchmarks.peers.systems.system import answer

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import yaml
 
-from benchmarks.load.driver import Clip
+from benchmarks.load.sending.driver import Clip
 from benchmarks.tune.command import main
-from benchmarks.tune.fit import fit
-from benchmarks.tune.measure import Inputs, profile
-from benchmarks.tune.profile import Cell, Piece, Profile, jobs_at
-from benchmarks.tune.real import measure, predict
+from benchmarks.tune.confirmation import measure, predict
+from benchmarks.tune.model.fit import fit
+from benchmarks.tune.model.measure import Inputs, profile
+from benchmarks.tune.model.profile import Cell, Piece, Profile, jobs_at
 from benchmarks.tune.setting import Machine, Setting, stage_plans
 from modules.testing.timed import request_audio, stages
 from pipeline import main as pipeline_main

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks.load.objective import Objective
-from benchmarks.load.report.canvas import MUTED, panels
-from benchmarks.load.samples import Sample, latencies, times_to_first_audio
+from benchmarks.load.figures.objective import Objective
+from benchmarks.load.figures.samples import Sample, latencies, times_to_first_audio
+from benchmarks.load.report.plot_style import MUTED, panels
 
 
 def plot(

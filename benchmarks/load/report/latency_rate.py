@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from benchmarks.load.figures import LevelFigures, Quantiles
-from benchmarks.load.objective import Objective
-from benchmarks.load.peak import Peak
-from benchmarks.load.report.canvas import ACCENT, ALARM, GOOD, INK, MUTED, panels
-from benchmarks.load.words import number_text
+from benchmarks.load.figures.level_figures import LevelFigures, Quantiles
+from benchmarks.load.figures.objective import Objective
+from benchmarks.load.report.plot_style import ACCENT, ALARM, GOOD, INK, MUTED, panels
+from benchmarks.load.report.summary import number_text
+from benchmarks.load.trials.peak_search import Peak
 
 
 def plot(levels: Sequence[LevelFigures], objectives: Sequence[Objective], peak: Peak | None) -> Figure:

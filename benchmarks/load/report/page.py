@@ -10,14 +10,14 @@ from typing import Any
 
 import yaml
 
-from benchmarks.load.figures import LAG_RULE, QUANTILES, LevelFigures, Quantiles, TrialSamples
-from benchmarks.load.objective import Objective
+from benchmarks.load.figures.level_figures import LAG_RULE, QUANTILES, LevelFigures, Quantiles, TrialSamples
+from benchmarks.load.figures.objective import Objective
+from benchmarks.load.figures.samples import Sample, measured
 from benchmarks.load.report import distribution, latency_rate, timeline, utilisation, waterfall
-from benchmarks.load.report.canvas import save, shades, styled
+from benchmarks.load.report.plot_style import save, shades, styled
+from benchmarks.load.report.summary import number_text, remarks, seconds_text
 from benchmarks.load.report.templates import packages_text, render
-from benchmarks.load.run import Run
-from benchmarks.load.samples import Sample, measured
-from benchmarks.load.words import number_text, remarks, seconds_text
+from benchmarks.load.run_record import Run
 from errors import ConfigError
 
 PAGE = "report.html"

@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from benchmarks.load.words import number_text
+from benchmarks.load.report.summary import number_text
 
 _FOLDER = Path(__file__).parent
 

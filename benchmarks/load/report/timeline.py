@@ -9,10 +9,19 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks.load.figures import TrialSamples, busy_between
-from benchmarks.load.report.canvas import ALARM, GRID, INK, MUTED, OUTCOME_COLOURS, legend_above, panels, stage_colours
-from benchmarks.load.samples import Sample
-from benchmarks.load.standing import Standing
+from benchmarks.load.figures.level_figures import TrialSamples, busy_between
+from benchmarks.load.figures.samples import Sample
+from benchmarks.load.report.plot_style import (
+    ALARM,
+    GRID,
+    INK,
+    MUTED,
+    OUTCOME_COLOURS,
+    legend_above,
+    panels,
+    stage_colours,
+)
+from benchmarks.load.trials.relay_state import Standing
 
 BINS = 40
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from benchmarks.load.figures import LevelFigures
-from benchmarks.load.report.canvas import INK, legend_above, panels, stage_colours
+from benchmarks.load.figures.level_figures import LevelFigures
+from benchmarks.load.report.plot_style import INK, legend_above, panels, stage_colours
 
 CORES = "cores"
 

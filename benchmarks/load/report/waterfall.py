@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from benchmarks.load.report.canvas import ALARM, INK, MUTED, panels, stage_colours
-from benchmarks.load.samples import Sample, StageSpan, ended_ok
-from benchmarks.load.words import seconds_text
+from benchmarks.load.figures.samples import Sample, StageSpan, ended_ok
+from benchmarks.load.report.plot_style import ALARM, INK, MUTED, panels, stage_colours
+from benchmarks.load.report.summary import seconds_text
 
 MOST_JOBS = 24  # bars that the example may have
 

@@ -5,7 +5,17 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.load.arrivals import Arrival, Bound, Burst, Closed, Constant, Poisson, Ramp, Replay, parse_arrivals
+from benchmarks.load.sending.arrivals import (
+    Arrival,
+    Bound,
+    Burst,
+    Closed,
+    Constant,
+    Poisson,
+    Ramp,
+    Replay,
+    parse_arrivals,
+)
 from errors import ConfigError
 
 PROCESSES = st.sampled_from([Constant(), Poisson(), Burst(1), Burst(7), Ramp(0.0), Ramp(3.0), Ramp(300.0)])

@@ -10,9 +10,9 @@ from concurrent.futures import Future
 import numpy as np
 import pytest
 
-from benchmarks.load.arrivals import Arrival, Bound, Burst, Constant
-from benchmarks.load.driver import Clip, Driver, WarmUp, choose_clips, clip_turns
-from benchmarks.load.statistics import percentile
+from benchmarks.load.figures.statistics import percentile
+from benchmarks.load.sending.arrivals import Arrival, Bound, Burst, Constant
+from benchmarks.load.sending.driver import Clip, Driver, WarmUp, choose_clips, clip_turns
 from errors import ConfigError
 from modules.contract.payloads import Text
 from workers.client.result import Result

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.load.figures import TrialSamples, busy_between, by_level, level_figures, send_lag
-from benchmarks.load.objective import Objective
+from benchmarks.load.figures.level_figures import TrialSamples, busy_between, by_level, level_figures, send_lag
+from benchmarks.load.figures.objective import Objective
+from benchmarks.load.figures.samples import Sample, StageSpan
 from benchmarks.load.report.timeline import restarts
-from benchmarks.load.samples import Sample, StageSpan
-from benchmarks.load.standing import StageStanding, Standing
-from benchmarks.load.trial import Trial
+from benchmarks.load.trials.relay_state import StageStanding, Standing
+from benchmarks.load.trials.trial import Trial
 
 
 def span(start_s, service_s, stage="speak", queue_s=0.0, busy_s=None, batch=1):

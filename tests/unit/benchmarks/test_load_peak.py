@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.load.objective import Objective
-from benchmarks.load.peak import find_peak
-from benchmarks.load.samples import Sample
-from benchmarks.load.statistics import TooFewSamples
+from benchmarks.load.figures.objective import Objective
+from benchmarks.load.figures.samples import Sample
+from benchmarks.load.figures.statistics import TooFewSamples
+from benchmarks.load.trials.peak_search import find_peak
 from errors import ConfigError
 
 

@@ -11,13 +11,13 @@ from PIL import Image
 from benchmarks.common.environment import environment
 from benchmarks.load import compare
 from benchmarks.load.command import EXIT_INTERRUPTED, EXIT_INVALID, EXIT_MISSED, INTERRUPTED, status
-from benchmarks.load.figures import TrialSamples
-from benchmarks.load.peak import Peak
+from benchmarks.load.figures.level_figures import TrialSamples
+from benchmarks.load.figures.samples import Sample, StageSpan
 from benchmarks.load.report.page import write_report
-from benchmarks.load.run import Run, StageSetting, load, save
-from benchmarks.load.samples import Sample, StageSpan
-from benchmarks.load.standing import StageStanding, Standing
-from benchmarks.load.trial import Trial
+from benchmarks.load.run_record import Run, StageSetting, load, save
+from benchmarks.load.trials.peak_search import Peak
+from benchmarks.load.trials.relay_state import StageStanding, Standing
+from benchmarks.load.trials.trial import Trial
 from errors import ConfigError
 
 STAGES = ["listen", "speak"]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.load.samples import Sample, StageSpan, read_samples, write_samples
+from benchmarks.load.figures.samples import Sample, StageSpan, read_samples, write_samples
 from errors import ConfigError
 
 TIMES = st.floats(0, 1e6)

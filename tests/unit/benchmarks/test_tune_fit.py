@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from benchmarks.tune.fit import fit, line
-from benchmarks.tune.profile import Cell, Piece, Profile, jobs_at
+from benchmarks.tune.model.fit import fit, line
+from benchmarks.tune.model.profile import Cell, Piece, Profile, jobs_at
 
 COSTS = np.array([1.0, 2.0, 4.0, 8.0, 5.0, 3.0])
 BASE_S, SLOPE_S, SERIAL, FLOOR, NEIGHBOURS, TURNS = 0.5, 0.25, 0.4, 0.3, 0.1, 0.2

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.common.environment import ROOT
-from benchmarks.load.arrivals import Poisson
-from benchmarks.load.objective import Objective
+from benchmarks.load.figures.objective import Objective
+from benchmarks.load.sending.arrivals import Poisson
 from benchmarks.tune.capacity import growth, knee, limits
-from benchmarks.tune.fit import RelayModel, StageModel
-from benchmarks.tune.profile import Piece
+from benchmarks.tune.model.fit import RelayModel, StageModel
+from benchmarks.tune.model.profile import Piece
+from benchmarks.tune.model.seed_times import STAGES, read_seed_times
 from benchmarks.tune.search import MOST, Candidate, Wanted, ranked, search, shortlist
-from benchmarks.tune.seed_times import STAGES, read_seed_times
 from benchmarks.tune.setting import Machine, Setting
 from workers.scheduling.stage import StagePlan
 

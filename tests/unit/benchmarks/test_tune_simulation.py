@@ -7,12 +7,12 @@ import itertools
 import numpy as np
 import pytest
 
-from benchmarks.tune.cores import Load
-from benchmarks.tune.fit import RelayModel, StageModel
-from benchmarks.tune.profile import Piece
+from benchmarks.tune.model.fit import RelayModel, StageModel
+from benchmarks.tune.model.profile import Piece
 from benchmarks.tune.setting import Machine, Setting
-from benchmarks.tune.simulate import cycled, drawn, simulate_closed, simulate_open
-from benchmarks.tune.steady import middle
+from benchmarks.tune.simulation.processor_sharing import Load
+from benchmarks.tune.simulation.simulated_relay import cycled, drawn, simulate_closed, simulate_open
+from benchmarks.tune.simulation.steady_state import middle
 from workers.scheduling.stage import StagePlan
 
 PLENTY = Machine(cores=64)

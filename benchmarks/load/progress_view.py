@@ -11,10 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.load import sender
-from benchmarks.load.run import Run
-from benchmarks.load.statistics import Figure
-from benchmarks.load.words import number_text, remarks
+from benchmarks.load.figures.statistics import Figure
+from benchmarks.load.report.summary import number_text, remarks
+from benchmarks.load.run_record import Run
+from benchmarks.load.sending import sender
 from workers.supervisor.slot import SlotView
 
 WIDTH = 120  # of what goes to a file, where there is no terminal to fit

@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.load.figures import LevelFigures, TrialSamples, by_level, level_figures
-from benchmarks.load.objective import Objective
-from benchmarks.load.peak import Peak
-from benchmarks.load.samples import Sample, read_samples, write_samples
-from benchmarks.load.trial import Trial
+from benchmarks.load.figures.level_figures import LevelFigures, TrialSamples, by_level, level_figures
+from benchmarks.load.figures.objective import Objective
+from benchmarks.load.figures.samples import Sample, read_samples, write_samples
+from benchmarks.load.trials.peak_search import Peak
+from benchmarks.load.trials.trial import Trial
 from errors import ConfigError
 
 RECORD = "run.json"

@@ -16,11 +16,11 @@ from typing import Any, TypeVar
 import numpy as np
 import simpy
 
-from benchmarks.tune.cores import Cores, Load
-from benchmarks.tune.fit import RelayModel
-from benchmarks.tune.profile import Piece
+from benchmarks.tune.model.fit import RelayModel
+from benchmarks.tune.model.profile import Piece
 from benchmarks.tune.setting import Machine, Setting
-from benchmarks.tune.steady import Mark
+from benchmarks.tune.simulation.processor_sharing import Cores, Load
+from benchmarks.tune.simulation.steady_state import Mark
 from workers.scheduling.scheduler import Scheduler
 from workers.scheduling.stage import StagePlan
 from workers.wire import messages

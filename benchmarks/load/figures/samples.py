@@ -149,7 +149,7 @@ def times_to_first_audio(samples: Sequence[Sample]) -> list[float]:
 
 def _parquet() -> ModuleType:
     try:
-        return importlib.import_module("benchmarks.load.parquet")
+        return importlib.import_module("benchmarks.load.figures.parquet")
     except ImportError as error:
         raise ConfigError(
             "Parquet needs pyarrow (requirements/dev.txt); install it, or keep samples as .jsonl"

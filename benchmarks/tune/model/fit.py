@@ -16,8 +16,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.tune.cores import Load
-from benchmarks.tune.profile import Cell, Piece, Profile, jobs_at
+from benchmarks.tune.model.profile import Cell, Piece, Profile, jobs_at
+from benchmarks.tune.simulation.processor_sharing import Load
 
 BATCHING_GAINS = 0.95  # a floor below this: the stage computes a batch's jobs together, so they end together
 

@@ -9,8 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from benchmarks.load.samples import Sample
-from benchmarks.load.statistics import CONFIDENCE, Figure, TooFewSamples, figure, samples_needed
+from benchmarks.load.figures.samples import Sample
+from benchmarks.load.figures.statistics import CONFIDENCE, Figure, TooFewSamples, figure, samples_needed
 from errors import ConfigError
 
 _PATTERN = re.compile(r"(?P<what>ttfa:)?p(?P<percent>\d+(\.\d+)?)=(?P<time>\d+(\.\d+)?)(?P<unit>ms|s)")

@@ -17,9 +17,9 @@ from typing import Protocol
 import msgspec
 import numpy as np
 
-from benchmarks.load.arrivals import Arrival, Bound
-from benchmarks.load.clock import Clock
-from benchmarks.load.samples import Sample, StageSpan
+from benchmarks.load.figures.samples import Sample, StageSpan
+from benchmarks.load.sending.arrivals import Arrival, Bound
+from benchmarks.load.sending.clock import Clock
 from errors import ConfigError
 from modules.contract.payloads import Audio, Payload
 from workers.client.result import Result

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.tune.capacity import Limit, knee
-from benchmarks.tune.fit import RelayModel
-from benchmarks.tune.profile import Profile
-from benchmarks.tune.real import Compared
+from benchmarks.tune.confirmation import Compared
+from benchmarks.tune.model.fit import RelayModel
+from benchmarks.tune.model.profile import Profile
 from benchmarks.tune.search import Candidate
 
 MIB = 2**20

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from benchmarks.tune.fit import RelayModel, StageModel
-from benchmarks.tune.profile import Piece
+from benchmarks.tune.model.fit import RelayModel, StageModel
+from benchmarks.tune.model.profile import Piece
 from workers.scheduling.stage import StagePlan
 
 STAGES = ("es_audio_to_en_text", "en_text_to_zh_text", "zh_text_to_zh_audio")

@@ -1,7 +1,7 @@
 """The process that sends: apart from the relay, its parent and whatever draws the progress, so that none delays it.
 
-It is started by `benchmarks.load.trial`, reads an order from standard input, says `Ready`, waits for one more line,
-sends, tells how it goes, and appends every sample to a file as it comes.
+It is started by `benchmarks.load.trials.trial`, reads an order from standard input, says `Ready`, waits for one more
+line, sends, tells how it goes, and appends every sample to a file as it comes.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import msgspec
 import numpy as np
 
 from benchmarks.common.background import Background
-from benchmarks.load.arrivals import Arrival, Bound
-from benchmarks.load.clock import SystemClock
-from benchmarks.load.driver import Clip, Driver, WarmUp, choose_clips, clip_turns
-from benchmarks.load.samples import Sample, encode
+from benchmarks.load.figures.samples import Sample, encode
+from benchmarks.load.sending.arrivals import Arrival, Bound
+from benchmarks.load.sending.clock import SystemClock
+from benchmarks.load.sending.driver import Clip, Driver, WarmUp, choose_clips, clip_turns
 from errors import RelevoError
 from modules.audio.files import read_audio
 from workers.client.client import Client

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from benchmarks.common.busy_threads import busy_threads
 from benchmarks.common.environment import environment
 from benchmarks.common.stage_alone import outputs, run_alone
-from benchmarks.tune.profile import Cell, Piece, Profile
+from benchmarks.tune.model.profile import Cell, Piece, Profile
 from modules.contract.payloads import Payload
 from workers.client.result import Event
 from workers.config import PipelineConfig

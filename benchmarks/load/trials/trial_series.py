@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from benchmarks.load.arrivals import Closed
-from benchmarks.load.figures import TrialSamples, level_figures
+from benchmarks.load.figures.level_figures import TrialSamples, level_figures
 from benchmarks.load.options import Asked
-from benchmarks.load.peak import Peak, find_peak
-from benchmarks.load.sender import Order
-from benchmarks.load.target import RelayUnderLoad
-from benchmarks.load.trial import run_trial
-from benchmarks.load.view import LoadView
+from benchmarks.load.progress_view import LoadView
+from benchmarks.load.sending.arrivals import Closed
+from benchmarks.load.sending.sender import Order
+from benchmarks.load.trials.peak_search import Peak, find_peak
+from benchmarks.load.trials.relay_under_load import RelayUnderLoad
+from benchmarks.load.trials.trial import run_trial
 
 
 class Trials:

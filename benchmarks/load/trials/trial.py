@@ -14,10 +14,10 @@ from typing import TypeVar
 import msgspec
 import psutil
 
-from benchmarks.load.samples import Sample, read_samples
-from benchmarks.load.sender import Failed, Finished, Order, Progress, Ready, Telling
-from benchmarks.load.standing import Standing, Watch
-from benchmarks.load.target import RelayUnderLoad
+from benchmarks.load.figures.samples import Sample, read_samples
+from benchmarks.load.sending.sender import Failed, Finished, Order, Progress, Ready, Telling
+from benchmarks.load.trials.relay_state import Standing, Watch
+from benchmarks.load.trials.relay_under_load import RelayUnderLoad
 from checkout import ROOT
 from errors import RelayError, RelevoError
 
@@ -46,13 +46,13 @@ class Trial(msgspec.Struct, frozen=True):
 
 
 class SenderProcess:
-    """The process of `benchmarks.load.sender`, with the lines to and from it."""
+    """The process of `benchmarks.load.sending.sender`, with the lines to and from it."""
 
     def __init__(self, order: Order) -> None:
         """Starts it; it dies with the thread that does."""
         search = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.load.sender"],
+            [sys.executable, "-m", "benchmarks.load.sending.sender"],
             env={**os.environ, "PYTHONPATH": search},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

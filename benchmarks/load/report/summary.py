@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.load.figures import LevelFigures
-from benchmarks.load.peak import Peak
-from benchmarks.load.run import Run
+from benchmarks.load.figures.level_figures import LevelFigures
+from benchmarks.load.run_record import Run
+from benchmarks.load.trials.peak_search import Peak
 
 
 def remarks(run: Run) -> list[str]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.load.figures import QUANTILES, LevelFigures, TrialSamples
+from benchmarks.load.figures.level_figures import QUANTILES, LevelFigures, TrialSamples
+from benchmarks.load.figures.samples import Sample, ended_ok, latencies, times_to_first_audio
+from benchmarks.load.figures.statistics import Figure, Values, difference, figure, samples_needed
 from benchmarks.load.report.page import chosen_level, samples_of
-from benchmarks.load.run import Run
-from benchmarks.load.samples import Sample, ended_ok, latencies, times_to_first_audio
-from benchmarks.load.statistics import Figure, Values, difference, figure, samples_needed
+from benchmarks.load.run_record import Run
 
 FEWEST_GAPS = 10  # between endings, to speak of a rate with its interval
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.load.objective import Objective, Verdict
-from benchmarks.load.samples import Sample, ended_ok, latencies, measured, times_to_first_audio
-from benchmarks.load.statistics import Figure, TooFewSamples, percentile, percentile_figure, samples_needed
-from benchmarks.load.trial import Trial
+from benchmarks.load.figures.objective import Objective, Verdict
+from benchmarks.load.figures.samples import Sample, ended_ok, latencies, measured, times_to_first_audio
+from benchmarks.load.figures.statistics import Figure, TooFewSamples, percentile, percentile_figure, samples_needed
+from benchmarks.load.trials.trial import Trial
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 LAG_S = 0.002  # a send lag up to here never matters …

@@ -8,16 +8,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 
 from benchmarks.common.process_tree import cpu_seconds
-from benchmarks.load.arrivals import Bound
-from benchmarks.load.clock import SystemClock
-from benchmarks.load.driver import Clip, Driver
-from benchmarks.load.samples import Sample, latencies
-from benchmarks.load.statistics import percentile
-from benchmarks.tune.fit import RelayModel
+from benchmarks.load.figures.samples import Sample, latencies
+from benchmarks.load.figures.statistics import percentile
+from benchmarks.load.sending.arrivals import Bound
+from benchmarks.load.sending.clock import SystemClock
+from benchmarks.load.sending.driver import Clip, Driver
+from benchmarks.tune.model.fit import RelayModel
 from benchmarks.tune.search import callers
 from benchmarks.tune.setting import Machine, Setting
-from benchmarks.tune.simulate import cycled, simulate_closed
-from benchmarks.tune.steady import Mark, length, middle
+from benchmarks.tune.simulation.simulated_relay import cycled, simulate_closed
+from benchmarks.tune.simulation.steady_state import Mark, length, middle
 from pipeline import Pipeline
 from workers.config import PipelineConfig
 from workers.scheduling.stage import StagePlan

@@ -1,0 +1,1 @@
+"""Sends a schedule of requests, from a process of its own, and samples each of them."""
