@@ -8,12 +8,12 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.common.environment import environment
-from benchmarks.load.options import Asked, asked, parser
+from benchmarks.load.options import LoadOptions, asked, parser
 from benchmarks.load.progress_view import LoadView, print_run
 from benchmarks.load.report.page import write_report
-from benchmarks.load.run_record import Run, StageSetting, save
+from benchmarks.load.run_record import LoadRun, StageSetting, save
 from benchmarks.load.trials.relay_under_load import RelayUnderLoad, own_relay, running_relay
-from benchmarks.load.trials.trial_series import Trials
+from benchmarks.load.trials.trial_series import TrialSeries
 from commands.options import config_of
 from errors import ConfigError, RelevoError
 
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status(run)
 
 
-def load_relay(parsed: argparse.Namespace, wanted: Asked, command: list[str]) -> Run:
+def load_relay(parsed: argparse.Namespace, wanted: LoadOptions, command: list[str]) -> LoadRun:
     """Runs every trial, writes record, samples and report, and prints the figures.
 
     Raises:
@@ -58,7 +58,7 @@ def load_relay(parsed: argparse.Namespace, wanted: Asked, command: list[str]) ->
         )
         with relay_of as relay:
             run = _new_run(relay, wanted, command)
-            trials = Trials(relay, wanted, view)
+            trials = TrialSeries(relay, wanted, view)
             try:
                 if wanted.find_peak:
                     run.peak = trials.peak()
@@ -76,7 +76,7 @@ def load_relay(parsed: argparse.Namespace, wanted: Asked, command: list[str]) ->
     return run
 
 
-def status(run: Run) -> int:
+def status(run: LoadRun) -> int:
     """The exit status that a run deserves."""
     if run.interrupted:
         return EXIT_INTERRUPTED if run.interrupted == INTERRUPTED else EXIT_MISSED
@@ -88,11 +88,11 @@ def status(run: Run) -> int:
     return 0 if well else EXIT_MISSED
 
 
-def _new_run(relay: RelayUnderLoad, wanted: Asked, command: list[str]) -> Run:
+def _new_run(relay: RelayUnderLoad, wanted: LoadOptions, command: list[str]) -> LoadRun:
     stages = [
         StageSetting(stage.name, stage.module, stage.replicas or stage.ready, stage.threads) for stage in relay.stages()
     ]
-    return Run(
+    return LoadRun(
         name=relay.config["name"] if relay.config else "a running relay",
         command=command,
         environment=environment(),

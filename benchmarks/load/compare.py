@@ -18,13 +18,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.load.figures.samples import Sample
+from benchmarks.load.figures.samples import RequestSample
 from benchmarks.load.progress_view import WIDTH
 from benchmarks.load.report import distribution
 from benchmarks.load.report.plot_style import ACCENT, ALARM, save, styled
 from benchmarks.load.report.summary import number_text
 from benchmarks.load.report.templates import render
-from benchmarks.load.run_comparison import Difference, Loaded, Pair, compare
+from benchmarks.load.run_comparison import Difference, LevelPair, LoadedRun, compare
 from benchmarks.load.run_record import load
 from errors import ConfigError, RelevoError
 
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, metavar="DIR", help="folder for the page (default: the second run's)")
     parsed = parser.parse_args(arguments)
     try:
-        before, after = Loaded(*load(parsed.before)), Loaded(*load(parsed.after))
+        before, after = LoadedRun(*load(parsed.before)), LoadedRun(*load(parsed.after))
         pairs = compare(before, after)
         page = write_comparison(parsed.output or parsed.after, before, after, pairs)
     except RelevoError as error:
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def write_comparison(folder: Path, before: Loaded, after: Loaded, pairs: Sequence[Pair]) -> Path:
+def write_comparison(folder: Path, before: LoadedRun, after: LoadedRun, pairs: Sequence[LevelPair]) -> Path:
     """Writes the page and its plots; returns its path.
 
     Raises:
@@ -81,7 +81,7 @@ def write_comparison(folder: Path, before: Loaded, after: Loaded, pairs: Sequenc
     return folder / PAGE
 
 
-def _overlaid(before: Loaded, after: Loaded, pair: Pair) -> dict[str, list[Sample]]:
+def _overlaid(before: LoadedRun, after: LoadedRun, pair: LevelPair) -> dict[str, list[RequestSample]]:
     return {f"first: {before.run.title}": pair.before_samples, f"second: {after.run.title}": pair.after_samples}
 
 
@@ -92,7 +92,7 @@ def verdict(difference: Difference) -> str:
     return {None: "may be chance", True: "better", False: "worse"}[difference.better]
 
 
-def _print(pair: Pair) -> None:
+def _print(pair: LevelPair) -> None:
     table = Table(title=f"{pair.before.name} against {pair.after.name}; intervals of 95 %")
     for column in ("figure", "first", "second", "difference", "interval", "the second is"):
         table.add_column(column, justify="left" if column == "figure" else "right")

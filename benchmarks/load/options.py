@@ -13,7 +13,7 @@ from benchmarks.load.figures.level_figures import LAG_RULE
 from benchmarks.load.figures.objective import Objective
 from benchmarks.load.figures.samples import check_suffix
 from benchmarks.load.figures.statistics import samples_needed
-from benchmarks.load.sending.arrivals import Arrival, Arrivals, Bound, Closed, Ramp, Replay, parse_arrivals
+from benchmarks.load.sending.arrivals import Arrival, Arrivals, Bound, ClosedLoop, Ramp, Replay, parse_arrivals
 from benchmarks.load.sending.driver import WarmUp
 from checkout import ROOT
 from commands.options import add_config_options, add_connect_options
@@ -55,10 +55,10 @@ over before an interrupt or a failure are reported.
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class LoadOptions:
     """What the command line asks for, checked."""
 
-    arrivals: Arrivals | Closed
+    arrivals: Arrivals | ClosedLoop
     rates: list[float]
     bound: Bound
     warm_up: WarmUp
@@ -80,7 +80,7 @@ class Asked:
         Raises:
             ConfigError: they are too few for an objective, or all belong to the warm-up.
         """
-        if isinstance(self.arrivals, Closed):
+        if isinstance(self.arrivals, ClosedLoop):
             return []
         drawn = self.arrivals.draw(rate, self.bound, seed)
         measured = sum(not self.warm_up.covers(number, arrival.at_s) for number, arrival in enumerate(drawn))
@@ -174,7 +174,7 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def asked(parsed: argparse.Namespace) -> Asked:
+def asked(parsed: argparse.Namespace) -> LoadOptions:
     """Checks what was asked before anything is started.
 
     Raises:
@@ -203,7 +203,7 @@ def asked(parsed: argparse.Namespace) -> Asked:
     if missing:
         raise ConfigError(f"there is no file {', '.join(missing)}; pass recordings")
     slowest_s = max((one.bound_s for one in objectives), default=GIVE_UP_S)
-    made = Asked(
+    made = LoadOptions(
         arrivals=arrivals,
         rates=_rates(parsed, arrivals, objectives),
         bound=_bound(parsed, arrivals),
@@ -225,28 +225,28 @@ def asked(parsed: argparse.Namespace) -> Asked:
     return made
 
 
-def _rates(parsed: argparse.Namespace, arrivals: Arrivals | Closed, objectives: list[Objective]) -> list[float]:
+def _rates(parsed: argparse.Namespace, arrivals: Arrivals | ClosedLoop, objectives: list[Objective]) -> list[float]:
     if any(not 0 < rate < float("inf") for rate in parsed.rate):
         raise ConfigError(
             f"--rate {' '.join(f'{rate:g}' for rate in parsed.rate)}: rates are positive requests per second"
         )
-    if isinstance(arrivals, Closed) and parsed.rate:
+    if isinstance(arrivals, ClosedLoop) and parsed.rate:
         raise ConfigError("--rate: a closed loop has no rate, it is as fast as the relay; leave it out")
     if parsed.find_peak:
-        if isinstance(arrivals, Closed | Ramp):
+        if isinstance(arrivals, ClosedLoop | Ramp):
             raise ConfigError(f"--find-peak: there is no rate to search in --arrivals {parsed.arrivals}; use poisson")
         if not objectives:
             raise ConfigError("--find-peak: say what the rate is to hold, such as --slo p95=4s")
         if len(parsed.rate) != 1:
             raise ConfigError("--find-peak: say where to begin, with one --rate")
-    if not parsed.rate and not isinstance(arrivals, Closed | Replay):
+    if not parsed.rate and not isinstance(arrivals, ClosedLoop | Replay):
         raise ConfigError("how many requests per second? pass --rate, such as --rate 0.2")
     if not parsed.rate and isinstance(arrivals, Replay):
         return [arrivals.rate]
     return parsed.rate or [0.0]
 
 
-def _bound(parsed: argparse.Namespace, arrivals: Arrivals | Closed) -> Bound:
+def _bound(parsed: argparse.Namespace, arrivals: Arrivals | ClosedLoop) -> Bound:
     if parsed.requests is None and parsed.seconds is None and not isinstance(arrivals, Replay):
         return Bound(seconds=SECONDS)
     return Bound(parsed.requests, parsed.seconds)

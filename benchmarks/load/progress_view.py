@@ -11,9 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.load.figures.statistics import Figure
+from benchmarks.load.figures.statistics import Estimate
 from benchmarks.load.report.summary import number_text, remarks
-from benchmarks.load.run_record import Run
+from benchmarks.load.run_record import LoadRun
 from benchmarks.load.sending import sender
 from workers.supervisor.slot import SlotView
 
@@ -63,7 +63,7 @@ class LoadView:
             self._progress.remove_task(self._task)
             self._task = None
 
-    def going(self, progress: sender.Progress) -> None:
+    def going(self, progress: sender.SendProgress) -> None:
         """How the trial goes."""
         live = f"{progress.rate:.3g}/s  in flight {progress.in_flight}"
         if progress.p50_s is not None and progress.p95_s is not None:
@@ -76,7 +76,7 @@ class LoadView:
         self._console.print(Text(line), soft_wrap=True)
 
 
-def print_run(run: Run) -> None:
+def print_run(run: LoadRun) -> None:
     """Prints a table with a line for each level, then what there is to say of the whole."""
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     table = Table(title=f"{run.title}: latencies in seconds from the scheduled moment, with intervals of 95 %")
@@ -98,7 +98,7 @@ def print_run(run: Run) -> None:
         console.print(Text(line), soft_wrap=True)
 
 
-def _cell(figure: Figure | None) -> str:
+def _cell(figure: Estimate | None) -> str:
     """A figure above its interval; – when there were too few samples."""
     if figure is None:
         return "–"

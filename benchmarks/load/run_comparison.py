@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.load.figures.level_figures import QUANTILES, LevelFigures, TrialSamples
-from benchmarks.load.figures.samples import Sample, ended_ok, latencies, times_to_first_audio
-from benchmarks.load.figures.statistics import Figure, Values, difference, figure, samples_needed
+from benchmarks.load.figures.samples import RequestSample, ended_ok, latencies, times_to_first_audio
+from benchmarks.load.figures.statistics import Estimate, Values, difference, figure, samples_needed
 from benchmarks.load.report.page import chosen_level, samples_of
-from benchmarks.load.run_record import Run
+from benchmarks.load.run_record import LoadRun
 
 FEWEST_GAPS = 10  # between endings, to speak of a rate with its interval
 
@@ -24,32 +24,32 @@ class Difference:
     """
 
     name: str
-    before: Figure
-    after: Figure
-    change: Figure
+    before: Estimate
+    after: Estimate
+    change: Estimate
     better: bool | None
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class LevelPair:
     """A level of each run, with the measured requests."""
 
     before: LevelFigures
     after: LevelFigures
-    before_samples: list[Sample]
-    after_samples: list[Sample]
+    before_samples: list[RequestSample]
+    after_samples: list[RequestSample]
     differences: list[Difference]
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedRun:
     """A run as it was read."""
 
-    run: Run
+    run: LoadRun
     trials: list[TrialSamples]
 
 
-def compare(before: Loaded, after: Loaded) -> list[Pair]:
+def compare(before: LoadedRun, after: LoadedRun) -> list[LevelPair]:
     """The levels at which both were offered the same; when there are none, the one that each run's report shows."""
     offered = {(level.arrivals, level.rate): level for level in after.run.levels}
     pairs = [
@@ -61,7 +61,7 @@ def compare(before: Loaded, after: Loaded) -> list[Pair]:
     return [_pair(before, after, *pair) for pair in pairs]
 
 
-def _pair(before: Loaded, after: Loaded, one: LevelFigures, other: LevelFigures) -> Pair:
+def _pair(before: LoadedRun, after: LoadedRun, one: LevelFigures, other: LevelFigures) -> LevelPair:
     samples, others = samples_of(one, before.trials), samples_of(other, after.trials)
     took = latencies(samples), latencies(others)
     first = times_to_first_audio(samples), times_to_first_audio(others)
@@ -73,7 +73,7 @@ def _pair(before: Loaded, after: Loaded, one: LevelFigures, other: LevelFigures)
         _difference("share that ended well", *well, _mean, more_is_better=True),
         _difference("achieved, requests/s", *gaps, _rate, FEWEST_GAPS, more_is_better=True),
     ]
-    return Pair(one, other, samples, others, [entry for entry in found if entry is not None])
+    return LevelPair(one, other, samples, others, [entry for entry in found if entry is not None])
 
 
 def _difference(

@@ -10,7 +10,7 @@ import msgspec
 
 from benchmarks.load.figures.level_figures import LevelFigures, TrialSamples, by_level, level_figures
 from benchmarks.load.figures.objective import Objective
-from benchmarks.load.figures.samples import Sample, read_samples, write_samples
+from benchmarks.load.figures.samples import RequestSample, read_samples, write_samples
 from benchmarks.load.trials.peak_search import Peak
 from benchmarks.load.trials.trial import Trial
 from errors import ConfigError
@@ -27,7 +27,7 @@ class StageSetting(msgspec.Struct, frozen=True):
     threads: int
 
 
-class Run(msgspec.Struct):
+class LoadRun(msgspec.Struct):
     """A whole run. `levels` can be computed again from the samples; it is kept for whoever reads the file.
 
     `config` and `ready_s` are None when the relay was running already, `cores` when it runs elsewhere. `interrupted`
@@ -67,7 +67,7 @@ class Run(msgspec.Struct):
         self.levels = [level_figures(group, names, self.cores, objectives) for group in by_level(trials)]
 
 
-def save(folder: Path, run: Run, trials: Sequence[TrialSamples]) -> None:
+def save(folder: Path, run: LoadRun, trials: Sequence[TrialSamples]) -> None:
     """Writes the record and the samples into a folder.
 
     Raises:
@@ -80,17 +80,17 @@ def save(folder: Path, run: Run, trials: Sequence[TrialSamples]) -> None:
         raise ConfigError(f"cannot write to --output {folder}: {error.strerror}") from error
 
 
-def load(folder: Path) -> tuple[Run, list[TrialSamples]]:
+def load(folder: Path) -> tuple[LoadRun, list[TrialSamples]]:
     """Reads what `save` wrote; the figures are computed from the samples anew.
 
     Raises:
         ConfigError: the folder holds no run.
     """
     try:
-        run = msgspec.json.decode((folder / RECORD).read_bytes(), type=Run)
+        run = msgspec.json.decode((folder / RECORD).read_bytes(), type=LoadRun)
     except (OSError, msgspec.MsgspecError) as error:
         raise ConfigError(f"{folder} holds no run ({error}); pass a folder that `benchmarks.load` wrote") from error
-    by_trial: dict[int, list[Sample]] = {trial.number: [] for trial in run.trials}
+    by_trial: dict[int, list[RequestSample]] = {trial.number: [] for trial in run.trials}
     for sample in read_samples(folder / run.samples):
         by_trial[sample.trial].append(sample)
     trials = [TrialSamples(trial, by_trial[trial.number]) for trial in run.trials]

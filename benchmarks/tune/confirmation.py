@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 
 from benchmarks.common.process_tree import cpu_seconds
-from benchmarks.load.figures.samples import Sample, latencies
+from benchmarks.load.figures.samples import RequestSample, latencies
 from benchmarks.load.figures.statistics import percentile
 from benchmarks.load.sending.arrivals import Bound
 from benchmarks.load.sending.clock import SystemClock
-from benchmarks.load.sending.driver import Clip, Driver
+from benchmarks.load.sending.driver import Driver, InputClip
 from benchmarks.tune.model.fit import RelayModel
 from benchmarks.tune.search import callers
 from benchmarks.tune.setting import Machine, Setting
@@ -24,7 +24,7 @@ from workers.scheduling.stage import StagePlan
 
 
 @dataclass(frozen=True)
-class Run:
+class SaturatedRun:
     """A run at saturation: requests per second while its queues were full, and p95 of the latency in seconds.
 
     `cpu_share` is achieved throughput over the CPU-bound limit, which is cores ÷ CPU-seconds a request: the share of
@@ -37,12 +37,12 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Compared:
+class Confirmation:
     """The same run, predicted and measured."""
 
     setting: Setting
-    predicted: Run
-    measured: Run
+    predicted: SaturatedRun
+    measured: SaturatedRun
 
     @property
     def error(self) -> float:
@@ -50,7 +50,9 @@ class Compared:
         return self.predicted.rps / self.measured.rps - 1
 
 
-def predict(model: RelayModel, plans: Sequence[StagePlan], setting: Setting, machine: Machine, requests: int) -> Run:
+def predict(
+    model: RelayModel, plans: Sequence[StagePlan], setting: Setting, machine: Machine, requests: int
+) -> SaturatedRun:
     """What `measure` will find."""
     in_flight = _in_flight(plans, setting)
     sent = cycled(model.requests, length(requests, in_flight))
@@ -58,17 +60,17 @@ def predict(model: RelayModel, plans: Sequence[StagePlan], setting: Setting, mac
     steady = middle(run.marks, in_flight)
     while_full = sorted(run.requests, key=lambda request: request.ended_s)[:-in_flight]
     p95_s = percentile([request.latency_s for request in while_full], 0.95)
-    return Run(steady.rps, p95_s, steady.cores / machine.cores)
+    return SaturatedRun(steady.rps, p95_s, steady.cores / machine.cores)
 
 
 def measure(
     config: PipelineConfig,
     plans: Sequence[StagePlan],
     setting: Setting,
-    clips: Sequence[Clip],
+    clips: Sequence[InputClip],
     requests: int,
-    on_sample: Callable[[Sample], None],
-) -> Run:
+    on_sample: Callable[[RequestSample], None],
+) -> SaturatedRun:
     """Runs the setting with a fixed number of callers, which keep its queues full while `requests` requests end.
 
     When they have, the others are cancelled.
@@ -80,7 +82,7 @@ def measure(
     with Pipeline(setting.applied_to(config, allow_oversubscription=True)) as pipeline:
         marks = [Mark(time.monotonic(), cpu_seconds())]
 
-        def ended(sample: Sample) -> None:
+        def ended(sample: RequestSample) -> None:
             marks.append(Mark(time.monotonic(), cpu_seconds()))
             on_sample(sample)
 
@@ -91,12 +93,12 @@ def measure(
         raise SystemExit(f"{setting}: {len(wrong)} of {total} requests did not end well, such as: {wrong[0].error}")
     steady = middle(marks, in_flight)
     ended_well = [sample for sample in samples if sample.outcome == "ok"]
-    return Run(steady.rps, percentile(latencies(ended_well), 0.95), steady.cores / pipeline.plan.cores)
+    return SaturatedRun(steady.rps, percentile(latencies(ended_well), 0.95), steady.cores / pipeline.plan.cores)
 
 
-def mean(runs: Sequence[Run]) -> Run:
+def mean(runs: Sequence[SaturatedRun]) -> SaturatedRun:
     """The mean of several runs of one setting."""
-    return Run(*(statistics.fmean(figures) for figures in zip(*map(astuple, runs), strict=True)))
+    return SaturatedRun(*(statistics.fmean(figures) for figures in zip(*map(astuple, runs), strict=True)))
 
 
 def run_length(plans: Sequence[StagePlan], setting: Setting, requests: int) -> int:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.tune.capacity import Limit, knee
-from benchmarks.tune.confirmation import Compared
+from benchmarks.tune.confirmation import Confirmation
 from benchmarks.tune.model.fit import RelayModel
 from benchmarks.tune.model.profile import Profile
 from benchmarks.tune.search import Candidate
@@ -90,7 +90,7 @@ def growth_table(path: Sequence[tuple[str, Limit, float]], title: str, *, ended:
     return table
 
 
-def compared_table(found: Sequence[Compared], title: str) -> Table:
+def compared_table(found: Sequence[Confirmation], title: str) -> Table:
     """Predicted beside measured."""
     table = _table(title, "ratio", "threads", "predicted requests/s", "measured", "error")
     for column in ("predicted p95 s", "measured p95 s", "of the CPU-bound limit"):

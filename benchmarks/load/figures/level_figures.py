@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.load.figures.objective import Objective, Verdict
-from benchmarks.load.figures.samples import Sample, ended_ok, latencies, measured, times_to_first_audio
-from benchmarks.load.figures.statistics import Figure, TooFewSamples, percentile, percentile_figure, samples_needed
+from benchmarks.load.figures.samples import RequestSample, ended_ok, latencies, measured, times_to_first_audio
+from benchmarks.load.figures.statistics import Estimate, TooFewSamples, percentile, percentile_figure, samples_needed
 from benchmarks.load.trials.trial import Trial
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
@@ -21,11 +21,11 @@ LAG_RULE = (
     f"a run is invalid when more than {LATE_SHARE:.0%} of its requests were sent later than scheduled by more than "
     f"{LAG_S * 1000:g} ms and by more than {LAG_SHARE:.0%} of the median latency"
 )
-Quantiles = dict[str, Figure]
+Percentiles = dict[str, Estimate]
 
 
 @dataclass(frozen=True, slots=True)
-class Lag:
+class SendLag:
     """How late requests were sent, in seconds; `p99` is None below 1,000 requests.
 
     `matters` says why the figures are not to be trusted (LAG_RULE), and is empty when they are.
@@ -38,7 +38,7 @@ class Lag:
 
 
 @dataclass(frozen=True, slots=True)
-class StageFigures:
+class StageLoadFigures:
     """One stage: seconds that its jobs waited and were computed, and how much of its replicas' time that took.
 
     `capacity_rps` is the rate at which its replicas would have nothing but work: replicas ÷ their seconds a request.
@@ -46,8 +46,8 @@ class StageFigures:
 
     replicas: float
     jobs: int
-    queue_s: Quantiles
-    service_s: Quantiles
+    queue_s: Percentiles
+    service_s: Percentiles
     busy: float
     capacity_rps: float | None
 
@@ -71,14 +71,14 @@ class LevelFigures:
     outcomes: dict[str, int]
     offered_rps: float
     achieved_rps: float
-    latency_s: Quantiles
-    ttfa_s: Quantiles
+    latency_s: Percentiles
+    ttfa_s: Percentiles
     objectives: dict[str, Verdict]
-    lag: Lag
+    lag: SendLag
     cpu_s_per_request: float | None
     cpu_limit_rps: float | None
     efficiency: float | None
-    stages: dict[str, StageFigures]
+    stages: dict[str, StageLoadFigures]
 
     @property
     def name(self) -> str:
@@ -104,7 +104,7 @@ class TrialSamples:
     """A trial with what became of its requests."""
 
     trial: Trial
-    samples: list[Sample]
+    samples: list[RequestSample]
 
     @property
     def window(self) -> tuple[float, float]:
@@ -154,7 +154,7 @@ def level_figures(
     )
 
 
-def quantiles(values: Sequence[float]) -> Quantiles:
+def quantiles(values: Sequence[float]) -> Percentiles:
     """The exact percentiles that so many samples allow, each with its interval."""
     found = {}
     for name, quantile in QUANTILES.items():
@@ -166,11 +166,11 @@ def quantiles(values: Sequence[float]) -> Quantiles:
     return found
 
 
-def send_lag(samples: Sequence[Sample]) -> Lag:
+def send_lag(samples: Sequence[RequestSample]) -> SendLag:
     """How late requests were sent, and whether that matters (LAG_RULE)."""
     lags = [sample.lag_s for sample in samples]
     if not lags:
-        return Lag(0.0, None, 0.0, "no request was measured; lengthen the run or shorten its warm-up")
+        return SendLag(0.0, None, 0.0, "no request was measured; lengthen the run or shorten its warm-up")
     took = latencies(samples)
     allowed_s = max(LAG_S, LAG_SHARE * percentile(took, 0.5) if took else 0.0)
     late = sum(lag_s > allowed_s for lag_s in lags)
@@ -178,10 +178,10 @@ def send_lag(samples: Sequence[Sample]) -> Lag:
     if late > LATE_SHARE * len(lags):
         matters = f"the generator sent {late} of {len(lags)} requests more than {allowed_s * 1000:.1f} ms late"
     p99 = percentile(lags, 0.99) if len(lags) >= samples_needed(0.99) else None
-    return Lag(percentile(lags, 0.5), p99, max(lags), matters)
+    return SendLag(percentile(lags, 0.5), p99, max(lags), matters)
 
 
-def _verdicts(objectives: Sequence[Objective], samples: Sequence[Sample]) -> dict[str, Verdict]:
+def _verdicts(objectives: Sequence[Objective], samples: Sequence[RequestSample]) -> dict[str, Verdict]:
     verdicts = {}
     for objective in objectives:
         try:
@@ -197,7 +197,7 @@ def _came_after_the_first(one: TrialSamples) -> int:
     return sum(sample.scheduled_s > begin_s for sample in measured(one.samples))
 
 
-def _ended_between(samples: Sequence[Sample], begin_s: float, end_s: float) -> int:
+def _ended_between(samples: Sequence[RequestSample], begin_s: float, end_s: float) -> int:
     return sum(begin_s < sample.end_s <= end_s for sample in ended_ok(samples))
 
 
@@ -209,13 +209,15 @@ def _cpu_s_per_request(trials: Sequence[TrialSamples]) -> float | None:
     return sum(filter(None, cpu_s)) / ended
 
 
-def _stage(name: str, trials: Sequence[TrialSamples], samples: Sequence[Sample], seconds: float) -> StageFigures:
+def _stage(
+    name: str, trials: Sequence[TrialSamples], samples: Sequence[RequestSample], seconds: float
+) -> StageLoadFigures:
     spans = [span for sample in ended_ok(samples) for span in sample.spans if span.stage == name]
     replicas = float(np.mean([_replicas(name, one) for one in trials]))
     requests = len(ended_ok(samples))
     busy_s = sum(span.busy_s for span in spans)
     computed_s = sum(busy_between(one.samples, name, *one.window) for one in trials)
-    return StageFigures(
+    return StageLoadFigures(
         replicas=replicas,
         jobs=len(spans),
         queue_s=quantiles([span.queue_s for span in spans]),
@@ -231,7 +233,7 @@ def _replicas(name: str, one: TrialSamples) -> float:
     return float(np.mean(ready)) if ready else 1.0
 
 
-def busy_between(samples: Sequence[Sample], stage: str, begin_s: float, end_s: float) -> float:
+def busy_between(samples: Sequence[RequestSample], stage: str, begin_s: float, end_s: float) -> float:
     """Seconds that a stage's replicas computed within a stretch of a trial, for requests of any outcome."""
     total = 0.0
     for sample in samples:

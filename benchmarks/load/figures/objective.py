@@ -9,8 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from benchmarks.load.figures.samples import Sample
-from benchmarks.load.figures.statistics import CONFIDENCE, Figure, TooFewSamples, figure, samples_needed
+from benchmarks.load.figures.samples import RequestSample
+from benchmarks.load.figures.statistics import CONFIDENCE, Estimate, TooFewSamples, figure, samples_needed
 from errors import ConfigError
 
 _PATTERN = re.compile(r"(?P<what>ttfa:)?p(?P<percent>\d+(\.\d+)?)=(?P<time>\d+(\.\d+)?)(?P<unit>ms|s)")
@@ -20,7 +20,7 @@ _PATTERN = re.compile(r"(?P<what>ttfa:)?p(?P<percent>\d+(\.\d+)?)=(?P<time>\d+(\
 class Verdict:
     """Share of the measured requests that were in time, and whether that is enough."""
 
-    attained: Figure
+    attained: Estimate
     held: bool
 
 
@@ -53,12 +53,12 @@ class Objective:
         bound = f"{self.bound_s * 1000:g}ms" if self.bound_s < 1 else f"{self.bound_s:g}s"
         return f"{'ttfa:' if self.what == 'ttfa' else ''}p{self.quantile * 100:g}={bound}"
 
-    def met_by(self, sample: Sample) -> bool:
+    def met_by(self, sample: RequestSample) -> bool:
         """Whether one request was in time. One that did not end well was not, however fast it failed."""
         took_s = sample.ttfa_s if self.what == "ttfa" else sample.latency_s
         return sample.outcome == "ok" and took_s is not None and took_s <= self.bound_s
 
-    def judge(self, samples: Sequence[Sample]) -> Verdict:
+    def judge(self, samples: Sequence[RequestSample]) -> Verdict:
         """Whether the measured requests held it: rejected, expired and failed ones count against it.
 
         Raises:

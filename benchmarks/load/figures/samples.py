@@ -18,7 +18,7 @@ from workers.wire.messages import OutcomeName
 SUFFIXES = (".jsonl", ".parquet")
 
 
-class StageSpan(msgspec.Struct, frozen=True, gc=False):
+class SpanSample(msgspec.Struct, frozen=True, gc=False):
     """What one job took at one stage: the fields of `workers.wire.messages.Span`, by name.
 
     ``start_s`` counts from the request's arrival at the broker.
@@ -35,7 +35,7 @@ class StageSpan(msgspec.Struct, frozen=True, gc=False):
     batch: int
 
 
-class Sample(msgspec.Struct, frozen=True, gc=False):
+class RequestSample(msgspec.Struct, frozen=True, gc=False):
     """One request. Times are seconds from the beginning of its trial.
 
     ``scheduled_s`` is when it was to be sent, ``sent_s`` when it was. ``first_audio_s`` is its first audible sample,
@@ -55,7 +55,7 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
     outcome: OutcomeName
     error: str
     retry_after_s: float
-    spans: tuple[StageSpan, ...]
+    spans: tuple[SpanSample, ...]
 
     @property
     def lag_s(self) -> float:
@@ -74,7 +74,7 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
 
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Sample)
+_decoder = msgspec.json.Decoder(RequestSample)
 
 
 def check_suffix(path: Path) -> None:
@@ -89,7 +89,7 @@ def check_suffix(path: Path) -> None:
         _parquet()
 
 
-def write_samples(path: Path, samples: Iterable[Sample]) -> None:
+def write_samples(path: Path, samples: Iterable[RequestSample]) -> None:
     """Writes the samples, as JSON lines or Parquet by the suffix.
 
     Raises:
@@ -104,12 +104,12 @@ def write_samples(path: Path, samples: Iterable[Sample]) -> None:
             file.write(encode(sample))
 
 
-def encode(sample: Sample) -> bytes:
+def encode(sample: RequestSample) -> bytes:
     """The sample as one line of JSON."""
     return _encoder.encode(sample) + b"\n"
 
 
-def read_samples(path: Path) -> list[Sample]:
+def read_samples(path: Path) -> list[RequestSample]:
     """Reads what `write_samples` wrote.
 
     Raises:
@@ -118,7 +118,7 @@ def read_samples(path: Path) -> list[Sample]:
     check_suffix(path)
     try:
         if path.suffix == ".parquet":
-            return msgspec.convert(_parquet().read_rows(path), list[Sample])
+            return msgspec.convert(_parquet().read_rows(path), list[RequestSample])
         with path.open("rb") as file:
             return [_decoder.decode(line) for line in file]
     except (OSError, msgspec.MsgspecError) as error:
@@ -127,22 +127,22 @@ def read_samples(path: Path) -> list[Sample]:
         ) from error
 
 
-def measured(samples: Iterable[Sample]) -> list[Sample]:
+def measured(samples: Iterable[RequestSample]) -> list[RequestSample]:
     """The samples without those of the warm-up."""
     return [sample for sample in samples if not sample.warm_up]
 
 
-def ended_ok(samples: Iterable[Sample]) -> list[Sample]:
+def ended_ok(samples: Iterable[RequestSample]) -> list[RequestSample]:
     """The samples of requests that ended well."""
     return [sample for sample in samples if sample.outcome == "ok"]
 
 
-def latencies(samples: Sequence[Sample]) -> list[float]:
+def latencies(samples: Sequence[RequestSample]) -> list[float]:
     """Seconds from schedule to outcome of the requests that ended well."""
     return [sample.latency_s for sample in ended_ok(samples)]
 
 
-def times_to_first_audio(samples: Sequence[Sample]) -> list[float]:
+def times_to_first_audio(samples: Sequence[RequestSample]) -> list[float]:
     """Seconds from schedule to first audio of the requests that ended well and had any."""
     return [sample.ttfa_s for sample in ended_ok(samples) if sample.ttfa_s is not None]
 

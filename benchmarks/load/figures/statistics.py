@@ -22,7 +22,7 @@ class TooFewSamples(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class Estimate:
     """A figure with its number of samples and its bootstrap interval of 95 %."""
 
     value: float
@@ -48,7 +48,7 @@ def percentile(values: Sequence[float] | Values, quantile: float) -> float:
     return float(np.quantile(np.asarray(values, float), quantile))
 
 
-def percentile_figure(values: Sequence[float] | Values, quantile: float) -> Figure:
+def percentile_figure(values: Sequence[float] | Values, quantile: float) -> Estimate:
     """The exact quantile with its interval.
 
     Raises:
@@ -58,7 +58,7 @@ def percentile_figure(values: Sequence[float] | Values, quantile: float) -> Figu
     return figure(values, lambda samples: np.quantile(samples, quantile, axis=-1))
 
 
-def figure(values: Sequence[float] | Values, statistic: Callable[[Values], Values]) -> Figure:
+def figure(values: Sequence[float] | Values, statistic: Callable[[Values], Values]) -> Estimate:
     """A statistic of samples in the order of their requests, with its interval.
 
     Args:
@@ -67,14 +67,14 @@ def figure(values: Sequence[float] | Values, statistic: Callable[[Values], Value
     """
     data = np.asarray(values, float)
     low, high = _interval(_resampled(data, statistic, seed=0))
-    return Figure(float(statistic(data)), low, high, len(data))
+    return Estimate(float(statistic(data)), low, high, len(data))
 
 
-def difference(before: Sequence[float], after: Sequence[float], statistic: Callable[[Values], Values]) -> Figure:
+def difference(before: Sequence[float], after: Sequence[float], statistic: Callable[[Values], Values]) -> Estimate:
     """The statistic of `after` less that of `before`, two runs that know nothing of each other, with its interval."""
     one, other = np.asarray(before, float), np.asarray(after, float)
     low, high = _interval(_resampled(other, statistic, seed=1) - _resampled(one, statistic, seed=0))
-    return Figure(float(statistic(other) - statistic(one)), low, high, min(len(one), len(other)))
+    return Estimate(float(statistic(other) - statistic(one)), low, high, min(len(one), len(other)))
 
 
 def _resampled(data: Values, statistic: Callable[[Values], Values], seed: int) -> Values:

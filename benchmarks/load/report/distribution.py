@@ -9,12 +9,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.load.figures.objective import Objective
-from benchmarks.load.figures.samples import Sample, latencies, times_to_first_audio
+from benchmarks.load.figures.samples import RequestSample, latencies, times_to_first_audio
 from benchmarks.load.report.plot_style import MUTED, panels
 
 
 def plot(
-    samples: Mapping[str, Sequence[Sample]], colours: Sequence[Any], objectives: Sequence[Objective] = ()
+    samples: Mapping[str, Sequence[RequestSample]], colours: Sequence[Any], objectives: Sequence[Objective] = ()
 ) -> Figure:
     """Draws one line for each name; only requests that ended well have a place on it, so a line may end below 100 %.
 

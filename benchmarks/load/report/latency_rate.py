@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from benchmarks.load.figures.level_figures import LevelFigures, Quantiles
+from benchmarks.load.figures.level_figures import LevelFigures, Percentiles
 from benchmarks.load.figures.objective import Objective
 from benchmarks.load.report.plot_style import ACCENT, ALARM, GOOD, INK, MUTED, panels
 from benchmarks.load.report.summary import number_text
@@ -52,7 +52,7 @@ def saturation(levels: Sequence[LevelFigures]) -> tuple[float, str] | None:
     return max(levels, key=lambda level: level.achieved_rps).limit_rps if levels else None
 
 
-def _whiskers(axes, rates: Sequence[float], found: Sequence[Quantiles], name: str, colour: str) -> None:  # type: ignore[no-untyped-def]
+def _whiskers(axes, rates: Sequence[float], found: Sequence[Percentiles], name: str, colour: str) -> None:  # type: ignore[no-untyped-def]
     points = [(rate, quantiles[name]) for rate, quantiles in zip(rates, found, strict=True) if name in quantiles]
     axes.errorbar(
         [rate for rate, _ in points],

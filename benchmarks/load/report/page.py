@@ -10,14 +10,14 @@ from typing import Any
 
 import yaml
 
-from benchmarks.load.figures.level_figures import LAG_RULE, QUANTILES, LevelFigures, Quantiles, TrialSamples
+from benchmarks.load.figures.level_figures import LAG_RULE, QUANTILES, LevelFigures, Percentiles, TrialSamples
 from benchmarks.load.figures.objective import Objective
-from benchmarks.load.figures.samples import Sample, measured
+from benchmarks.load.figures.samples import RequestSample, measured
 from benchmarks.load.report import distribution, latency_rate, timeline, utilisation, waterfall
 from benchmarks.load.report.plot_style import save, shades, styled
 from benchmarks.load.report.summary import number_text, remarks, seconds_text
 from benchmarks.load.report.templates import packages_text, render
-from benchmarks.load.run_record import Run
+from benchmarks.load.run_record import LoadRun
 from errors import ConfigError
 
 PAGE = "report.html"
@@ -32,7 +32,7 @@ class Card:
     value: str
 
 
-def write_report(folder: Path, run: Run, trials: Sequence[TrialSamples]) -> Path:
+def write_report(folder: Path, run: LoadRun, trials: Sequence[TrialSamples]) -> Path:
     """Writes the page and its plots into a folder that is there; returns the page's path.
 
     Raises:
@@ -62,7 +62,7 @@ def write_report(folder: Path, run: Run, trials: Sequence[TrialSamples]) -> Path
     return folder / PAGE
 
 
-def chosen_level(run: Run) -> LevelFigures:
+def chosen_level(run: LoadRun) -> LevelFigures:
     """The level that plots of a single load show: the peak, or the highest rate that held, or the highest."""
     held = [level for level in run.levels if level.held]
     if run.peak is not None:
@@ -70,18 +70,18 @@ def chosen_level(run: Run) -> LevelFigures:
     return (held or run.levels)[-1]
 
 
-def samples_of(level: LevelFigures, trials: Sequence[TrialSamples]) -> list[Sample]:
+def samples_of(level: LevelFigures, trials: Sequence[TrialSamples]) -> list[RequestSample]:
     """The measured requests of a level, trial by trial."""
     return [sample for one in trials if one.trial.number in level.trials for sample in measured(one.samples)]
 
 
-def _names(found: Iterable[Quantiles], wanted: Iterable[str]) -> list[str]:
+def _names(found: Iterable[Percentiles], wanted: Iterable[str]) -> list[str]:
     """The percentiles among those wanted that any level has."""
     present = {name for quantiles in found for name in quantiles}
     return [name for name in wanted if name in present]
 
 
-def _cards(run: Run, chosen: LevelFigures) -> list[Card]:
+def _cards(run: LoadRun, chosen: LevelFigures) -> list[Card]:
     cards = []
     if run.peak is not None:
         held = "none" if run.peak.held is None else f"{number_text(run.peak.held)}/s"
@@ -101,7 +101,7 @@ def _cards(run: Run, chosen: LevelFigures) -> list[Card]:
     return cards
 
 
-def _plots(folder: Path, run: Run, chosen: LevelFigures, trials: Sequence[TrialSamples]) -> dict[str, Any]:
+def _plots(folder: Path, run: LoadRun, chosen: LevelFigures, trials: Sequence[TrialSamples]) -> dict[str, Any]:
     stages = [stage.name for stage in run.stages]
     objectives = [Objective.parse(text) for text in run.objectives]
     rated = [level for level in run.levels if level.rate]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.load.figures.level_figures import LevelFigures
-from benchmarks.load.run_record import Run
+from benchmarks.load.run_record import LoadRun
 from benchmarks.load.trials.peak_search import Peak
 
 
-def remarks(run: Run) -> list[str]:
+def remarks(run: LoadRun) -> list[str]:
     """Sentences on the whole: the peak or the objectives, the limit, the efficiency."""
     said = [_peak(run.peak, " and ".join(run.objectives))] if run.peak else _verdicts(run.levels)
     if run.levels:

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.load.figures.level_figures import TrialSamples, busy_between
-from benchmarks.load.figures.samples import Sample
+from benchmarks.load.figures.samples import RequestSample
 from benchmarks.load.report.plot_style import (
     ALARM,
     GRID,
@@ -21,7 +21,7 @@ from benchmarks.load.report.plot_style import (
     panels,
     stage_colours,
 )
-from benchmarks.load.trials.relay_state import Standing
+from benchmarks.load.trials.relay_state import RelayState
 
 BINS = 40
 
@@ -48,7 +48,7 @@ def plot(one: TrialSamples, stages: Sequence[str]) -> Figure:
     return figure
 
 
-def restarts(standings: Sequence[Standing]) -> list[float]:
+def restarts(standings: Sequence[RelayState]) -> list[float]:
     """When a stage that kept its number of replicas started one more, or had fewer of them ready than just before."""
     found = []
     for before, after in pairwise(standings):
@@ -65,7 +65,7 @@ def restarts(standings: Sequence[Standing]) -> list[float]:
     return found
 
 
-def _latencies(axes: Any, samples: Sequence[Sample]) -> None:
+def _latencies(axes: Any, samples: Sequence[RequestSample]) -> None:
     for outcome, colour in OUTCOME_COLOURS.items():
         group = [sample for sample in samples if sample.outcome == outcome]
         if group:
@@ -83,7 +83,7 @@ def _latencies(axes: Any, samples: Sequence[Sample]) -> None:
     legend_above(axes)
 
 
-def _in_flight(axes: Any, samples: Sequence[Sample]) -> None:
+def _in_flight(axes: Any, samples: Sequence[RequestSample]) -> None:
     changes = sorted([(sample.sent_s, 1) for sample in samples] + [(sample.end_s, -1) for sample in samples])
     axes.step(
         [at_s for at_s, _ in changes],
@@ -96,7 +96,7 @@ def _in_flight(axes: Any, samples: Sequence[Sample]) -> None:
     axes.set_ylim(bottom=0)
 
 
-def _outcomes(axes: Any, samples: Sequence[Sample], edges: Any) -> None:
+def _outcomes(axes: Any, samples: Sequence[RequestSample], edges: Any) -> None:
     floor = np.zeros(BINS)
     for outcome, colour in OUTCOME_COLOURS.items():
         ends = [sample.end_s for sample in samples if sample.outcome == outcome]
@@ -123,7 +123,7 @@ def _busy(axes: Any, one: TrialSamples, stages: Sequence[str], edges: Any) -> No
     legend_above(axes)
 
 
-def _replicas(axes: Any, standings: Sequence[Standing], stages: Sequence[str]) -> None:
+def _replicas(axes: Any, standings: Sequence[RelayState], stages: Sequence[str]) -> None:
     axes.set(title="Replicas ready (line) and wanted (dots); a red line is a restart", ylabel="replicas")
     if not standings:
         axes.annotate("the trial was too short to look", (0.5, 0.5), xycoords="axes fraction", color=MUTED, ha="center")

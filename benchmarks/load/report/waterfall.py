@@ -9,14 +9,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from benchmarks.load.figures.samples import Sample, StageSpan, ended_ok
+from benchmarks.load.figures.samples import RequestSample, SpanSample, ended_ok
 from benchmarks.load.report.plot_style import ALARM, INK, MUTED, panels, stage_colours
 from benchmarks.load.report.summary import seconds_text
 
 MOST_JOBS = 24  # bars that the example may have
 
 
-def plot(samples: Sequence[Sample], stages: Sequence[str]) -> Figure | None:
+def plot(samples: Sequence[RequestSample], stages: Sequence[str]) -> Figure | None:
     """The mean request, stage by stage, and the request of median latency, job by job; None when none ended well."""
     ended = [sample for sample in ended_ok(samples) if sample.spans]
     if not ended:
@@ -42,11 +42,11 @@ def plot(samples: Sequence[Sample], stages: Sequence[str]) -> Figure | None:
     return figure
 
 
-def _times(span: StageSpan) -> tuple[float, float, float]:
+def _times(span: SpanSample) -> tuple[float, float, float]:
     return span.start_s - span.queue_s, span.start_s, span.start_s + span.service_s
 
 
-def _mean_times(samples: Sequence[Sample], stage: str) -> tuple[float, float, float]:
+def _mean_times(samples: Sequence[RequestSample], stage: str) -> tuple[float, float, float]:
     """Means of: the first job queued, the first service begun, the last service ended; from the scheduled moment."""
     rows = []
     for sample in samples:

@@ -155,7 +155,7 @@ class Replay(Arrivals):
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
+class ClosedLoop:
     """A closed loop, which is no arrival process: `callers` callers who each wait for an answer before they ask again.
 
     It cannot see a pause for what it is, because nobody asks meanwhile (coordinated omission).
@@ -164,7 +164,7 @@ class Closed:
     callers: int
 
 
-def parse_arrivals(text: str) -> Arrivals | Closed:
+def parse_arrivals(text: str) -> Arrivals | ClosedLoop:
     """Reads ``poisson``, ``constant``, ``burst[:SIZE]``, ``ramp:RATE``, ``replay:FILE`` or ``closed:CALLERS``.
 
     Raises:
@@ -183,7 +183,7 @@ def parse_arrivals(text: str) -> Arrivals | Closed:
         case "replay" if argument:
             return Replay.read(Path(argument))
         case "closed":
-            return Closed(_count(text, argument))
+            return ClosedLoop(_count(text, argument))
     raise ConfigError(
         f"--arrivals {text!r} is not known; "
         "use poisson, constant, burst[:SIZE], ramp:RATE, replay:FILE or closed:CALLERS"

@@ -17,7 +17,7 @@ from typing import Protocol
 import msgspec
 import numpy as np
 
-from benchmarks.load.figures.samples import Sample, StageSpan
+from benchmarks.load.figures.samples import RequestSample, SpanSample
 from benchmarks.load.sending.arrivals import Arrival, Bound
 from benchmarks.load.sending.clock import Clock
 from errors import ConfigError
@@ -35,7 +35,7 @@ class Target(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
+class InputClip:
     """An input, by its name."""
 
     name: str
@@ -59,7 +59,7 @@ class WarmUp:
         return number < self.requests or at_s < self.seconds
 
 
-def clip_turns(clips: Sequence[Clip], seed: int) -> Iterator[Clip]:
+def clip_turns(clips: Sequence[InputClip], seed: int) -> Iterator[InputClip]:
     """The clips in turn, without end, each round shuffled anew.
 
     Rounds, and not independent draws, because every clip then comes equally often and a short run is not a lottery.
@@ -70,7 +70,7 @@ def clip_turns(clips: Sequence[Clip], seed: int) -> Iterator[Clip]:
             yield clips[index]
 
 
-def choose_clips(clips: Sequence[Clip], arrivals: Sequence[Arrival], seed: int) -> list[Clip]:
+def choose_clips(clips: Sequence[InputClip], arrivals: Sequence[Arrival], seed: int) -> list[InputClip]:
     """A clip for every arrival: the one that its trace names, or else the next in turn.
 
     Raises:
@@ -97,7 +97,7 @@ class Driver:
         *,
         trial: int = 0,
         warm_up: WarmUp = WarmUp(),
-        on_sample: Callable[[Sample], None] | None = None,
+        on_sample: Callable[[RequestSample], None] | None = None,
     ) -> None:
         """Prepares; nothing is sent yet.
 
@@ -108,11 +108,11 @@ class Driver:
             warm_up: which samples to mark as such.
             on_sample: called with each sample when its request has ended, from the thread that ends it.
         """
-        self.samples: list[Sample] = []
+        self.samples: list[RequestSample] = []
         self._target, self._clock, self._trial, self._warm_up = target, clock, trial, warm_up
         self._on_sample = on_sample
         self.origin = clock.now()
-        self._running: dict[int, tuple[Future[Result], Clip, float, float]] = {}
+        self._running: dict[int, tuple[Future[Result], InputClip, float, float]] = {}
         self._lock = threading.Lock()
 
     @property
@@ -120,7 +120,9 @@ class Driver:
         """Requests that have not ended."""
         return len(self._running)
 
-    def open_loop(self, arrivals: Sequence[Arrival], clips: Sequence[Clip], give_up_s: float) -> list[Sample]:
+    def open_loop(
+        self, arrivals: Sequence[Arrival], clips: Sequence[InputClip], give_up_s: float
+    ) -> list[RequestSample]:
         """Sends `clips[i]` at `arrivals[i]`; returns the samples of all once they have ended.
 
         What has not ended `give_up_s` after the last arrival is cancelled, and its sample says so.
@@ -131,7 +133,9 @@ class Driver:
             self._send(number, clip, arrival.at_s)
         return self._finish(give_up_s)
 
-    def closed_loop(self, callers: int, turns: Iterator[Clip], bound: Bound, give_up_s: float) -> list[Sample]:
+    def closed_loop(
+        self, callers: int, turns: Iterator[InputClip], bound: Bound, give_up_s: float
+    ) -> list[RequestSample]:
         """Keeps `callers` requests on their way until the bound; a request is scheduled when its caller is free."""
         self.origin = self._clock.now()
         end = self.origin + (math.inf if bound.seconds is None else bound.seconds)
@@ -145,7 +149,7 @@ class Driver:
     def _now_s(self) -> float:
         return self._clock.now() - self.origin
 
-    def _send(self, number: int, clip: Clip, scheduled_s: float) -> None:
+    def _send(self, number: int, clip: InputClip, scheduled_s: float) -> None:
         sent_s = self._now_s()
         future = self._target.submit(clip.payload)
         with self._lock:
@@ -157,7 +161,7 @@ class Driver:
         _, clip, scheduled_s, sent_s = self._running[number]
         result = None if future.cancelled() or future.exception() is not None else future.result()
         first_s = result.time_to_first_audio_s if result else None
-        sample = Sample(
+        sample = RequestSample(
             trial=self._trial,
             number=number,
             clip=clip.name,
@@ -170,7 +174,7 @@ class Driver:
             outcome=result.outcome if result else ("cancelled" if future.cancelled() else "failed"),
             error=result.error if result else (GIVEN_UP if future.cancelled() else str(future.exception())),
             retry_after_s=result.retry_after_s if result else 0.0,
-            spans=msgspec.convert(result.spans, tuple[StageSpan, ...], from_attributes=True) if result else (),
+            spans=msgspec.convert(result.spans, tuple[SpanSample, ...], from_attributes=True) if result else (),
         )
         try:
             if self._on_sample is not None:
@@ -181,7 +185,7 @@ class Driver:
                 self.samples.append(sample)
             self._clock.woken()
 
-    def _finish(self, give_up_s: float) -> list[Sample]:
+    def _finish(self, give_up_s: float) -> list[RequestSample]:
         self._clock.wait_for(lambda: not self._running, self._clock.now() + give_up_s)
         with self._lock:
             left = [future for future, *_ in self._running.values()]

@@ -17,10 +17,10 @@ import msgspec
 import numpy as np
 
 from benchmarks.common.background import Background
-from benchmarks.load.figures.samples import Sample, encode
+from benchmarks.load.figures.samples import RequestSample, encode
 from benchmarks.load.sending.arrivals import Arrival, Bound
 from benchmarks.load.sending.clock import SystemClock
-from benchmarks.load.sending.driver import Clip, Driver, WarmUp, choose_clips, clip_turns
+from benchmarks.load.sending.driver import Driver, InputClip, WarmUp, choose_clips, clip_turns
 from errors import RelevoError
 from modules.audio.files import read_audio
 from workers.client.client import Client
@@ -31,7 +31,7 @@ SWITCH_S = 0.0005  # how long the client's thread may keep the one that sends fr
 RECENT = 200  # samples that the live percentiles are of
 
 
-class Order(msgspec.Struct, frozen=True):
+class TrialOrder(msgspec.Struct, frozen=True):
     """One trial, to be sent from a process of its own.
 
     With `callers` it is a closed loop until `bound`, and otherwise the open loop of `arrivals`. `keys` is the folder
@@ -53,11 +53,11 @@ class Order(msgspec.Struct, frozen=True):
     parent: int = msgspec.field(default_factory=os.getpid)
 
 
-class Ready(msgspec.Struct, frozen=True, tag=True):
+class SenderReady(msgspec.Struct, frozen=True, tag=True):
     """The clips are read and the relay has answered."""
 
 
-class Progress(msgspec.Struct, frozen=True, tag=True):
+class SendProgress(msgspec.Struct, frozen=True, tag=True):
     """How it goes: percentiles are of the last requests that ended well, the rate of the last seconds."""
 
     sent: int
@@ -68,7 +68,7 @@ class Progress(msgspec.Struct, frozen=True, tag=True):
     p95_s: float | None
 
 
-class Finished(msgspec.Struct, frozen=True, tag=True):
+class SenderFinished(msgspec.Struct, frozen=True, tag=True):
     """Every request has ended, and the samples of so many are in the file.
 
     `origin` is when the trial began, on the system's monotonic clock.
@@ -79,22 +79,22 @@ class Finished(msgspec.Struct, frozen=True, tag=True):
     wall_s: float
 
 
-class Failed(msgspec.Struct, frozen=True, tag=True):
+class SenderFailed(msgspec.Struct, frozen=True, tag=True):
     """Nothing was sent, and why."""
 
     message: str
 
 
-Telling = Ready | Progress | Finished | Failed
+SenderMessage = SenderReady | SendProgress | SenderFinished | SenderFailed
 
 
-def tell(telling: Telling) -> None:
+def tell(telling: SenderMessage) -> None:
     """Writes one line to whoever started this process."""
     sys.stdout.buffer.write(msgspec.json.encode(telling) + b"\n")
     sys.stdout.buffer.flush()
 
 
-class Teller(Background):
+class ProgressReporter(Background):
     """Tells the progress of a driver, from a thread of its own."""
 
     def __init__(self, driver: Driver) -> None:
@@ -106,7 +106,7 @@ class Teller(Background):
         """Tells it once."""
         tell(self._progress())
 
-    def _progress(self) -> Progress:
+    def _progress(self) -> SendProgress:
         ended = len(self._driver.samples)
         recent = [one.latency_s for one in self._driver.samples[max(0, ended - RECENT) : ended] if one.outcome == "ok"]
         p50_s, p95_s = map(float, np.quantile(recent, [0.5, 0.95])) if recent else (None, None)
@@ -115,48 +115,48 @@ class Teller(Background):
         then, before = self._seen[0]
         rate = (ended - before) / (now - then) if now > then else 0.0
         in_flight = self._driver.in_flight
-        return Progress(ended + in_flight, ended, rate, in_flight, p50_s, p95_s)
+        return SendProgress(ended + in_flight, ended, rate, in_flight, p50_s, p95_s)
 
 
 def main() -> None:
     """Carries one order out."""
-    order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
+    order = msgspec.json.decode(sys.stdin.buffer.readline(), type=TrialOrder)
     die_with(order.parent)
     try:
         carry_out(order)
     except RelevoError as error:
-        tell(Failed(str(error)))
+        tell(SenderFailed(str(error)))
 
 
-def carry_out(order: Order) -> None:
+def carry_out(order: TrialOrder) -> None:
     """Sends what is ordered.
 
     Raises:
         RelevoError: a clip cannot be read, a trace names one that is not there, or no relay answers.
     """
-    clips = [Clip(Path(file).name, read_audio(Path(file))) for file in order.files]
+    clips = [InputClip(Path(file).name, read_audio(Path(file))) for file in order.files]
     chosen = choose_clips(clips, order.arrivals, order.seed)
     with Path(order.samples).open("ab") as file, Client(order.address, order.keys) as client:
         client.welcome()
 
-        def keep(sample: Sample) -> None:
+        def keep(sample: RequestSample) -> None:
             file.write(encode(sample))
 
         driver = Driver(client, SystemClock(), trial=order.trial, warm_up=order.warm_up, on_sample=keep)
         sys.setswitchinterval(SWITCH_S)
         gc.collect()
         gc.disable()  # a collection would delay what is due meanwhile, and little here is in cycles
-        tell(Ready())
+        tell(SenderReady())
         sys.stdin.buffer.readline()
         began = time.monotonic()
-        with Teller(driver):
+        with ProgressReporter(driver):
             if order.callers:
                 driver.closed_loop(order.callers, clip_turns(clips, order.seed), order.bound, order.give_up_s)
             else:
                 driver.open_loop(order.arrivals, chosen, order.give_up_s)
         wall_s = time.monotonic() - began
         file.flush()
-        tell(Finished(len(driver.samples), driver.origin, wall_s))
+        tell(SenderFinished(len(driver.samples), driver.origin, wall_s))
         sys.stdin.buffer.readline()  # stay until our CPU time has been read
 
 

@@ -16,7 +16,7 @@ from workers.wire.messages import StageInfo
 LOOK_S = 0.5
 
 
-class StageStanding(msgspec.Struct, frozen=True):
+class StageState(msgspec.Struct, frozen=True):
     """One stage at one moment. `starts` counts the replicas started there so far; None when the relay is not ours."""
 
     replicas: int
@@ -26,14 +26,14 @@ class StageStanding(msgspec.Struct, frozen=True):
     starts: int | None = None
 
 
-class Standing(msgspec.Struct, frozen=True):
+class RelayState(msgspec.Struct, frozen=True):
     """All stages at one moment, in seconds of the system's monotonic clock or of a trial."""
 
     at_s: float
-    stages: dict[str, StageStanding]
+    stages: dict[str, StageState]
 
 
-class Watch(Background):
+class RelayWatcher(Background):
     """Looks at a relay while its `with` block runs; `standings` is what it saw."""
 
     def __init__(self, client: Client, starts: Callable[[], dict[str, int]]) -> None:
@@ -44,7 +44,7 @@ class Watch(Background):
             starts: how many replicas each stage has started so far, or {} when that is not known.
         """
         super().__init__(LOOK_S)
-        self.standings: list[Standing] = []
+        self.standings: list[RelayState] = []
         self._client, self._starts = client, starts
 
     def look(self) -> None:
@@ -54,13 +54,11 @@ class Watch(Background):
             self.standings.append(_standing(stages, self._starts()))
 
 
-def _standing(stages: tuple[StageInfo, ...], starts: dict[str, int]) -> Standing:
-    return Standing(
+def _standing(stages: tuple[StageInfo, ...], starts: dict[str, int]) -> RelayState:
+    return RelayState(
         time.monotonic(),
         {
-            stage.name: StageStanding(
-                stage.replicas, stage.ready, stage.queued, stage.in_service, starts.get(stage.name)
-            )
+            stage.name: StageState(stage.replicas, stage.ready, stage.queued, stage.in_service, starts.get(stage.name))
             for stage in stages
         },
     )

@@ -14,16 +14,23 @@ from typing import TypeVar
 import msgspec
 import psutil
 
-from benchmarks.load.figures.samples import Sample, read_samples
-from benchmarks.load.sending.sender import Failed, Finished, Order, Progress, Ready, Telling
-from benchmarks.load.trials.relay_state import Standing, Watch
+from benchmarks.load.figures.samples import RequestSample, read_samples
+from benchmarks.load.sending.sender import (
+    SenderFailed,
+    SenderFinished,
+    SenderMessage,
+    SenderReady,
+    SendProgress,
+    TrialOrder,
+)
+from benchmarks.load.trials.relay_state import RelayState, RelayWatcher
 from benchmarks.load.trials.relay_under_load import RelayUnderLoad
 from checkout import ROOT
 from errors import RelayError, RelevoError
 
 IDLE_S = 120.0  # how long a relay may take to finish what the trial before has left in service
-_decode = msgspec.json.Decoder(Telling).decode
-Told = TypeVar("Told", Ready, Finished)
+_decode = msgspec.json.Decoder(SenderMessage).decode
+Told = TypeVar("Told", SenderReady, SenderFinished)
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -42,13 +49,13 @@ class Trial(msgspec.Struct, frozen=True):
     wall_s: float
     cpu_s: float | None
     sender_cpu_s: float
-    standings: list[Standing]
+    standings: list[RelayState]
 
 
 class SenderProcess:
     """The process of `benchmarks.load.sending.sender`, with the lines to and from it."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: TrialOrder) -> None:
         """Starts it; it dies with the thread that does."""
         search = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         self._process = subprocess.Popen(
@@ -78,7 +85,7 @@ class SenderProcess:
         """Lets it go on from where it waits for us."""
         self._write(b"")
 
-    def until(self, wanted: type[Told], on_progress: Callable[[Progress], None]) -> Told:
+    def until(self, wanted: type[Told], on_progress: Callable[[SendProgress], None]) -> Told:
         """Waits for what it is to tell, and hands on its progress meanwhile.
 
         Raises:
@@ -87,9 +94,9 @@ class SenderProcess:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             match _decode(line):
-                case Progress() as progress:
+                case SendProgress() as progress:
                     on_progress(progress)
-                case Failed(message):
+                case SenderFailed(message):
                     raise RelevoError(message)
                 case told if isinstance(told, wanted):
                     return told
@@ -103,8 +110,8 @@ class SenderProcess:
 
 
 def run_trial(
-    relay: RelayUnderLoad, order: Order, *, arrivals: str, rate: float, on_progress: Callable[[Progress], None]
-) -> tuple[Trial, list[Sample]]:
+    relay: RelayUnderLoad, order: TrialOrder, *, arrivals: str, rate: float, on_progress: Callable[[SendProgress], None]
+) -> tuple[Trial, list[RequestSample]]:
     """Sends an order (its `samples` is filled in here) and returns the trial and its samples, in order of schedule.
 
     Args:
@@ -121,11 +128,11 @@ def run_trial(
     with tempfile.TemporaryDirectory(prefix="relevo-load-") as folder:
         file = Path(folder) / "samples.jsonl"
         order = msgspec.structs.replace(order, samples=str(file), parent=os.getpid())
-        with SenderProcess(order) as sender, Watch(relay.client, relay.starts) as watch:
-            sender.until(Ready, on_progress)
+        with SenderProcess(order) as sender, RelayWatcher(relay.client, relay.starts) as watch:
+            sender.until(SenderReady, on_progress)
             before, own_before = relay.cpu_s(sender.pid), sender.cpu_s()
             sender.go_on()
-            finished = sender.until(Finished, on_progress)
+            finished = sender.until(SenderFinished, on_progress)
             after, own_after = relay.cpu_s(sender.pid), sender.cpu_s()
             sender.go_on()
         samples = sorted(read_samples(file), key=lambda sample: sample.number)

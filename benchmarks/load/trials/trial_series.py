@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from benchmarks.load.figures.level_figures import TrialSamples, level_figures
-from benchmarks.load.options import Asked
+from benchmarks.load.options import LoadOptions
 from benchmarks.load.progress_view import LoadView
-from benchmarks.load.sending.arrivals import Closed
-from benchmarks.load.sending.sender import Order
+from benchmarks.load.sending.arrivals import ClosedLoop
+from benchmarks.load.sending.sender import TrialOrder
 from benchmarks.load.trials.peak_search import Peak, find_peak
 from benchmarks.load.trials.relay_under_load import RelayUnderLoad
 from benchmarks.load.trials.trial import run_trial
 
 
-class Trials:
+class TrialSeries:
     """Runs trials against one relay; `done` has those that are over, also when an interrupt ends the rest."""
 
-    def __init__(self, relay: RelayUnderLoad, asked: Asked, view: LoadView) -> None:
+    def __init__(self, relay: RelayUnderLoad, asked: LoadOptions, view: LoadView) -> None:
         self.done: list[TrialSamples] = []
         self._relay, self._asked, self._view = relay, asked, view
         self._stages = [stage.name for stage in relay.stages()]
@@ -48,8 +48,8 @@ class Trials:
         asked = self._asked
         seed = asked.seed + repeat
         arrivals = asked.schedule(rate, seed)
-        callers = asked.arrivals.callers if isinstance(asked.arrivals, Closed) else 0
-        order = Order(
+        callers = asked.arrivals.callers if isinstance(asked.arrivals, ClosedLoop) else 0
+        order = TrialOrder(
             address=self._relay.client.address,
             files=[str(file) for file in asked.files],
             samples="",

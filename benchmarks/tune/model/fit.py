@@ -16,8 +16,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.tune.model.profile import Cell, Piece, Profile, jobs_at
-from benchmarks.tune.simulation.processor_sharing import Load
+from benchmarks.tune.model.profile import Profile, StageMeasurement, TracedJob, jobs_at
+from benchmarks.tune.simulation.processor_sharing import CoreDemand
 
 BATCHING_GAINS = 0.95  # a floor below this: the stage computes a batch's jobs together, so they end together
 
@@ -51,7 +51,7 @@ class StageModel:
         found = [(share - 1 / k) / (1 - 1 / k) for k, share in self.share.items() if k > 1]
         return float(np.clip(np.mean(found), 0.0, 1.0)) if found else 1.0
 
-    def alone_s(self, piece: Piece, threads: int) -> float:
+    def alone_s(self, piece: TracedJob, threads: int) -> float:
         """Seconds that one job takes by itself."""
         seconds = (self.base_s + self.slope_s * piece.cost) * piece.factor
         if self.gpu_speed:
@@ -67,7 +67,7 @@ class StageModel:
         """Whether the jobs of a batch end together, and not one after the other."""
         return self.batch_floor.get(threads, self.batch_floor[1]) < BATCHING_GAINS
 
-    def load(self, threads: int) -> Load:
+    def load(self, threads: int) -> CoreDemand:
         """What a replica asks of the cores while it serves."""
         known = self.cores.get(threads)
         if known is None:  # CPU time a job grows by the same amount with each thread, as far as it was measured
@@ -75,7 +75,7 @@ class StageModel:
             waste = (self.cores[most] * self.share[most] - self.cores[1]) / (most - 1) if most > 1 else 0.0
             share = self.serial + (1 - self.serial) / threads
             known = min(float(threads), (self.cores[1] + waste * (threads - 1)) / share)
-        return Load(known, threads, self.neighbours, self.turns if threads > 1 else 0.0)
+        return CoreDemand(known, threads, self.neighbours, self.turns if threads > 1 else 0.0)
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class RelayModel:
     """The stages in their order, and the requests whose pieces bear the factors that go with the stages' lines."""
 
     stages: tuple[StageModel, ...]
-    requests: tuple[Piece, ...]
+    requests: tuple[TracedJob, ...]
 
     def per_request_s(self, depth: int, threads: int) -> float:
         """Mean seconds of service alone that a request asks of the stage at this place."""
@@ -103,7 +103,7 @@ def fit(profile: Profile) -> RelayModel:
 
 
 def _fit_stage(
-    name: str, cells: Sequence[Cell], costs: NDArray[np.float64], cores: int
+    name: str, cells: Sequence[StageMeasurement], costs: NDArray[np.float64], cores: int
 ) -> tuple[StageModel, NDArray[np.float64]]:
     base = _cell(cells, 1, 1)
     if base is None:
@@ -144,25 +144,25 @@ def line(costs: NDArray[np.float64], seconds: NDArray[np.float64]) -> tuple[floa
     return float(np.mean(seconds)), 0.0
 
 
-def per_job(cell: Cell, jobs: int) -> NDArray[np.float64]:
+def per_job(cell: StageMeasurement, jobs: int) -> NDArray[np.float64]:
     """Median seconds of each job over the repeats."""
     return np.median(np.array(cell.service_s).reshape(-1, jobs), axis=0)
 
 
-def _cell(cells: Sequence[Cell], replicas: int, threads: int) -> Cell | None:
+def _cell(cells: Sequence[StageMeasurement], replicas: int, threads: int) -> StageMeasurement | None:
     wanted = (replicas, threads, 1, 0)
     return next((c for c in cells if (c.replicas, c.threads, c.max_batch, c.beside) == wanted), None)
 
 
-def _mean(cell: Cell) -> float:
+def _mean(cell: StageMeasurement) -> float:
     return sum(cell.service_s) / len(cell.service_s)
 
 
-def _cores_of(cell: Cell) -> float:
+def _cores_of(cell: StageMeasurement) -> float:
     return min(float(cell.threads), cell.cpu_s / sum(cell.service_s))
 
 
-def _floor(batched: Cell, single: Cell, jobs: int) -> float:
+def _floor(batched: StageMeasurement, single: StageMeasurement, jobs: int) -> float:
     """From the jobs that were in full batches, against the time that the same jobs took alone."""
     alone = np.resize(per_job(single, jobs), len(batched.service_s))
     full = np.array(batched.batches) == batched.max_batch
@@ -173,17 +173,21 @@ def _floor(batched: Cell, single: Cell, jobs: int) -> float:
 
 
 def _turns(
-    crowded: Cell | None, singles: dict[int, Cell], busy: dict[int, float], neighbours: float, cores: int
+    crowded: StageMeasurement | None,
+    singles: dict[int, StageMeasurement],
+    busy: dict[int, float],
+    neighbours: float,
+    cores: int,
 ) -> float:
     """What taking turns with a busy thread cost beyond what `Load` expects."""
     if crowded is None or crowded.threads not in singles:
         return 0.0
-    load = Load(busy[crowded.threads], crowded.threads, neighbours)
+    load = CoreDemand(busy[crowded.threads], crowded.threads, neighbours)
     expected = _mean(singles[crowded.threads]) * load.slowdown(load.demand + crowded.beside, cores)
     return _mean(crowded) / expected - 1
 
 
-def _with_factors(piece: Piece, factors: list[object], depth: int = 0) -> Piece:
+def _with_factors(piece: TracedJob, factors: list[object], depth: int = 0) -> TracedJob:
     if depth == len(factors):
         return piece
     factor = next(factors[depth])  # type: ignore[call-overload]

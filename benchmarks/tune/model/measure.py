@@ -11,7 +11,7 @@ from typing import NamedTuple
 from benchmarks.common.busy_threads import busy_threads
 from benchmarks.common.environment import environment
 from benchmarks.common.stage_alone import outputs, run_alone
-from benchmarks.tune.model.profile import Cell, Piece, Profile
+from benchmarks.tune.model.profile import Profile, StageMeasurement, TracedJob
 from modules.contract.payloads import Payload
 from workers.client.result import Event
 from workers.config import PipelineConfig
@@ -21,7 +21,7 @@ OnCell = Callable[[str], None]
 FULL_BATCHES = 3  # at least in a cell with batches: what the fit reads; the first batch is whatever came first
 
 
-class Wanted(NamedTuple):
+class MeasurementPoint(NamedTuple):
     """What a stage is to be measured at; see `Cell`."""
 
     replicas: int
@@ -34,28 +34,28 @@ class Wanted(NamedTuple):
         return f"{self.replicas} × {self.threads} threads{batches}" + (f", beside {self.beside}" if self.beside else "")
 
 
-def cells_of(max_batch: int, threads: Sequence[int], cores: int) -> list[Wanted]:
+def cells_of(max_batch: int, threads: Sequence[int], cores: int) -> list[MeasurementPoint]:
     """What to measure a stage at, the first of it the base of all else.
 
     One replica at each number of threads, single and in batches; then as many replicas of one thread as cores, which
     shows what busy neighbours cost; and a thread on every core beside one more, which shows what taking turns costs.
     """
     batches = dict.fromkeys((1, max_batch))
-    wanted = [Wanted(1, count, batch) for count in dict.fromkeys((1, *threads)) for batch in batches]
+    wanted = [MeasurementPoint(1, count, batch) for count in dict.fromkeys((1, *threads)) for batch in batches]
     if cores > 1:
-        wanted += [Wanted(cores, 1), Wanted(1, cores, beside=1)]
+        wanted += [MeasurementPoint(cores, 1), MeasurementPoint(1, cores, beside=1)]
     return wanted
 
 
 @dataclass(frozen=True)
-class Inputs:
+class StageInputs:
     """What each stage is given when the payloads go through the relay, and which piece comes of which."""
 
-    requests: tuple[Piece, ...]
+    requests: tuple[TracedJob, ...]
     payloads: dict[str, list[Payload]]
 
     @classmethod
-    def trace(cls, config: PipelineConfig, payloads: Sequence[Payload]) -> Inputs:
+    def trace(cls, config: PipelineConfig, payloads: Sequence[Payload]) -> StageInputs:
         """Puts the payloads through the relay, one by one.
 
         Raises:
@@ -77,7 +77,9 @@ class Inputs:
         return cls(requests, given)
 
 
-def profile(config: PipelineConfig, inputs: Inputs, threads: Sequence[int], repeats: int, on_cell: OnCell) -> Profile:
+def profile(
+    config: PipelineConfig, inputs: StageInputs, threads: Sequence[int], repeats: int, on_cell: OnCell
+) -> Profile:
     """Profiles every stage by itself.
 
     Args:
@@ -88,7 +90,7 @@ def profile(config: PipelineConfig, inputs: Inputs, threads: Sequence[int], repe
         on_cell: told which setting is measured next.
     """
     cores = config.cores or available_cores()
-    stages: dict[str, tuple[Cell, ...]] = {}
+    stages: dict[str, tuple[StageMeasurement, ...]] = {}
     for name, stage in config.stages.items():
         cells = []
         for wanted in cells_of(stage.max_batch, threads, cores):
@@ -100,11 +102,11 @@ def profile(config: PipelineConfig, inputs: Inputs, threads: Sequence[int], repe
     return Profile(environment(), cores, inputs.requests, stages)
 
 
-def _cell(config: PipelineConfig, stage: str, wanted: Wanted, inputs: list[Payload]) -> Cell:
+def _cell(config: PipelineConfig, stage: str, wanted: MeasurementPoint, inputs: list[Payload]) -> StageMeasurement:
     with busy_threads(wanted.beside):
         alone = run_alone(config, stage, wanted.replicas, wanted.threads, inputs, wanted.max_batch)
     spans = [span for result in alone.results for span in result.spans]
-    return Cell(
+    return StageMeasurement(
         **wanted._asdict(),
         service_s=tuple(span.busy_s for span in spans),
         batches=tuple(span.batch for span in spans),
@@ -120,8 +122,8 @@ def _by_path(events: list[Event]) -> dict[tuple[int, ...], Payload]:
     return {event.path: event.payload for event in events if event.payload is not None}
 
 
-def _piece(payload: Payload, path: tuple[int, ...], found: dict[tuple[int, ...], Payload]) -> Piece:
-    children: list[Piece] = []
+def _piece(payload: Payload, path: tuple[int, ...], found: dict[tuple[int, ...], Payload]) -> TracedJob:
+    children: list[TracedJob] = []
     while (child := (*path, len(children))) in found:
         children.append(_piece(found[child], child, found))
-    return Piece(payload.cost, tuple(children))
+    return TracedJob(payload.cost, tuple(children))

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 
-class Piece(msgspec.Struct, frozen=True):
+class TracedJob(msgspec.Struct, frozen=True):
     """A payload that one stage takes and the payloads that it makes of it, which the next stage takes.
 
     `cost` is seconds of audio or characters of text. `factor` is its service time at this stage over the time that
@@ -16,11 +16,11 @@ class Piece(msgspec.Struct, frozen=True):
     """
 
     cost: float
-    outputs: tuple[Piece, ...] = ()
+    outputs: tuple[TracedJob, ...] = ()
     factor: float = 1.0
 
 
-class Cell(msgspec.Struct, frozen=True):
+class StageMeasurement(msgspec.Struct, frozen=True):
     """A stage alone with so many replicas, threads each, and jobs in a batch at most; all its inputs queued at once.
 
     `beside` is how many threads of nobody's kept cores busy meanwhile. `service_s` has each job's share of its batch's
@@ -45,8 +45,8 @@ class Profile(msgspec.Struct, frozen=True):
 
     environment: dict[str, object]
     cores: int
-    requests: tuple[Piece, ...]
-    stages: dict[str, tuple[Cell, ...]]
+    requests: tuple[TracedJob, ...]
+    stages: dict[str, tuple[StageMeasurement, ...]]
 
     @classmethod
     def read(cls, path: Path) -> Profile:
@@ -85,7 +85,7 @@ class Profile(msgspec.Struct, frozen=True):
         path.write_bytes(msgspec.json.format(msgspec.json.encode(self)) + b"\n")
 
 
-def jobs_at(requests: Sequence[Piece], depth: int) -> Iterator[Piece]:
+def jobs_at(requests: Sequence[TracedJob], depth: int) -> Iterator[TracedJob]:
     """The jobs of the stage at this place in the relay, in path order of each request."""
     if depth == 0:
         yield from requests
@@ -94,7 +94,7 @@ def jobs_at(requests: Sequence[Piece], depth: int) -> Iterator[Piece]:
         yield from jobs_at(piece.outputs, depth - 1)
 
 
-def _joined(one: Cell, other: Cell) -> Cell:
+def _joined(one: StageMeasurement, other: StageMeasurement) -> StageMeasurement:
     return msgspec.structs.replace(
         one,
         service_s=one.service_s + other.service_s,

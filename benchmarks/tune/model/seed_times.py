@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from benchmarks.tune.model.fit import RelayModel, StageModel
-from benchmarks.tune.model.profile import Piece
+from benchmarks.tune.model.profile import TracedJob
 from workers.scheduling.stage import StagePlan
 
 STAGES = ("es_audio_to_en_text", "en_text_to_zh_text", "zh_text_to_zh_audio")
@@ -30,9 +30,9 @@ def read_seed_times(path: Path) -> tuple[RelayModel, list[StagePlan]]:
     return RelayModel(stages, requests), plans
 
 
-def _request(seconds: tuple[float, ...]) -> Piece:
+def _request(seconds: tuple[float, ...]) -> TracedJob:
     """A chain of jobs, one a stage; a job's factor is its time."""
-    piece = Piece(1.0)
+    piece = TracedJob(1.0)
     for factor in reversed(seconds):
-        piece = Piece(1.0, (piece,), factor)
+        piece = TracedJob(1.0, (piece,), factor)
     return piece

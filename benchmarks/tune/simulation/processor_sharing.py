@@ -18,7 +18,7 @@ DONE_S = 1e-7  # of work: what rounding leaves over
 
 
 @dataclass(frozen=True)
-class Load:
+class CoreDemand:
     """What a replica asks of the cores while it serves.
 
     `demand` is in cores, on average over its service: `threads` of them while they work together, and one else.
@@ -65,7 +65,7 @@ class _Group:
     `progress_s` is the work that each has done since the group was made; a task is done when it reaches its mark.
     """
 
-    load: Load
+    load: CoreDemand
     progress_s: float = 0.0
     tasks: list[tuple[float, int, simpy.Event]] = field(default_factory=list)  # a heap by mark
 
@@ -79,12 +79,12 @@ class Cores:
     def __init__(self, env: simpy.Environment, count: int) -> None:
         self.busy_s = 0.0
         self._env, self._count = env, count
-        self._groups: dict[Load, _Group] = {}
+        self._groups: dict[CoreDemand, _Group] = {}
         self._numbers = itertools.count()
         self._seen_at = 0.0
         self._change = 0
 
-    def run(self, seconds: float, load: Load) -> simpy.Event:
+    def run(self, seconds: float, load: CoreDemand) -> simpy.Event:
         """Does work that takes so long alone; the event comes when it is done."""
         self._advance()
         group = self._groups.setdefault(load, _Group(load))

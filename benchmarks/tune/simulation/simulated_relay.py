@@ -17,9 +17,9 @@ import numpy as np
 import simpy
 
 from benchmarks.tune.model.fit import RelayModel
-from benchmarks.tune.model.profile import Piece
+from benchmarks.tune.model.profile import TracedJob
 from benchmarks.tune.setting import Machine, Setting
-from benchmarks.tune.simulation.processor_sharing import Cores, Load
+from benchmarks.tune.simulation.processor_sharing import CoreDemand, Cores
 from benchmarks.tune.simulation.steady_state import Mark
 from workers.scheduling.scheduler import Scheduler
 from workers.scheduling.stage import StagePlan
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 @dataclass
-class Ended:
+class SimulatedRequest:
     """How one simulated request ended; seconds on the simulated clock."""
 
     due_s: float
@@ -45,15 +45,15 @@ class Ended:
 
 
 @dataclass
-class Simulated:
+class SimulatedRun:
     """A run: how its requests ended, in their order; when, with the cores' busy time so far; and each stage's."""
 
-    requests: list[Ended]
+    requests: list[SimulatedRequest]
     marks: list[Mark]
     stage_busy_s: list[float]
 
 
-class _Relay:
+class _SimulatedRelay:
     """Scheduler, replicas and clients on one simulated clock; the scheduler's outbox."""
 
     def __init__(self, model: RelayModel, plans: Sequence[StagePlan], setting: Setting, machine: Machine) -> None:
@@ -67,7 +67,7 @@ class _Relay:
         self._scheduler = Scheduler(self._plans, self)
         self._inboxes: dict[str, simpy.Store] = {}
         self._told: dict[str, simpy.Event] = {}
-        self._requests: dict[str, Ended] = {}
+        self._requests: dict[str, SimulatedRequest] = {}
         for depth, count in enumerate(setting.replicas):
             for number in range(count):
                 name = f"{plans[depth].name}-{number}"
@@ -77,7 +77,9 @@ class _Relay:
         if any(plan.max_wait_s for plan in plans):
             self.env.process(self._ticks(min(plan.max_wait_s for plan in plans if plan.max_wait_s) / 4))
 
-    def request(self, name: str, piece: Piece, ended: Ended, patient: bool) -> Generator[simpy.Event, Any, None]:
+    def request(
+        self, name: str, piece: TracedJob, ended: SimulatedRequest, patient: bool
+    ) -> Generator[simpy.Event, Any, None]:
         """One client's request, from when it is due to its end."""
         self._requests[name] = ended
         submit = messages.Submit(name, messages.Meta(self._plans[0].accepts, piece.cost))
@@ -93,7 +95,7 @@ class _Relay:
     def _replica(self, depth: int, name: str, number: int) -> Generator[simpy.Event, Any, None]:
         stage, threads = self._model.stages[depth], self._setting.threads[depth]
         place = self._gpus[number % len(self._gpus)] if stage.gpu_speed else self.cores
-        load = Load(demand=1.0) if stage.gpu_speed else stage.load(threads)
+        load = CoreDemand(demand=1.0) if stage.gpu_speed else stage.load(threads)
         while True:
             work, pieces = yield self._inboxes[name].get()
             yield self.env.timeout(stage.gap_s)
@@ -151,7 +153,7 @@ class _Relay:
         raise AssertionError(reason)
 
 
-def _shares(piece: Piece) -> Iterator[tuple[Piece, float]]:
+def _shares(piece: TracedJob) -> Iterator[tuple[TracedJob, float]]:
     """The outputs, each with its share of the service time: by its cost, since a longer output takes longer."""
     total = sum(output.cost for output in piece.outputs)
     for output in piece.outputs:
@@ -163,16 +165,16 @@ def simulate_open(
     plans: Sequence[StagePlan],
     setting: Setting,
     machine: Machine,
-    requests: Sequence[Piece],
+    requests: Sequence[TracedJob],
     arrivals_s: Sequence[float],
     patient: bool = False,
-) -> Simulated:
+) -> SimulatedRun:
     """A run with arrivals at given times, in ascending order, whatever the relay does; a full relay rejects.
 
     Patient clients come again after a rejection.
     """
-    relay = _Relay(model, plans, setting, machine)
-    ended = [Ended(due_s) for due_s in arrivals_s]
+    relay = _SimulatedRelay(model, plans, setting, machine)
+    ended = [SimulatedRequest(due_s) for due_s in arrivals_s]
 
     def arrive() -> Generator[simpy.Event, Any, None]:
         for number, (piece, one) in enumerate(zip(requests, ended, strict=True)):
@@ -189,12 +191,12 @@ def simulate_closed(
     plans: Sequence[StagePlan],
     setting: Setting,
     machine: Machine,
-    requests: Sequence[Piece],
+    requests: Sequence[TracedJob],
     in_flight: int,
-) -> Simulated:
+) -> SimulatedRun:
     """A run of so many patient callers, each of which sends its next request when its last one has ended."""
-    relay = _Relay(model, plans, setting, machine)
-    ended = [Ended(math.nan) for _ in requests]
+    relay = _SimulatedRelay(model, plans, setting, machine)
+    ended = [SimulatedRequest(math.nan) for _ in requests]
     following = iter(enumerate(zip(requests, ended, strict=True)))
 
     def caller() -> Generator[simpy.Event, Any, None]:
@@ -205,9 +207,9 @@ def simulate_closed(
     return _finished(relay, [relay.env.process(caller()) for _ in range(in_flight)], ended)
 
 
-def _finished(relay: _Relay, running: list[simpy.Process], ended: list[Ended]) -> Simulated:
+def _finished(relay: _SimulatedRelay, running: list[simpy.Process], ended: list[SimulatedRequest]) -> SimulatedRun:
     relay.env.run(relay.env.all_of(running))
-    return Simulated(ended, relay.marks, relay.stage_busy_s)
+    return SimulatedRun(ended, relay.marks, relay.stage_busy_s)
 
 
 def cycled(requests: Sequence[T], count: int) -> list[T]:
@@ -215,6 +217,6 @@ def cycled(requests: Sequence[T], count: int) -> list[T]:
     return list(itertools.islice(itertools.cycle(requests), count))
 
 
-def drawn(requests: Sequence[Piece], count: int, seed: int) -> list[Piece]:
+def drawn(requests: Sequence[TracedJob], count: int, seed: int) -> list[TracedJob]:
     """So many requests, drawn with replacement."""
     return [requests[i] for i in np.random.default_rng(seed).integers(len(requests), size=count)]

@@ -13,7 +13,7 @@ class Mark(NamedTuple):
     cpu_s: float
 
 
-class Steady(NamedTuple):
+class SteadyState(NamedTuple):
     """Requests per second, and cores in use on average."""
 
     rps: float
@@ -25,7 +25,7 @@ def length(requests: int, in_flight: int) -> int:
     return in_flight // 2 + requests + in_flight
 
 
-def middle(marks: Sequence[Mark], in_flight: int) -> Steady:
+def middle(marks: Sequence[Mark], in_flight: int) -> SteadyState:
     """What a closed loop did from when as many requests as half of its callers had ended until the last was sent.
 
     Args:
@@ -34,4 +34,4 @@ def middle(marks: Sequence[Mark], in_flight: int) -> Steady:
     """
     first, last = in_flight // 2, len(marks) - 1 - in_flight
     passed_s = marks[last].at_s - marks[first].at_s
-    return Steady((last - first) / passed_s, (marks[last].cpu_s - marks[first].cpu_s) / passed_s)
+    return SteadyState((last - first) / passed_s, (marks[last].cpu_s - marks[first].cpu_s) / passed_s)

@@ -9,7 +9,7 @@ from benchmarks.load.sending.arrivals import (
     Arrival,
     Bound,
     Burst,
-    Closed,
+    ClosedLoop,
     Constant,
     Poisson,
     Ramp,
@@ -109,7 +109,7 @@ def test_the_command_line_names_every_process():
     assert parse_arrivals("constant") == Constant()
     assert parse_arrivals("burst:5") == Burst(5)
     assert parse_arrivals("ramp:2.5") == Ramp(2.5)
-    assert parse_arrivals("closed:3") == Closed(3)
+    assert parse_arrivals("closed:3") == ClosedLoop(3)
 
 
 @pytest.mark.parametrize(
