@@ -1,8 +1,7 @@
-"""When requests come: arrival processes, drawn in advance from a seed."""
+"""Arrival processes: when requests come, drawn in advance from a seed."""
 
 from __future__ import annotations
 
-import csv
 import itertools
 import math
 from abc import ABC, abstractmethod
@@ -12,15 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.load.sending.trace import read_trace
 from errors import ConfigError
 
-BURST = 8  # requests that `burst` sends at once unless told
+BURST = 8  # requests that `burst` sends at once by default
 GAPS_DRAWN_AT_ONCE = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One request to come: seconds from the beginning, and the clip that a trace asks for (empty: any)."""
+    """One scheduled request: seconds from the beginning, and the clip that a trace asks for (empty: any)."""
 
     at_s: float
     clip: str = ""
@@ -28,31 +28,31 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """Where a schedule ends: after so many requests, or so many seconds, whichever comes first."""
+    """The end of a schedule: after so many requests, or so many seconds, whichever comes first."""
 
     requests: int | None = None
     seconds: float | None = None
 
     def cut(self, arrivals: Iterator[Arrival]) -> list[Arrival]:
-        """The arrivals that are within the bound."""
+        """Returns the arrivals within the bound."""
         seconds = math.inf if self.seconds is None else self.seconds
         return list(itertools.islice(itertools.takewhile(lambda one: one.at_s < seconds, arrivals), self.requests))
 
 
 class Arrivals(ABC):
-    """An open-loop arrival process: the requests come when they come, however the relay fares."""
+    """An open-loop arrival process: requests come at their times, whatever the relay does."""
 
     @abstractmethod
     def draw(self, rate: float, bound: Bound, seed: int) -> list[Arrival]:
-        """The schedule: never earlier than the one before, the same for the same seed.
+        """Draws a schedule in ascending order; the same seed gives the same schedule.
 
         Args:
             rate: mean requests per second.
-            bound: where the schedule ends.
+            bound: the end of the schedule.
             seed: of every random choice.
 
         Raises:
-            ConfigError: the process cannot be drawn with these.
+            ConfigError: the process cannot be drawn with these arguments.
         """
 
 
@@ -76,7 +76,7 @@ class Poisson(Arrivals):
 
 @dataclass(frozen=True, slots=True)
 class Burst(Arrivals):
-    """`size` requests at the same moment, the bursts evenly spaced so that the mean is the rate."""
+    """`size` requests at the same moment; the bursts are evenly spaced so that the mean is the rate."""
 
     size: int = BURST
 
@@ -87,7 +87,7 @@ class Burst(Arrivals):
 
 @dataclass(frozen=True, slots=True)
 class Ramp(Arrivals):
-    """A Poisson process whose rate grows or falls in a straight line, from the rate at the beginning to `end_rate`."""
+    """A Poisson process whose rate changes in a straight line from the rate at the beginning to `end_rate`."""
 
     end_rate: float
 
@@ -98,7 +98,7 @@ class Ramp(Arrivals):
         Introduction to Stochastic Processes, 1975: the time change of a non-homogeneous Poisson process).
         """
         if bound.seconds is None:
-            raise ConfigError("a ramp needs to know when it ends; pass --seconds")
+            raise ConfigError(f"--arrivals ramp:{self.end_rate:g} needs a length for its ramp; pass --seconds")
         slope = (self.end_rate - rate) / bound.seconds
         expected = (rate + self.end_rate) / 2 * bound.seconds
 
@@ -111,36 +111,20 @@ class Ramp(Arrivals):
 
 @dataclass(frozen=True, slots=True)
 class Replay(Arrivals):
-    """The arrivals of a trace, as they were, or stretched so that their mean is the rate."""
+    """The arrivals of a trace, with their recorded gaps, or stretched so that their mean is the rate."""
 
     trace: tuple[Arrival, ...]
 
     @classmethod
     def read(cls, path: Path) -> Replay:
-        """Reads a trace: a CSV file with a column ``at_s`` (seconds, from any origin) and, if wanted, ``clip``.
+        """Reads a trace and counts its times from the first; see `read_trace`.
 
         Raises:
-            ConfigError: the file cannot be read, has no such column, no rows, or a time that is no number.
+            ConfigError: the file is no trace.
         """
-        try:
-            with path.open(encoding="utf-8", newline="") as file:
-                rows = list(csv.DictReader(file))
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise ConfigError(f"the trace {path} cannot be read ({error}); pass a CSV file") from error
-        if not rows or "at_s" not in rows[0]:
-            raise ConfigError(f"the trace {path} has no rows with a column at_s; its first line names the columns")
-        arrivals = []
-        for number, row in enumerate(rows, start=2):
-            try:
-                at_s = float(row["at_s"])
-            except (TypeError, ValueError):
-                at_s = math.nan
-            if not math.isfinite(at_s):
-                raise ConfigError(f"the trace {path}, line {number}: at_s is {row['at_s']!r}; write seconds")
-            arrivals.append(Arrival(at_s, row.get("clip") or ""))
-        arrivals.sort(key=lambda one: one.at_s)
-        origin = arrivals[0].at_s
-        return cls(tuple(Arrival(one.at_s - origin, one.clip) for one in arrivals))
+        rows = sorted(read_trace(path), key=lambda row: row[0])
+        origin = rows[0][0]
+        return cls(tuple(Arrival(at_s - origin, clip) for at_s, clip in rows))
 
     @property
     def rate(self) -> float:
@@ -149,16 +133,17 @@ class Replay(Arrivals):
         return (len(self.trace) - 1) / last_s if last_s else 0.0
 
     def draw(self, rate: float, bound: Bound, seed: int) -> list[Arrival]:
-        """See Arrivals; nothing is random. A rate of 0 leaves the times as they were."""
+        """See Arrivals; nothing is random. A rate of 0 keeps the recorded times."""
         stretch = self.rate / rate if rate else 1.0
         return bound.cut(Arrival(one.at_s * stretch, one.clip) for one in self.trace)
 
 
 @dataclass(frozen=True, slots=True)
 class ClosedLoop:
-    """A closed loop, which is no arrival process: `callers` callers who each wait for an answer before they ask again.
+    """A closed loop of `callers`, each of whom waits for an answer before asking again.
 
-    It cannot see a pause for what it is, because nobody asks meanwhile (coordinated omission).
+    A closed loop is no arrival process. It hides pauses of the relay, because nobody asks during one (coordinated
+    omission).
     """
 
     callers: int
@@ -168,7 +153,7 @@ def parse_arrivals(text: str) -> Arrivals | ClosedLoop:
     """Reads ``poisson``, ``constant``, ``burst[:SIZE]``, ``ramp:RATE``, ``replay:FILE`` or ``closed:CALLERS``.
 
     Raises:
-        ConfigError: it is none of these.
+        ConfigError: the text is none of these.
     """
     kind, _, argument = text.partition(":")
     match kind:
@@ -192,7 +177,7 @@ def parse_arrivals(text: str) -> Arrivals | ClosedLoop:
 
 def _count(text: str, argument: str) -> int:
     if not argument.isdecimal() or int(argument) < 1:
-        raise ConfigError(f"--arrivals {text!r}: after the colon comes a number of requests, 1 or more")
+        raise ConfigError(f"--arrivals {text!r}: after the colon, write how many, 1 or more")
     return int(argument)
 
 
@@ -202,7 +187,7 @@ def _rate(text: str, argument: str) -> float:
     except ValueError:
         rate = math.nan
     if not (math.isfinite(rate) and rate >= 0):
-        raise ConfigError(f"--arrivals {text!r}: after the colon comes the rate at the end, in requests per second")
+        raise ConfigError(f"--arrivals {text!r}: after the colon, write the rate at the end, in requests per second")
     return rate
 
 
