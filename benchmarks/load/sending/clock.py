@@ -1,4 +1,4 @@
-"""The driver's clock and its waiting, in one place, so that a test can hand in virtual time."""
+"""The driver's clock, which can also wait; a test passes one of virtual time."""
 
 from __future__ import annotations
 
@@ -13,44 +13,44 @@ class Clock(Protocol):
     """Time in seconds from an origin of its own."""
 
     def now(self) -> float:
-        """The time."""
+        """Returns the time."""
 
     def wait_until(self, at: float) -> None:
-        """Returns at that time, or at once when it has passed."""
+        """Returns at a time, or at once when it has passed."""
 
-    def wait_for(self, settled: Callable[[], bool], at: float = math.inf) -> bool:
-        """Returns when `settled` holds, or at that time; whether it holds. `woken` makes it look again."""
+    def wait_for(self, condition: Callable[[], bool], at: float = math.inf) -> bool:
+        """Returns once `condition` is true, or at a time; tells whether it is true. `wake` makes it look again."""
 
-    def woken(self) -> None:
-        """Something has happened that `wait_for` may be waiting for."""
+    def wake(self) -> None:
+        """Tells `wait_for` that its condition may have become true."""
 
 
 class SystemClock:
     """The monotonic clock of this system."""
 
     def __init__(self) -> None:
-        self._happened = threading.Condition()
+        self._changed = threading.Condition()
 
     def now(self) -> float:
         """See Clock."""
         return time.monotonic()
 
     def wait_until(self, at: float) -> None:
-        """See Clock. A sleep is exact to some 0.1 ms; spinning would take a core from the relay."""
+        """See Clock. A sleep is exact to some 0.1 ms; a busy loop would take a core from the relay."""
         while (left_s := at - time.monotonic()) > 0:
             time.sleep(left_s)
 
-    def wait_for(self, settled: Callable[[], bool], at: float = math.inf) -> bool:
+    def wait_for(self, condition: Callable[[], bool], at: float = math.inf) -> bool:
         """See Clock."""
-        with self._happened:
-            while not settled():
+        with self._changed:
+            while not condition():
                 left_s = at - time.monotonic()
                 if left_s <= 0:
                     return False
-                self._happened.wait(min(left_s, threading.TIMEOUT_MAX))
+                self._changed.wait(min(left_s, threading.TIMEOUT_MAX))
             return True
 
-    def woken(self) -> None:
+    def wake(self) -> None:
         """See Clock."""
-        with self._happened:
-            self._happened.notify_all()
+        with self._changed:
+            self._changed.notify_all()

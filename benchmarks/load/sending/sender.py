@@ -1,13 +1,11 @@
-"""The process that sends: apart from the relay, its parent and whatever draws the progress, so that none delays it.
+"""The sending process: ``python -m benchmarks.load.sending.sender``, started by `sender_process`.
 
-It is started by `benchmarks.load.trials.trial`, reads an order from standard input, says `Ready`, waits for one more
-line, sends, tells how it goes, and appends every sample to a file as it comes.
+It talks to its parent over standard input and output; `sender_messages` says how.
 """
 
 from __future__ import annotations
 
 import gc
-import os
 import sys
 import time
 from collections import deque
@@ -18,121 +16,70 @@ import numpy as np
 
 from benchmarks.common.background import Background
 from benchmarks.load.figures.samples import RequestSample, encode
-from benchmarks.load.sending.arrivals import Arrival, Bound
+from benchmarks.load.sending.clips import InputClip, choose_clips, shuffled_rounds
 from benchmarks.load.sending.clock import SystemClock
-from benchmarks.load.sending.driver import Driver, InputClip, WarmUp, choose_clips, clip_turns
+from benchmarks.load.sending.driver import Driver
+from benchmarks.load.sending.sender_messages import (
+    SenderFailed,
+    SenderFinished,
+    SenderMessage,
+    SenderReady,
+    SendProgress,
+    TrialOrder,
+)
 from errors import RelevoError
 from modules.audio.files import read_audio
 from workers.client.client import Client
 from workers.processes.lifetime import die_with
 
-TELL_S = 0.5  # between two lines of progress
-SWITCH_S = 0.0005  # how long the client's thread may keep the one that sends from running; Python's default is 5 ms
+REPORT_S = 0.5  # between two reports of progress
+SWITCH_S = 0.0005  # how long the client's thread may keep the sending one from running; Python's default is 5 ms
+RATE_OVER_S = 5.0  # stretch that the live rate is of
 RECENT = 200  # samples that the live percentiles are of
 
 
-class TrialOrder(msgspec.Struct, frozen=True):
-    """One trial, to be sent from a process of its own.
-
-    With `callers` it is a closed loop until `bound`, and otherwise the open loop of `arrivals`. `keys` is the folder
-    for a relay that has keys, `samples` the file to append to. What has not ended `give_up_s` after the last arrival
-    is cancelled.
-    """
-
-    address: str
-    files: list[str]
-    samples: str
-    arrivals: list[Arrival] = []
-    callers: int = 0
-    bound: Bound = Bound()
-    seed: int = 0
-    warm_up: WarmUp = WarmUp()
-    give_up_s: float = 60.0
-    trial: int = 0
-    keys: str | None = None
-    parent: int = msgspec.field(default_factory=os.getpid)
-
-
-class SenderReady(msgspec.Struct, frozen=True, tag=True):
-    """The clips are read and the relay has answered."""
-
-
-class SendProgress(msgspec.Struct, frozen=True, tag=True):
-    """How it goes: percentiles are of the last requests that ended well, the rate of the last seconds."""
-
-    sent: int
-    ended: int
-    rate: float
-    in_flight: int
-    p50_s: float | None
-    p95_s: float | None
-
-
-class SenderFinished(msgspec.Struct, frozen=True, tag=True):
-    """Every request has ended, and the samples of so many are in the file.
-
-    `origin` is when the trial began, on the system's monotonic clock.
-    """
-
-    requests: int
-    origin: float
-    wall_s: float
-
-
-class SenderFailed(msgspec.Struct, frozen=True, tag=True):
-    """Nothing was sent, and why."""
-
-    message: str
-
-
-SenderMessage = SenderReady | SendProgress | SenderFinished | SenderFailed
-
-
-def tell(telling: SenderMessage) -> None:
-    """Writes one line to whoever started this process."""
-    sys.stdout.buffer.write(msgspec.json.encode(telling) + b"\n")
-    sys.stdout.buffer.flush()
-
-
 class ProgressReporter(Background):
-    """Tells the progress of a driver, from a thread of its own."""
+    """Reports the progress of a driver from a thread of its own."""
 
     def __init__(self, driver: Driver) -> None:
-        super().__init__(TELL_S)
+        super().__init__(REPORT_S)
         self._driver = driver
-        self._seen: deque[tuple[float, int]] = deque(maxlen=round(5.0 / TELL_S))
+        self._ended_at: deque[tuple[float, int]] = deque(maxlen=round(RATE_OVER_S / REPORT_S))
 
     def look(self) -> None:
-        """Tells it once."""
-        tell(self._progress())
+        """Reports once."""
+        _write(self._progress())
 
     def _progress(self) -> SendProgress:
         ended = len(self._driver.samples)
         recent = [one.latency_s for one in self._driver.samples[max(0, ended - RECENT) : ended] if one.outcome == "ok"]
         p50_s, p95_s = map(float, np.quantile(recent, [0.5, 0.95])) if recent else (None, None)
         now = time.monotonic()
-        self._seen.append((now, ended))
-        then, before = self._seen[0]
+        self._ended_at.append((now, ended))
+        then, before = self._ended_at[0]
         rate = (ended - before) / (now - then) if now > then else 0.0
         in_flight = self._driver.in_flight
         return SendProgress(ended + in_flight, ended, rate, in_flight, p50_s, p95_s)
 
 
 def main() -> None:
-    """Carries one order out."""
-    order = msgspec.json.decode(sys.stdin.buffer.readline(), type=TrialOrder)
+    """Carries out one order; ends without a word when the parent has gone before it gave one."""
+    line = sys.stdin.buffer.readline()
+    if not line.endswith(b"\n"):
+        return
+    order = msgspec.json.decode(line, type=TrialOrder)
     die_with(order.parent)
     try:
         carry_out(order)
     except RelevoError as error:
-        tell(SenderFailed(str(error)))
+        _write(SenderFailed(str(error)))
 
 
 def carry_out(order: TrialOrder) -> None:
-    """Sends what is ordered.
+    """Sends the requests of an order, and appends their samples to its file.
 
     Raises:
-        RelevoError: a clip cannot be read, a trace names one that is not there, or no relay answers.
+        RelevoError: a clip cannot be read, a trace names a clip that is missing, or no relay answers.
     """
     clips = [InputClip(Path(file).name, read_audio(Path(file))) for file in order.files]
     chosen = choose_clips(clips, order.arrivals, order.seed)
@@ -145,19 +92,30 @@ def carry_out(order: TrialOrder) -> None:
         driver = Driver(client, SystemClock(), trial=order.trial, warm_up=order.warm_up, on_sample=keep)
         sys.setswitchinterval(SWITCH_S)
         gc.collect()
-        gc.disable()  # a collection would delay what is due meanwhile, and little here is in cycles
-        tell(SenderReady())
-        sys.stdin.buffer.readline()
+        gc.disable()  # a collection would delay the requests due meanwhile, and few objects here are in cycles
+        _write(SenderReady())
+        if not _told_to_go_on():
+            return
         began = time.monotonic()
         with ProgressReporter(driver):
             if order.callers:
-                driver.closed_loop(order.callers, clip_turns(clips, order.seed), order.bound, order.give_up_s)
+                driver.closed_loop(order.callers, shuffled_rounds(clips, order.seed), order.bound, order.give_up_s)
             else:
                 driver.open_loop(order.arrivals, chosen, order.give_up_s)
         wall_s = time.monotonic() - began
         file.flush()
-        tell(SenderFinished(len(driver.samples), driver.origin, wall_s))
-        sys.stdin.buffer.readline()  # stay until our CPU time has been read
+        _write(SenderFinished(len(driver.samples), driver.origin, wall_s))
+        _told_to_go_on()
+
+
+def _told_to_go_on() -> bool:
+    """Waits for the parent's empty line; False when the parent has gone."""
+    return bool(sys.stdin.buffer.readline())
+
+
+def _write(message: SenderMessage) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(message) + b"\n")
+    sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The relay under load: one of our own, or one that runs already; its stages, and the CPU time of its processes."""
+"""The relay under load: one that the load generator starts, or one that runs already."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ IDLE_POLL_S = 0.2
 
 
 class RelayUnderLoad:
-    """A running relay and what is known of it.
+    """A running relay.
 
-    `config` and `ready_s` are None when it was not started here. `root` is the process whose tree it is, and `cores`
-    what it may use; both are None when it runs elsewhere.
+    `config` and `ready_s` are None when it ran already. `root` is the process whose descendants are the relay, and
+    `cores` is how many cores it may use; both are None when it runs on another machine.
     """
 
     def __init__(
@@ -46,33 +46,41 @@ class RelayUnderLoad:
         self._replicas = replicas
 
     def stages(self) -> tuple[StageInfo, ...]:
-        """Its stages, as they stand now."""
+        """Its stages in their present state."""
         return self.client.welcome().stages
 
     def starts(self) -> dict[str, int]:
-        """How many replicas each stage has started so far; {} when the relay is not ours."""
+        """How many replicas each stage has started so far; {} when it was not started here."""
         counted: Counter[str] = Counter()
         for replica in self._replicas():
             counted[replica.stage] += replica.starts
         return dict(counted)
 
-    def wait_until_idle(self, timeout_s: float) -> None:
-        """Returns when no job is waiting or in service.
+    def wait_until_idle(self, timeout_s: float, check: Callable[[], None] = lambda: None) -> None:
+        """Returns when no job is queued or in service.
+
+        Args:
+            timeout_s: how long to wait.
+            check: called a few times a second; what it raises ends the wait.
 
         Raises:
-            RelayError: it is still busy after that time.
+            RelayError: the relay is still busy after that time.
         """
         end = time.monotonic() + timeout_s
-        while jobs := sum(stage.queued + stage.in_service for stage in self.stages()):
+        while True:
+            check()
+            jobs = sum(stage.queued + stage.in_service for stage in self.stages())
+            if not jobs:
+                return
             if time.monotonic() > end:
-                raise RelayError(f"the relay still has {jobs} jobs after {timeout_s:g} s; is somebody else using it?")
+                raise RelayError(f"the relay still has {jobs} jobs after {timeout_s:g} s; stop whoever else uses it")
             time.sleep(IDLE_POLL_S)
 
     def cpu_s(self, sender: int) -> float | None:
-        """CPU seconds of its processes so far; None when it runs elsewhere.
+        """CPU seconds that its processes have used so far; None when it runs on another machine.
 
-        This process and the sender's are left out where they are in the same tree. When the relay is our own, the
-        supervisor's thread, which is idle but for restarts, goes with this process.
+        This process and the sender are left out where they are in the same tree. The supervisor of a relay that was
+        started here is a thread of this process and so left out too; it is idle but for restarts.
         """
         if self.root is None:
             return None
@@ -89,7 +97,12 @@ class RelayUnderLoad:
 def own_relay(
     config: PipelineConfig, weights: Path | None, on_change: Callable[[list[SlotView]], None] | None = None
 ) -> Iterator[RelayUnderLoad]:
-    """Starts a relay and ends it; `on_change` is called with its replicas meanwhile.
+    """Starts a relay, and ends it after the `with` block.
+
+    Args:
+        config: its configuration.
+        weights: folder that holds the models, instead of the cache.
+        on_change: called with the replicas whenever one of them changes its state while the relay starts.
 
     Raises:
         RelevoError: the configuration does not fit, or the relay does not come up.
@@ -112,10 +125,10 @@ def own_relay(
 
 @contextlib.contextmanager
 def running_relay(address: str, keys: Path | None) -> Iterator[RelayUnderLoad]:
-    """A relay that runs already.
+    """Connects to a relay that runs already.
 
     Raises:
-        RelayClosed: nothing answers there.
+        RelayClosed: no relay answers at the address.
     """
     with Client(address, keys) as client:
         client.welcome()
@@ -124,7 +137,7 @@ def running_relay(address: str, keys: Path | None) -> Iterator[RelayUnderLoad]:
 
 
 def _root_of(address: str) -> int | None:
-    """The parent of the process that listens at an address, if that is on this machine and may be seen."""
+    """Finds the parent of the process that listens at an address; None when it is not visible on this machine."""
     scheme, _, place = address.partition("://")
     kind = "unix" if scheme == "ipc" else "tcp"
     with contextlib.suppress(psutil.Error, OSError):
