@@ -1,4 +1,4 @@
-"""What a relay is asked to hold, such as ``p95=4s``, and whether it did."""
+"""Service-level objectives such as ``p95=4s``, and whether requests held them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from benchmarks.load.figures.samples import RequestSample
-from benchmarks.load.figures.statistics import CONFIDENCE, Estimate, TooFewSamples, figure, samples_needed
+from benchmarks.load.figures.statistics import CONFIDENCE, Estimate, TooFewSamples, estimate, samples_needed
 from errors import ConfigError
 
 _PATTERN = re.compile(r"(?P<what>ttfa:)?p(?P<percent>\d+(\.\d+)?)=(?P<time>\d+(\.\d+)?)(?P<unit>ms|s)")
@@ -18,7 +18,7 @@ _PATTERN = re.compile(r"(?P<what>ttfa:)?p(?P<percent>\d+(\.\d+)?)=(?P<time>\d+(\
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Share of the measured requests that were in time, and whether that is enough."""
+    """The share of the measured requests that were in time, and whether it is large enough."""
 
     attained: Estimate
     held: bool
@@ -34,10 +34,10 @@ class Objective:
 
     @classmethod
     def parse(cls, text: str) -> Objective:
-        """Reads ``p95=4s`` or ``p99.9=800ms``, of the latency; ``ttfa:p50=1.5s`` is of the time to first audio.
+        """Reads ``p95=4s`` or ``p99.9=800ms`` (latency), or ``ttfa:p50=1.5s`` (time to first audio).
 
         Raises:
-            ConfigError: it is neither.
+            ConfigError: the text has another form.
         """
         match = _PATTERN.fullmatch(text)
         percent, time = (float(match["percent"]), float(match["time"])) if match else (0.0, 0.0)
@@ -49,29 +49,29 @@ class Objective:
         return cls("ttfa" if match["what"] else "latency", percent / 100, bound_s)
 
     def __str__(self) -> str:
-        """As `parse` reads it."""
+        """The form that `parse` reads."""
         bound = f"{self.bound_s * 1000:g}ms" if self.bound_s < 1 else f"{self.bound_s:g}s"
         return f"{'ttfa:' if self.what == 'ttfa' else ''}p{self.quantile * 100:g}={bound}"
 
     def met_by(self, sample: RequestSample) -> bool:
-        """Whether one request was in time. One that did not end well was not, however fast it failed."""
+        """Whether one request was in time; one that did not end well was not, however fast it failed."""
         took_s = sample.ttfa_s if self.what == "ttfa" else sample.latency_s
         return sample.outcome == "ok" and took_s is not None and took_s <= self.bound_s
 
     def judge(self, samples: Sequence[RequestSample]) -> Verdict:
-        """Whether the measured requests held it: rejected, expired and failed ones count against it.
+        """Judges the measured requests; rejected, expired and failed ones count against the objective.
 
         Raises:
-            TooFewSamples: too few to speak of the percentile; see `statistics.samples_needed`.
+            TooFewSamples: fewer than the percentile needs; see `statistics.samples_needed`.
         """
         needed = max(1, samples_needed(self.quantile))
         if len(samples) < needed:
             raise TooFewSamples(f"{self} cannot be judged by {len(samples)} requests; it needs {needed}")
         met = [float(self.met_by(sample)) for sample in samples]
-        attained = figure(met, lambda values: np.mean(values, axis=-1))
-        unseen = (1 - CONFIDENCE) / 2
-        if attained.value == 1.0:  # resampling what has no miss finds none: the exact binomial bound instead
-            attained = replace(attained, low=unseen ** (1 / len(met)))
+        attained = estimate(met, lambda values: np.mean(values, axis=-1))
+        one_sided = (1 - CONFIDENCE) / 2
+        if attained.value == 1.0:  # resampling a run without a miss finds none: the exact binomial bound instead
+            attained = replace(attained, low=one_sided ** (1 / len(met)))
         elif attained.value == 0.0:
-            attained = replace(attained, high=1 - unseen ** (1 / len(met)))
+            attained = replace(attained, high=1 - one_sided ** (1 / len(met)))
         return Verdict(attained, attained.value >= self.quantile)

@@ -1,4 +1,4 @@
-"""Samples as Parquet; importing this needs pyarrow."""
+"""Samples as Parquet. Importing this module needs pyarrow."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as arrow
 from pyarrow import parquet
 
-# Spelled out, because a column of empty lists or of nothing but None would otherwise have no type.
+# Spelled out, because pyarrow cannot infer the type of a column that holds only empty lists or None.
 _SPAN = arrow.struct(
     [
         ("stage", arrow.string()),
@@ -42,12 +42,12 @@ _SAMPLE = arrow.schema(
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Writes samples, each as a mapping of its fields."""
+    """Writes samples; each row is a mapping of a sample's fields."""
     parquet.write_table(arrow.Table.from_pylist(rows, schema=_SAMPLE), path, compression="zstd")
 
 
 def read_rows(path: Path) -> Any:
-    """Reads what `write_rows` wrote.
+    """Reads the rows that `write_rows` wrote.
 
     Raises:
         OSError: the file cannot be read, or is not Parquet.

@@ -1,6 +1,6 @@
-"""Raw samples: what became of every single request of a load test, and the files that keep them.
+"""Raw samples: one record for every request of a load test, and the files that keep them.
 
-Every percentile of a report can be computed again from these: nothing is binned, averaged or left out.
+Every figure of a report can be computed again from them. Nothing is binned, averaged or left out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SUFFIXES = (".jsonl", ".parquet")
 
 
 class SpanSample(msgspec.Struct, frozen=True, gc=False):
-    """What one job took at one stage: the fields of `workers.wire.messages.Span`, by name.
+    """The times of one job at one stage: the fields of `workers.wire.messages.Span`, by name.
 
     ``start_s`` counts from the request's arrival at the broker.
     """
@@ -38,9 +38,9 @@ class SpanSample(msgspec.Struct, frozen=True, gc=False):
 class RequestSample(msgspec.Struct, frozen=True, gc=False):
     """One request. Times are seconds from the beginning of its trial.
 
-    ``scheduled_s`` is when it was to be sent, ``sent_s`` when it was. ``first_audio_s`` is its first audible sample,
-    or None. ``clip_s`` is the length of its recording (0 when it is text). A request that had not ended when the
-    trial gave it up is ``cancelled``, and ``end_s`` is that moment.
+    ``scheduled_s`` is when it was to be sent, ``sent_s`` when it was sent. ``first_audio_s`` is when its first audible
+    sample could be heard, or None. ``clip_s`` is the length of its recording; a text has 0. A request that had not
+    ended when the trial gave it up is ``cancelled``, and ``end_s`` is that moment.
     """
 
     trial: int
@@ -59,17 +59,17 @@ class RequestSample(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def lag_s(self) -> float:
-        """How late it was sent."""
+        """How late the request was sent."""
         return self.sent_s - self.scheduled_s
 
     @property
     def latency_s(self) -> float:
-        """From when it was *to be* sent to its outcome, so that no wait is hidden (coordinated omission)."""
+        """From the scheduled moment to the outcome, so that no wait is hidden (coordinated omission)."""
         return self.end_s - self.scheduled_s
 
     @property
     def ttfa_s(self) -> float | None:
-        """Time to first audio, from when it was to be sent; None without audio."""
+        """Time to first audio, from the scheduled moment; None without audio."""
         return None if self.first_audio_s is None else self.first_audio_s - self.scheduled_s
 
 
@@ -78,10 +78,10 @@ _decoder = msgspec.json.Decoder(RequestSample)
 
 
 def check_suffix(path: Path) -> None:
-    """Refuses a file of samples that could not be written at the end of a long run.
+    """Refuses a name for the file of samples that would fail at the end of a long run.
 
     Raises:
-        ConfigError: the suffix is neither .jsonl nor .parquet, or pyarrow is not installed for the latter.
+        ConfigError: the suffix is neither .jsonl nor .parquet, or it is .parquet and pyarrow is not installed.
     """
     if path.suffix not in SUFFIXES:
         raise ConfigError(f"samples cannot be kept as {path.name!r}; name a file that ends in {' or '.join(SUFFIXES)}")
@@ -90,7 +90,7 @@ def check_suffix(path: Path) -> None:
 
 
 def write_samples(path: Path, samples: Iterable[RequestSample]) -> None:
-    """Writes the samples, as JSON lines or Parquet by the suffix.
+    """Writes the samples as JSON lines or as Parquet, by the suffix.
 
     Raises:
         ConfigError: see `check_suffix`.
@@ -123,7 +123,7 @@ def read_samples(path: Path) -> list[RequestSample]:
             return [_decoder.decode(line) for line in file]
     except (OSError, msgspec.MsgspecError) as error:
         raise ConfigError(
-            f"{path} holds no samples of a load test ({error}); pass what `benchmarks.load` wrote"
+            f"{path} holds no samples of a load test ({error}); pass a folder that `relevo load` wrote"
         ) from error
 
 
@@ -138,12 +138,12 @@ def ended_ok(samples: Iterable[RequestSample]) -> list[RequestSample]:
 
 
 def latencies(samples: Sequence[RequestSample]) -> list[float]:
-    """Seconds from schedule to outcome of the requests that ended well."""
+    """Latencies in seconds of the requests that ended well."""
     return [sample.latency_s for sample in ended_ok(samples)]
 
 
 def times_to_first_audio(samples: Sequence[RequestSample]) -> list[float]:
-    """Seconds from schedule to first audio of the requests that ended well and had any."""
+    """Times to first audio in seconds of the requests that ended well and had audio."""
     return [sample.ttfa_s for sample in ended_ok(samples) if sample.ttfa_s is not None]
 
 
@@ -152,5 +152,5 @@ def _parquet() -> ModuleType:
         return importlib.import_module("benchmarks.load.figures.parquet")
     except ImportError as error:
         raise ConfigError(
-            "Parquet needs pyarrow (requirements/dev.txt); install it, or keep samples as .jsonl"
+            "Parquet needs the package pyarrow, which is not installed; run `make dev`, or keep samples as .jsonl"
         ) from error

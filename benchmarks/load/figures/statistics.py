@@ -1,4 +1,4 @@
-"""Exact percentiles of raw samples, and how sure they are."""
+"""Exact percentiles of raw samples, how sure they are, and how many samples a comparison needs."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
 RESAMPLES = 1000
-VALUES_AT_ONCE = 2_000_000  # that resamples hold together: a long run must not take the machine's memory
+VALUES_AT_ONCE = 2_000_000  # in all resamples held together: a long run must not take the machine's memory
 CONFIDENCE = 0.95
-TAIL_FROM = 0.99  # percentiles from here on are refused unless …
-TAIL_SAMPLES = 10  # … so many samples are expected beyond them
+TAIL_FROM = 0.99  # percentiles from here on are refused …
+TAIL_SAMPLES = 10  # … unless so many samples are expected beyond them
+FEWEST_INDEPENDENT = 20  # below this the bootstrap finds differences where there are none
 
 
 class TooFewSamples(ValueError):
@@ -23,7 +24,7 @@ class TooFewSamples(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure with its number of samples and its bootstrap interval of 95 %."""
+    """A statistic of `n` samples with its bootstrap interval of 95 %, from `low` to `high`."""
 
     value: float
     low: float
@@ -32,8 +33,38 @@ class Estimate:
 
 
 def samples_needed(quantile: float) -> int:
-    """How many samples a quantile in [0, 1] needs: 1,000 for p99, 10,000 for p99.9, and 1 below."""
+    """How many samples a quantile in [0, 1] needs: 1,000 for p99, 10,000 for p99.9, and 1 below p99."""
     return math.ceil(TAIL_SAMPLES / (1 - quantile) - 1e-6) if quantile >= TAIL_FROM else 1
+
+
+def independent_needed(quantile: float) -> int:
+    """How many independent samples a quantile in (0, 1) needs before two runs can be compared by it.
+
+    That is the number from which the smallest and the largest sample enclose the quantile with 97.5 % certainty on
+    either side (36 for p90, 72 for p95), and never less than FEWEST_INDEPENDENT.
+    """
+    enclosing = math.log((1 - CONFIDENCE) / 2) / math.log(max(quantile, 1 - quantile))
+    return max(FEWEST_INDEPENDENT, math.ceil(enclosing))
+
+
+def independent_samples(values: Sequence[float]) -> float:
+    """How many independent samples say as much as these, which are in the order of their requests.
+
+    Requests that are near in time wait in the same queue, so that a thousand of them near saturation may say as much
+    as forty. The number is n ÷ the integrated autocorrelation time, which sums the autocorrelations of pairs of lags
+    while these are positive (initial positive sequence: Geyer, Practical Markov Chain Monte Carlo, 1992).
+    """
+    data = np.asarray(values, float)
+    n = len(data)
+    centred = data - data.mean() if n else data
+    if not centred.any():
+        return float(n)
+    spectrum = np.fft.rfft(centred, 2 * n)
+    correlation = np.fft.irfft(spectrum * spectrum.conj())[: n - n % 2]
+    pairs = (correlation / correlation[0]).reshape(-1, 2).sum(axis=1)
+    negative = np.flatnonzero(pairs <= 0)
+    positive = pairs[: negative[0]] if len(negative) else pairs
+    return n / max(1.0, 2 * float(positive.sum()) - 1)
 
 
 def percentile(values: Sequence[float] | Values, quantile: float) -> float:
@@ -48,21 +79,21 @@ def percentile(values: Sequence[float] | Values, quantile: float) -> float:
     return float(np.quantile(np.asarray(values, float), quantile))
 
 
-def percentile_figure(values: Sequence[float] | Values, quantile: float) -> Estimate:
+def percentile_estimate(values: Sequence[float] | Values, quantile: float) -> Estimate:
     """The exact quantile with its interval.
 
     Raises:
         TooFewSamples: fewer than `samples_needed`.
     """
     percentile(values, quantile)
-    return figure(values, lambda samples: np.quantile(samples, quantile, axis=-1))
+    return estimate(values, lambda samples: np.quantile(samples, quantile, axis=-1))
 
 
-def figure(values: Sequence[float] | Values, statistic: Callable[[Values], Values]) -> Estimate:
-    """A statistic of samples in the order of their requests, with its interval.
+def estimate(values: Sequence[float] | Values, statistic: Callable[[Values], Values]) -> Estimate:
+    """A statistic with its interval.
 
     Args:
-        values: one or more samples.
+        values: one or more samples, in the order of their requests.
         statistic: takes an array and reduces its last axis.
     """
     data = np.asarray(values, float)
@@ -71,7 +102,7 @@ def figure(values: Sequence[float] | Values, statistic: Callable[[Values], Value
 
 
 def difference(before: Sequence[float], after: Sequence[float], statistic: Callable[[Values], Values]) -> Estimate:
-    """The statistic of `after` less that of `before`, two runs that know nothing of each other, with its interval."""
+    """The statistic of `after` less that of `before`, two independent runs, with its interval."""
     one, other = np.asarray(before, float), np.asarray(after, float)
     low, high = _interval(_resampled(other, statistic, seed=1) - _resampled(one, statistic, seed=0))
     return Estimate(float(statistic(other) - statistic(one)), low, high, min(len(one), len(other)))
