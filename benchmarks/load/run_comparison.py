@@ -1,38 +1,56 @@
-"""Two runs side by side: which of their levels belong together, and what differs between them."""
+"""Two runs side by side: which of their levels belong together, and how their figures differ."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
-from benchmarks.load.figures.level_figures import QUANTILES, LevelFigures, TrialSamples
-from benchmarks.load.figures.samples import RequestSample, ended_ok, latencies, times_to_first_audio
-from benchmarks.load.figures.statistics import Estimate, Values, difference, figure, samples_needed
-from benchmarks.load.report.page import chosen_level, samples_of
-from benchmarks.load.run_record import LoadRun
-
-FEWEST_GAPS = 10  # between endings, to speak of a rate with its interval
+from benchmarks.load.figures.level_figures import QUANTILES, LevelFigures
+from benchmarks.load.figures.samples import RequestSample, latencies, times_to_first_audio
+from benchmarks.load.figures.statistics import (
+    FEWEST_INDEPENDENT,
+    Estimate,
+    Values,
+    difference,
+    estimate,
+    independent_needed,
+    independent_samples,
+    samples_needed,
+)
+from benchmarks.load.figures.throughput import ends_in_window
+from benchmarks.load.figures.trial_record import TrialSamples
+from benchmarks.load.run_record import LoadRun, level_samples
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One figure of both runs, and what the second has more.
+    """One figure of both runs, and how much larger it is in the second.
 
-    `better` says whether the second is better, and is None when the interval of the difference holds 0.
+    `independent` is how many independent samples the smaller run has, and `needed` is how many a verdict needs.
     """
 
     name: str
     before: Estimate
     after: Estimate
     change: Estimate
-    better: bool | None
+    independent: float
+    needed: int
+    more_is_better: bool
+
+    @property
+    def better(self) -> bool | None:
+        """Whether the second run is better; None when there are too few samples, or the interval contains 0."""
+        if self.independent < self.needed or self.change.low <= 0 <= self.change.high:
+            return None
+        return (self.change.value > 0) == self.more_is_better
 
 
 @dataclass(frozen=True, slots=True)
 class LevelPair:
-    """A level of each run, with the measured requests."""
+    """A level of each run, with their measured requests."""
 
     before: LevelFigures
     after: LevelFigures
@@ -43,37 +61,61 @@ class LevelPair:
 
 @dataclass(frozen=True, slots=True)
 class LoadedRun:
-    """A run as it was read."""
+    """A run as it was read from its folder."""
 
     run: LoadRun
     trials: list[TrialSamples]
 
 
-def compare(before: LoadedRun, after: LoadedRun) -> list[LevelPair]:
-    """The levels at which both were offered the same; when there are none, the one that each run's report shows."""
+def compare_runs(before: LoadedRun, after: LoadedRun) -> list[LevelPair]:
+    """Pairs the levels with the same arrivals and rate; without any, the main levels of both runs."""
     offered = {(level.arrivals, level.rate): level for level in after.run.levels}
     pairs = [
         (level, offered[level.arrivals, level.rate])
         for level in before.run.levels
         if (level.arrivals, level.rate) in offered
     ]
-    pairs = pairs or [(chosen_level(before.run), chosen_level(after.run))]
+    pairs = pairs or [(before.run.main_level, after.run.main_level)]
     return [_pair(before, after, *pair) for pair in pairs]
 
 
+def verdict(difference: Difference) -> str:
+    """Whether the second run is better, in a few words."""
+    if difference.independent < difference.needed:
+        return "too few to tell"
+    if difference.change.low == difference.change.high == 0:
+        return "equal"
+    return {None: "may be chance", True: "better", False: "worse"}[difference.better]
+
+
 def _pair(before: LoadedRun, after: LoadedRun, one: LevelFigures, other: LevelFigures) -> LevelPair:
-    samples, others = samples_of(one, before.trials), samples_of(other, after.trials)
+    samples, others = level_samples(one, before.trials), level_samples(other, after.trials)
     took = latencies(samples), latencies(others)
     first = times_to_first_audio(samples), times_to_first_audio(others)
     well = [float(sample.outcome == "ok") for sample in samples], [float(sample.outcome == "ok") for sample in others]
     gaps = _gaps(before.trials, one), _gaps(after.trials, other)
     found = [
-        *(_difference(f"latency {name}, s", *took, _quantile(name), _needed(name)) for name in QUANTILES),
-        *(_difference(f"time to first audio {name}, s", *first, _quantile(name), _needed(name)) for name in QUANTILES),
+        *(_percentile_difference("latency", name, *took) for name in QUANTILES),
+        *(_percentile_difference("time to first audio", name, *first) for name in QUANTILES),
         _difference("share that ended well", *well, _mean, more_is_better=True),
-        _difference("achieved, requests/s", *gaps, _rate, FEWEST_GAPS, more_is_better=True),
+        _difference("achieved, requests/s", *gaps, _rate, more_is_better=True),
     ]
     return LevelPair(one, other, samples, others, [entry for entry in found if entry is not None])
+
+
+def _percentile_difference(
+    figure: str, name: str, before: Sequence[float], after: Sequence[float]
+) -> Difference | None:
+    quantile = QUANTILES[name]
+    if min(len(before), len(after)) < samples_needed(quantile):
+        return None
+    return _difference(
+        f"{figure} {name}, s",
+        before,
+        after,
+        lambda values: np.quantile(values, quantile, axis=-1),
+        independent_needed(quantile),
+    )
 
 
 def _difference(
@@ -81,24 +123,22 @@ def _difference(
     before: Sequence[float],
     after: Sequence[float],
     statistic: Callable[[Values], Values],
-    needed: int = 1,
+    needed: int = FEWEST_INDEPENDENT,
     *,
     more_is_better: bool = False,
 ) -> Difference | None:
-    """None where a run has too few samples."""
-    if min(len(before), len(after)) < needed:
+    """None where a run has no sample at all."""
+    if not before or not after:
         return None
-    change = difference(before, after, statistic)
-    better = None if change.low <= 0 <= change.high else (change.value > 0) == more_is_better
-    return Difference(name, figure(before, statistic), figure(after, statistic), change, better)
-
-
-def _needed(name: str) -> int:
-    return samples_needed(QUANTILES[name])
-
-
-def _quantile(name: str) -> Callable[[Values], Values]:
-    return lambda values: np.quantile(values, QUANTILES[name], axis=-1)
+    return Difference(
+        name,
+        estimate(before, statistic),
+        estimate(after, statistic),
+        difference(before, after, statistic),
+        min(independent_samples(before), independent_samples(after)),
+        needed,
+        more_is_better,
+    )
 
 
 def _mean(values: Values) -> Values:
@@ -110,11 +150,19 @@ def _rate(gaps: Values) -> Values:
 
 
 def _gaps(trials: Sequence[TrialSamples], level: LevelFigures) -> list[float]:
-    """Seconds between the endings of requests that ended well while the measured ones came."""
+    """Seconds from one good ending to the next within the windows that throughput is counted in.
+
+    The gaps add up to the windows, so that 1 ÷ their mean is the achieved throughput.
+    """
     gaps: list[float] = []
+    since_last_s = 0.0
     for one in trials:
         if one.trial.number in level.trials:
-            begin_s, end_s = one.window
-            ends = [sample.end_s for sample in ended_ok(one.samples) if begin_s < sample.end_s <= end_s]
-            gaps += np.diff(sorted(ends)).tolist()
+            ends, window = ends_in_window(one)
+            for begin_s, end_s in pairwise([window.begin_s, *ends]):
+                gaps.append(since_last_s + end_s - begin_s)
+                since_last_s = 0.0
+            since_last_s += window.end_s - (ends[-1] if ends else window.begin_s)
+    if gaps:
+        gaps[-1] += since_last_s
     return gaps
