@@ -1,27 +1,20 @@
-"""What a load test shows while it runs, and its figures at the end."""
+"""The progress of a load test on the terminal."""
 
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterator
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from rich.text import Text
 
-from benchmarks.load.figures.statistics import Estimate
-from benchmarks.load.report.summary import number_text, remarks
-from benchmarks.load.run_record import LoadRun
-from benchmarks.load.sending import sender
+from benchmarks.load.sending.sender_messages import SendProgress
 from workers.supervisor.slot import SlotView
 
-WIDTH = 120  # of what goes to a file, where there is no terminal to fit
 
-
-class LoadView:
-    """A progress bar on a terminal, with live figures beside it, and one line a trial elsewhere."""
+class ProgressView:
+    """Prints one line for each trial and, on a terminal, a progress bar with live figures beside it."""
 
     def __init__(self) -> None:
         self._console = Console()
@@ -33,19 +26,19 @@ class LoadView:
             TextColumn("{task.fields[live]}"),
             console=self._console,
             transient=True,
-            refresh_per_second=4,  # the cores are the relay's
+            refresh_per_second=4,  # drawing takes CPU time from the relay
         )
         self._task: TaskID | None = None
 
-    def __enter__(self) -> LoadView:
+    def __enter__(self) -> ProgressView:
         self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def starting(self, replicas: list[SlotView]) -> None:
-        """The replicas of our own relay, while it comes up."""
+    def show_start(self, replicas: list[SlotView]) -> None:
+        """Shows how many replicas of the relay are ready while it starts."""
         ready = sum(replica.state == "ready" for replica in replicas)
         if self._task is None:
             self._task = self._progress.add_task("starting the relay", total=len(replicas), live="")
@@ -53,7 +46,12 @@ class LoadView:
 
     @contextlib.contextmanager
     def trial(self, title: str, requests: int | None) -> Iterator[None]:
-        """Shows one trial of so many requests (None: not known), from its beginning to its end."""
+        """Shows one trial within the `with` block.
+
+        Args:
+            title: in front of the bar.
+            requests: how many the trial has, or None when that is not known.
+        """
         if self._task is not None:
             self._progress.remove_task(self._task)
         self._task = self._progress.add_task(title, total=requests, live="")
@@ -63,43 +61,14 @@ class LoadView:
             self._progress.remove_task(self._task)
             self._task = None
 
-    def going(self, progress: sender.SendProgress) -> None:
-        """How the trial goes."""
+    def show_progress(self, progress: SendProgress) -> None:
+        """Updates the bar of the trial."""
         live = f"{progress.rate:.3g}/s  in flight {progress.in_flight}"
         if progress.p50_s is not None and progress.p95_s is not None:
             live += f"  p50 {progress.p50_s:.3g} s  p95 {progress.p95_s:.3g} s"
         if self._task is not None:
             self._progress.update(self._task, completed=progress.ended, live=live)
 
-    def say(self, line: str) -> None:
-        """One line that stays."""
+    def print_line(self, line: str) -> None:
+        """Prints a line above the bar that stays."""
         self._console.print(Text(line), soft_wrap=True)
-
-
-def print_run(run: LoadRun) -> None:
-    """Prints a table with a line for each level, then what there is to say of the whole."""
-    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
-    table = Table(title=f"{run.title}: latencies in seconds from the scheduled moment, with intervals of 95 %")
-    for column in ("load", "n", "achieved/s", "p50", "p95", "first audio p50", "in time", "outcomes"):
-        table.add_column(column, justify="left" if column in ("load", "outcomes") else "right", overflow="fold")
-    for level in run.levels:
-        table.add_row(
-            level.name,
-            str(level.requests),
-            number_text(level.achieved_rps),
-            _cell(level.latency_s.get("p50")),
-            _cell(level.latency_s.get("p95")),
-            _cell(level.ttfa_s.get("p50")),
-            " ".join(f"{verdict.attained.value:.1%}" for verdict in level.objectives.values()) or "–",
-            ", ".join(f"{count} {outcome}" for outcome, count in level.outcomes.items()),
-        )
-    console.print(table)
-    for line in (*remarks(run), *(f"INVALID: {why}" for why in run.invalid)):
-        console.print(Text(line), soft_wrap=True)
-
-
-def _cell(figure: Estimate | None) -> str:
-    """A figure above its interval; – when there were too few samples."""
-    if figure is None:
-        return "–"
-    return f"{number_text(figure.value)}\n{number_text(figure.low)}–{number_text(figure.high)}"

@@ -1,4 +1,4 @@
-"""How every plot looks, and how it gets into a file and into a page."""
+"""The style of every plot, and the way from a plot to a file and a page."""
 
 from __future__ import annotations
 
@@ -47,35 +47,35 @@ _STYLE: dict[Any, Any] = {
 
 
 def styled() -> AbstractContextManager[None]:
-    """Plots are drawn and saved inside this."""
+    """Returns the context in which plots are drawn and saved."""
     return mpl.rc_context(_STYLE)
 
 
 def panels(rows: int = 1, columns: int = 1, height_in: float = 4.0, **how: Any) -> tuple[Figure, list[Any]]:
-    """A figure of so many panels, and its axes row by row."""
+    """Makes a figure of panels; returns it and its axes, row by row."""
     figure = Figure(figsize=(WIDTH_IN, height_in), dpi=DPI, layout="constrained")
     return figure, list(figure.subplots(rows, columns, squeeze=False, **how).flat)
 
 
 def legend_above(axes: Any) -> None:
-    """A legend in one line, beside the title, where it hides nothing."""
+    """Adds a legend in one line beside the title, where it hides nothing."""
     handles, labels = axes.get_legend_handles_labels()
     axes.legend(handles, labels, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=max(1, len(labels)), borderpad=0.1)
 
 
 def save(figure: Figure, path: Path) -> str:
-    """Writes a PNG, and returns it as a data URL for the page."""
+    """Writes a PNG file, and returns it as a data URL for the page."""
     figure.savefig(path, facecolor="white")
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
 def stage_colours(stages: Sequence[str]) -> dict[str, str]:
-    """A colour for each stage, the same in every plot."""
+    """Gives each stage a colour, the same in every plot."""
     return {name: STAGE_COLOURS[number % len(STAGE_COLOURS)] for number, name in enumerate(stages)}
 
 
 def shades(count: int) -> list[Any]:
-    """So many colours, from light to dark as the load grows."""
+    """Returns `count` colours, from light to dark as the load grows."""
     if count == 1:
         return [ACCENT]
     return [colormaps["viridis_r"](0.15 + 0.8 * number / (count - 1)) for number in range(count)]

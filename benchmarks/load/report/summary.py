@@ -1,22 +1,24 @@
-"""What a run came to, in words: the same on the terminal and in the report."""
+"""The result of a run in sentences: the same on the terminal and in the report."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from benchmarks.load.figures.level_figures import LevelFigures
+from benchmarks.load.figures.throughput import FEWEST_REQUESTS
+from benchmarks.load.formatting import number_text
 from benchmarks.load.run_record import LoadRun
 from benchmarks.load.trials.peak_search import Peak
 
 
-def remarks(run: LoadRun) -> list[str]:
-    """Sentences on the whole: the peak or the objectives, the limit, the efficiency."""
-    said = [_peak(run.peak, " and ".join(run.objectives))] if run.peak else _verdicts(run.levels)
+def summary(run: LoadRun) -> list[str]:
+    """Sentences on the whole run: the peak or the objectives, the limit, and the efficiency."""
+    sentences = [_peak(run.peak, " and ".join(run.objectives))] if run.peak else _verdicts(run.levels)
     if run.levels:
-        said += _limits(max(run.levels, key=lambda level: level.achieved_rps), run.cores)
+        sentences += _limits(run.fastest_level, run.cores)
     if run.interrupted:
-        said.append(f"{run.interrupted}: trials are missing")
-    return said
+        sentences.append(f"{run.interrupted}: trials are missing")
+    return sentences
 
 
 def _peak(peak: Peak, objectives: str) -> str:
@@ -24,7 +26,7 @@ def _peak(peak: Peak, objectives: str) -> str:
     if peak.held is None:
         return f"no rate held {objectives}; the lowest tried was {missed} requests/s"
     if peak.missed is None:
-        return f"{held} requests/s held {objectives}, and none that was tried missed; raise --rate or --most-probes"
+        return f"{held} requests/s held {objectives}, and no rate that was tried missed; raise --rate or --most-probes"
     return f"peak: {held} requests/s held {objectives}, {missed} did not ({peak.probes} rates tried)"
 
 
@@ -38,26 +40,18 @@ def _verdicts(levels: Sequence[LevelFigures]) -> list[str]:
 
 
 def _limits(level: LevelFigures, cores: int | None) -> list[str]:
-    said = []
+    sentences = []
     if level.limit_rps is not None:
-        limit, by = level.limit_rps
-        said.append(f"the relay is full at {number_text(limit)} requests/s, set by {by} (at {level.name})")
-    if level.efficiency is not None:
+        limit, cause = level.limit_rps
+        sentences.append(f"the relay is full at {number_text(limit)} requests/s, set by {cause} (at {level.name})")
+    if level.achieved_rps is None:
+        sentences.append(
+            f"too few requests to say what was achieved: {level.requests} measured, {FEWEST_REQUESTS} needed"
+        )
+    elif level.efficiency is not None:
         cost, allowed = number_text(level.cpu_s_per_request), number_text(level.cpu_limit_rps)
-        said.append(
+        sentences.append(
             f"efficiency {level.efficiency:.0%}: {number_text(level.achieved_rps)} requests/s achieved, where {cores} "
             f"cores ÷ {cost} CPU-seconds a request allow {allowed}"
         )
-    return said
-
-
-def number_text(value: float | None) -> str:
-    """Three significant digits, and never an exponent for what is large."""
-    if value is None:
-        return "–"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def seconds_text(seconds: float) -> str:
-    """A time with the unit that suits it."""
-    return f"{number_text(seconds * 1000)} ms" if seconds < 0.1 else f"{number_text(seconds)} s"
+    return sentences

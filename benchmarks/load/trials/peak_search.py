@@ -1,16 +1,16 @@
-"""The search for the highest rate that holds the objective."""
+"""The search for the peak: the highest rate that holds the objectives."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-STEP = 2.0  # by which the rate grows or falls until one holds and another does not
+STEP = 2.0  # factor between rates until one rate holds and another does not
 
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """What the search found: the highest rate that held, and the lowest that did not (None: none was found)."""
+    """The highest rate that held, and the lowest that did not; None where there was no such rate."""
 
     held: float | None
     missed: float | None
@@ -20,13 +20,13 @@ class Peak:
 def find_peak(holds: Callable[[float], bool], begin: float, *, tolerance: float = 0.05, most_probes: int = 12) -> Peak:
     """Brackets the peak by doubling or halving, then halves the bracket.
 
-    It ends when the bracket is as narrow as asked, or when the probes are used up: then it is as narrow as they
-    made it. A rate that holds above one that missed, which chance may bring about, is never probed.
+    The search ends when the bracket is narrower than the tolerance, or when the probes are used up. A rate that holds
+    above one that missed, which may happen by chance, is never probed.
 
     Args:
-        holds: tries a rate, in requests per second, for as long as it takes.
+        holds: tries a rate in requests per second, and tells whether it holds.
         begin: the rate to try first.
-        tolerance: how far apart, as a share, the two ends of the bracket may be.
+        tolerance: how far apart the two ends of the bracket may be, as a share of the lower one.
         most_probes: how many rates to try at most.
     """
     held: float | None = None
