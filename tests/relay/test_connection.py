@@ -95,7 +95,7 @@ def test_a_request_survives_its_connection(relay_and_wire):
         assert result.texts == {"listen": "en500.0", "translate": "zh(en500.0)/1"}
         assert result.audio.seconds == 1.0
         assert heard == [("listen", (0,)), ("translate", (0, 0)), ("speak", (0, 0, 0)), ("speak", (0, 0, 1))]
-        assert client.welcome().ready
+        assert client.status().ready
 
 
 def test_an_outcome_lost_with_its_connection_is_made_again(relay_and_wire):
@@ -108,7 +108,7 @@ def test_an_outcome_lost_with_its_connection_is_made_again(relay_and_wire):
         wire.down = True
         wire.cut()
         gate.unlink()
-        while any(stage.in_service for stage in pipeline.client.welcome().stages):
+        while any(stage.in_service for stage in pipeline.client.status().stages):
             pass
         assert not future.done()
         wire.down = False

@@ -22,6 +22,7 @@ from modules.contract.payloads import Payload
 from workers.client.connection import Connection
 from workers.client.result import Event, Result, Transcript
 from workers.wire import codec, messages
+from workers.wire.addresses import validate_address
 from workers.wire.keys import PeerKeys
 from workers.wire.payload_frames import pack, unpack
 
@@ -42,7 +43,7 @@ class _Pending:
     patient: bool
     sent: bool = False
     transcript: Transcript = field(default_factory=Transcript)
-    delivered: set[tuple[str, messages.Path]] = field(default_factory=set)
+    delivered: set[tuple[str, messages.JobPath]] = field(default_factory=set)
 
 
 class Stream:
@@ -77,18 +78,18 @@ class Client:
         """Dials a relay; returns without waiting for an answer.
 
         Args:
-            address: as printed by `python pipeline.py serve`.
+            address: as printed by `relevo serve`.
             keys: folder with broker.key and peer.key_secret, for a tcp:// address of a relay that has keys.
 
         Raises:
-            ConfigError: the keys cannot be read.
+            ConfigError: the address is not valid, or the keys cannot be read.
         """
-        self.address = address
+        self.address = validate_address(address)
         self._numbers = itertools.count(1)
         self._name = secrets.token_hex(4)
         self._instance = ""  # of the broker that has our requests; they wait here until one has answered
         self._pending: dict[str, _Pending] = {}
-        self._answers: dict[type, messages.Welcome | messages.Scaled] = {}
+        self._answers: dict[type, messages.RelayStatus | messages.ScaleReply] = {}
         self._answered = threading.Condition()
         self._closed = False
         self._refusal: RelayClosed | None = None
@@ -175,14 +176,14 @@ class Client:
         while running:
             yield running.popleft().result()
 
-    def welcome(self, timeout_s: float | None = 10.0) -> messages.Welcome:
+    def status(self, timeout_s: float | None = 10.0) -> messages.RelayStatus:
         """The relay's stages and whether it is ready, as it says now.
 
         Raises:
             RelayClosed: nothing answered in time.
         """
-        answer = self._ask(messages.Ping(), messages.Welcome, timeout_s)
-        assert isinstance(answer, messages.Welcome)
+        answer = self._ask(messages.GetStatus(), messages.RelayStatus, timeout_s)
+        assert isinstance(answer, messages.RelayStatus)
         return answer
 
     def scale(self, stage: str, replicas: int, timeout_s: float | None = 10.0) -> None:
@@ -192,16 +193,16 @@ class Client:
             ConfigError: the stage or the number does not fit; says why.
             RelayClosed: nothing answered in time.
         """
-        answer = self._ask(messages.Scale(stage, replicas), messages.Scaled, timeout_s)
-        if isinstance(answer, messages.Scaled) and answer.error:
+        answer = self._ask(messages.Scale(stage, replicas), messages.ScaleReply, timeout_s)
+        if isinstance(answer, messages.ScaleReply) and answer.error:
             raise ConfigError(answer.error)
 
     def _ask(
         self,
-        question: messages.Ping | messages.Scale,
-        answer: type[messages.Welcome | messages.Scaled],
+        question: messages.GetStatus | messages.Scale,
+        answer: type[messages.RelayStatus | messages.ScaleReply],
         timeout_s: float | None,
-    ) -> messages.Welcome | messages.Scaled:
+    ) -> messages.RelayStatus | messages.ScaleReply:
         with self._answered:
             self._answers.pop(answer, None)
         self._connection.send(question)
@@ -211,7 +212,7 @@ class Client:
                 return answer in self._answers or self._closed or self._refusal is not None
 
             if not self._answered.wait_for(settled, timeout_s):
-                raise RelayClosed(f"no relay answers at {self.address}; start one with `python pipeline.py serve`")
+                raise RelayClosed(f"no relay answers at {self.address}; start one with `relevo serve`")
             if self._refusal is not None:
                 raise self._refusal
             if answer not in self._answers:
@@ -261,19 +262,19 @@ class Client:
     def _greet(self) -> None:
         """Asks for a Welcome until one has come; without keys that it admits a broker never answers."""
         if not self._instance:
-            self._connection.send(messages.Ping())
+            self._connection.send(messages.GetStatus())
             self._connection.later(GREET_AGAIN_S, self._greet)
 
     def _connected(self) -> None:
         """The broker, or another in its place, knows us by a new connection and not what it had to tell us by now."""
         self._instance = ""
-        self._connection.send(messages.Ping())
+        self._connection.send(messages.GetStatus())
 
     def _take(self, message: messages.ToClient, frames: Sequence[Any]) -> None:
-        if isinstance(message, messages.Welcome):
+        if isinstance(message, messages.RelayStatus):
             self._greeted(message)
             return
-        if isinstance(message, messages.Scaled):
+        if isinstance(message, messages.ScaleReply):
             self._note_answer(message)
             return
         pending = self._pending.get(message.request)
@@ -281,9 +282,9 @@ class Client:
             return
         at_s = time.monotonic() - pending.submitted_at
         match message:
-            case messages.Started(request, stage, path):
+            case messages.JobStarted(request, stage, path):
                 self._deliver(pending, Event(request, stage, path, None, at_s))
-            case messages.Event(request, stage, path, meta):
+            case messages.RequestOutput(request, stage, path, meta):
                 if (stage, path) not in pending.delivered:
                     pending.delivered.add((stage, path))
                     payload = unpack(meta, frames[0])
@@ -296,7 +297,7 @@ class Client:
                 self._pending.pop(message.request, None)
                 self._end(pending, message, at_s)
 
-    def _greeted(self, welcome: messages.Welcome) -> None:
+    def _greeted(self, welcome: messages.RelayStatus) -> None:
         with self._connection.lock:
             if welcome.instance != self._instance:
                 self._instance = welcome.instance
@@ -307,7 +308,7 @@ class Client:
                         self._submit(pending)
         self._note_answer(welcome)
 
-    def _note_answer(self, answer: messages.Welcome | messages.Scaled) -> None:
+    def _note_answer(self, answer: messages.RelayStatus | messages.ScaleReply) -> None:
         with self._answered:
             self._answers[type(answer)] = answer
             self._answered.notify_all()

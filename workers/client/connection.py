@@ -16,7 +16,7 @@ import zmq
 from errors import ProtocolError
 from workers.wire import codec, messages
 from workers.wire.keys import Handshakes, PeerKeys, dial
-from workers.wire.poller import Watch
+from workers.wire.poller import SocketPoller
 from workers.wire.sockets import has_message, receive, send
 
 logger = logging.getLogger("relevo.client")
@@ -73,7 +73,7 @@ class Connection:
                 if self._dealer.closed:
                     return  # there is nobody to tell any more
                 send(self._dealer, message, *frames)
-                if has_message(self._dealer):  # sending may have swallowed the announcement; see Watch
+                if has_message(self._dealer):  # sending may have swallowed the announcement; see SocketPoller
                     self._wake()
         except zmq.Again:
             self._on_refused()
@@ -82,13 +82,13 @@ class Connection:
         """Calls back from the connection's thread; to be used by that thread, or before `start`."""
         heapq.heappush(self._calls, (time.monotonic() + delay_s, next(self._call_numbers), call))
 
-    def close(self, last_words: Callable[[], None]) -> None:
-        """Ends the thread, lets `last_words` send, and lets go of the connection."""
+    def close(self, farewell: Callable[[], None]) -> None:
+        """Ends the thread, lets `farewell` send, and lets go of the connection."""
         self._closed = True
         self._wake()
         self._thread.join()
         with self.lock:
-            last_words()
+            farewell()
             self._handshakes.close()
             self._dealer.close(linger=500)
         self._context.term()
@@ -99,12 +99,12 @@ class Connection:
         os.write(self._wake_writer, b"w")
 
     def _run(self) -> None:
-        watch = Watch()
+        poller = SocketPoller()
         for source in (self._handshakes.monitor, self._wake_reader, self._dealer):
-            watch.add(source)
+            poller.add(source)
         while not self._closed:
             wait_s = max(0.0, self._calls[0][0] - time.monotonic()) if self._calls else None
-            for source in watch.wait(wait_s):
+            for source in poller.wait(wait_s):
                 if source is self._handshakes.monitor:
                     self._look_at_connection()
                     continue
@@ -113,7 +113,7 @@ class Connection:
                 self._take_all()
             while self._calls and self._calls[0][0] <= time.monotonic():
                 heapq.heappop(self._calls)[2]()
-        watch.close()
+        poller.close()
 
     def _look_at_connection(self) -> None:
         if self._handshakes.look():

@@ -9,7 +9,7 @@ import numpy as np
 from modules.audio.waveform import leading_silence_s
 from modules.contract.notes import Note
 from modules.contract.payloads import Audio, Payload, Text
-from workers.wire.messages import OutcomeName, Path, Span
+from workers.wire.messages import JobPath, OutcomeName, Span
 
 UNSPACED = {"ja", "th", "zh"}  # languages that are written without spaces between sentences
 
@@ -24,7 +24,7 @@ class Event:
 
     request: str
     stage: str
-    path: Path
+    path: JobPath
     payload: Payload | None
     at_s: float
 

@@ -13,14 +13,14 @@ from typing import Any
 import msgspec
 
 from errors import ProtocolError
-from workers.wire.messages import Event, Message, Output, Submit, Work
+from workers.wire.messages import BatchLease, Message, Output, RequestOutput, Submit
 
 VERSION = 1
 _PREFIX = b"RLV" + bytes([VERSION])
 MAX_HEADER_BYTES = 1 << 20
 MAX_PAYLOAD_BYTES = 256 * 2**20  # over an hour of 16 kHz float32
 
-_WITH_PAYLOAD = (Submit, Event, Output)
+_WITH_PAYLOAD = (Submit, RequestOutput, Output)
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -92,4 +92,4 @@ def _first(decode: Callable[[bytes], Any], frames: Sequence[Any]) -> tuple[Any, 
 
 def payload_count(message: Message) -> int:
     """The number of payload frames that must follow the header."""
-    return len(message.jobs) if isinstance(message, Work) else int(isinstance(message, _WITH_PAYLOAD))
+    return len(message.jobs) if isinstance(message, BatchLease) else int(isinstance(message, _WITH_PAYLOAD))

@@ -12,7 +12,7 @@ import msgspec
 from modules.contract.notes import Note
 
 Buffer = bytes | memoryview
-Path = tuple[int, ...]
+JobPath = tuple[int, ...]
 OutcomeName = Literal["ok", "rejected", "expired", "cancelled", "failed", "dead_letter"]
 Priority = Literal["interactive", "batch"]
 RestartCause = Literal["killed", "exited", "stuck", "memory"]
@@ -56,7 +56,7 @@ class Span(_Record, frozen=True):
     """
 
     stage: str
-    path: Path
+    path: JobPath
     attempt: int
     replica: str
     start_s: float
@@ -66,7 +66,7 @@ class Span(_Record, frozen=True):
     batch: int
 
 
-class Load(_Record, frozen=True):
+class StageLoad(_Record, frozen=True):
     """How much a stage has to do.
 
     ``busy_s`` adds up, over its replicas and since the broker's start, how long they have had work in hand;
@@ -94,8 +94,8 @@ class StageInfo(_Record, frozen=True):
 # client → broker
 
 
-class Ping(_Message, frozen=True):
-    """Asks for a Welcome: to greet, to see whether the relay is ready, and to notice that the broker restarted."""
+class GetStatus(_Message, frozen=True):
+    """Asks for a RelayStatus: at the start, to see whether the relay is ready, and to notice a restarted broker."""
 
 
 class Submit(_Message, frozen=True):
@@ -128,13 +128,13 @@ class Scale(_Message, frozen=True):
 # broker → client
 
 
-class Scaled(_Message, frozen=True):
-    """The answer to Scale: what stood against it, or nothing."""
+class ScaleReply(_Message, frozen=True):
+    """The answer to Scale. ``error`` says why it was refused; empty when it was accepted."""
 
     error: str
 
 
-class Welcome(_Message, frozen=True):
+class RelayStatus(_Message, frozen=True):
     """The broker's state. A new ``instance`` means that the broker restarted and knows no earlier request.
 
     ``refused`` counts the messages and the connections that this broker has turned away.
@@ -147,20 +147,20 @@ class Welcome(_Message, frozen=True):
     refused: int
 
 
-class Started(_Message, frozen=True):
+class JobStarted(_Message, frozen=True):
     """A replica began to work on a job of the request (only sent when the request asked for progress)."""
 
     request: str
     stage: str
-    path: Path
+    path: JobPath
 
 
-class Event(_Message, frozen=True):
+class RequestOutput(_Message, frozen=True):
     """One output of one stage, in path order for each stage; the payload is the one frame that follows."""
 
     request: str
     stage: str
-    path: Path
+    path: JobPath
     meta: Meta
 
 
@@ -202,7 +202,7 @@ class Output(_Message, frozen=True):
     meta: Meta
 
 
-class JobDone(_Record, frozen=True):
+class JobEnd(_Record, frozen=True):
     """The end of one job of a batch. ``error`` is empty when it went well; ``expired`` when it was not begun."""
 
     job: int
@@ -213,16 +213,16 @@ class JobDone(_Record, frozen=True):
     expired: bool = False
 
 
-class Done(_Message, frozen=True):
+class BatchEnd(_Message, frozen=True):
     """The end of a batch, and the replica's next credit."""
 
     replica: str
     batch_s: _Amount
-    jobs: tuple[JobDone, ...]
+    jobs: tuple[JobEnd, ...]
 
 
-class Beat(_Message, frozen=True):
-    """A sign of life from the replica's second socket, sent also while the model computes."""
+class Heartbeat(_Message, frozen=True):
+    """Tells that the replica lives, from its second socket, also while the model computes."""
 
     replica: str
     stage: str
@@ -243,13 +243,13 @@ class Leave(_Message, frozen=True):
 # broker → replica
 
 
-class Hired(_Message, frozen=True):
-    """The stage's specification, as the JSON of its configuration."""
+class StageSpec(_Message, frozen=True):
+    """The answer to Join: the stage's specification, as the JSON of its configuration."""
 
     spec: bytes
 
 
-class WorkItem(_Record, frozen=True):
+class JobLease(_Record, frozen=True):
     """One job of a batch."""
 
     job: int
@@ -258,14 +258,14 @@ class WorkItem(_Record, frozen=True):
     deadline_s: float | None
 
 
-class Work(_Message, frozen=True):
+class BatchLease(_Message, frozen=True):
     """A batch; the payloads follow, one frame a job."""
 
-    jobs: tuple[WorkItem, ...]
+    jobs: tuple[JobLease, ...]
 
 
-class Abandon(_Message, frozen=True):
-    """The job's request has ended: drop it at the next output."""
+class AbandonJob(_Message, frozen=True):
+    """The job's request has ended: the replica drops the job at its next output."""
 
     job: int
 
@@ -276,8 +276,8 @@ class Refused(_Message, frozen=True):
     reason: str
 
 
-class Rejoin(_Message, frozen=True):
-    """The broker does not know the replica, or lost touch with it: say Ready when idle, if ``spec`` is yours still."""
+class Resync(_Message, frozen=True):
+    """The broker does not know the replica, or what it holds: Ready is due once it is idle, if ``spec`` is its own."""
 
     spec: bytes
 
@@ -289,32 +289,32 @@ class Drain(_Message, frozen=True):
 # supervisor → broker
 
 
-class Oversee(_Message, frozen=True):
-    """The supervisor dials in, with the replicas it wants for each stage."""
+class Attach(_Message, frozen=True):
+    """The supervisor connects, with the replicas that it wants for each stage."""
 
     desired: dict[str, int]
 
 
-class Gone(_Message, frozen=True):
-    """A replica's process has ended; its jobs go back to their queue. ``last_words`` is the end of its log."""
+class ReplicaGone(_Message, frozen=True):
+    """A replica's process has ended; its jobs go back to their queue. ``log_tail`` is the end of its log."""
 
     replica: str
     cause: str
-    last_words: str = ""
+    log_tail: str = ""
 
 
-class Restarting(_Message, frozen=True):
+class ReplicaRestarting(_Message, frozen=True):
     """A replica of the stage ended and gets a successor."""
 
     stage: str
     cause: RestartCause
 
 
-class Measure(_Message, frozen=True):
-    """Asks for the stages' loads."""
+class GetLoads(_Message, frozen=True):
+    """Asks for StageLoads."""
 
 
-class Desired(_Message, frozen=True):
+class DesiredReplicas(_Message, frozen=True):
     """The supervisor now wants so many replicas for each stage."""
 
     replicas: dict[str, int]
@@ -327,19 +327,19 @@ class StageDown(_Message, frozen=True):
     reason: str
 
 
-class Retire(_Message, frozen=True):
-    """Give the replica no more work and tell it to drain."""
+class DrainReplica(_Message, frozen=True):
+    """Asks the broker to lease no more jobs to the replica, and to send it Drain."""
 
     replica: str
 
 
-class Close(_Message, frozen=True):
-    """Refuse new requests and report Closed once the accepted ones have ended, or when the bound has passed."""
+class DrainRelay(_Message, frozen=True):
+    """Refuses new requests; answered by RelayDrained once the accepted ones have ended, after ``within_s`` at most."""
 
     within_s: float
 
 
-class ScaleAnswer(_Message, frozen=True):
+class ForwardedScaleReply(_Message, frozen=True):
     """The supervisor's answer to a client's Scale, with the replicas that it now wants for each stage."""
 
     client: bytes
@@ -350,7 +350,7 @@ class ScaleAnswer(_Message, frozen=True):
 # broker → supervisor
 
 
-class ScaleAsked(_Message, frozen=True):
+class ForwardedScale(_Message, frozen=True):
     """A client asks for another number of replicas."""
 
     client: bytes
@@ -358,8 +358,8 @@ class ScaleAsked(_Message, frozen=True):
     replicas: int
 
 
-class Overseen(_Message, frozen=True):
-    """The broker listens; ``clients`` and ``replicas`` are the addresses to dial.
+class BrokerReady(_Message, frozen=True):
+    """The answer to Attach: the broker listens. ``clients`` and ``replicas`` are the addresses to connect to.
 
     ``metrics`` is the host:port that serves its metrics, or empty.
     """
@@ -370,14 +370,14 @@ class Overseen(_Message, frozen=True):
     metrics: str
 
 
-class Measured(_Message, frozen=True):
-    """The answer to Measure."""
+class StageLoads(_Message, frozen=True):
+    """The answer to GetLoads."""
 
-    loads: tuple[Load, ...]
+    loads: tuple[StageLoad, ...]
 
 
-class Standing(_Message, frozen=True):
-    """A replica's latest sign of life, passed on."""
+class ReplicaStatus(_Message, frozen=True):
+    """A replica's latest state, passed on from its messages. ``reason`` and ``fatal`` are those of its Leave."""
 
     replica: str
     stage: str
@@ -388,14 +388,24 @@ class Standing(_Message, frozen=True):
     fatal: bool = False
 
 
-class Closed(_Message, frozen=True):
+class RelayDrained(_Message, frozen=True):
     """Every accepted request has ended."""
 
 
-FromClient = Ping | Submit | Cancel | Scale
-ToClient = Welcome | Scaled | Started | Event | Outcome
-FromReplica = Join | Ready | Output | Done | Beat | Leave
-ToReplica = Hired | Refused | Work | Abandon | Rejoin | Drain
-FromSupervisor = Oversee | Gone | Restarting | Measure | Desired | StageDown | Retire | Close | ScaleAnswer
-ToSupervisor = Overseen | Measured | Standing | ScaleAsked | Closed
+FromClient = GetStatus | Submit | Cancel | Scale
+ToClient = RelayStatus | ScaleReply | JobStarted | RequestOutput | Outcome
+FromReplica = Join | Ready | Output | BatchEnd | Heartbeat | Leave
+ToReplica = StageSpec | Refused | BatchLease | AbandonJob | Resync | Drain
+FromSupervisor = (
+    Attach
+    | ReplicaGone
+    | ReplicaRestarting
+    | GetLoads
+    | DesiredReplicas
+    | StageDown
+    | DrainReplica
+    | DrainRelay
+    | ForwardedScaleReply
+)
+ToSupervisor = BrokerReady | StageLoads | ReplicaStatus | ForwardedScale | RelayDrained
 Message = FromClient | ToClient | FromReplica | ToReplica | FromSupervisor | ToSupervisor

@@ -47,7 +47,7 @@ class RelayUnderLoad:
 
     def stages(self) -> tuple[StageInfo, ...]:
         """Its stages in their present state."""
-        return self.client.welcome().stages
+        return self.client.status().stages
 
     def starts(self) -> dict[str, int]:
         """How many replicas each stage has started so far; {} when it was not started here."""
@@ -131,7 +131,7 @@ def running_relay(address: str, keys: Path | None) -> Iterator[RelayUnderLoad]:
         RelayClosed: no relay answers at the address.
     """
     with Client(address, keys) as client:
-        client.welcome()
+        client.status()
         root = _root_of(address)
         yield RelayUnderLoad(client, keys, root=root, cores=None if root is None else available_cores())
 

@@ -35,7 +35,7 @@ class RelayWatcher(Background):
     def look(self) -> None:
         """Looks once."""
         with contextlib.suppress(RelayClosed):  # the broker is busy or restarts: this state is missing
-            stages = self._client.welcome(timeout_s=LOOK_S).stages
+            stages = self._client.status(timeout_s=LOOK_S).stages
             self.relay_states.append(_relay_state(stages, self._starts()))
 
 

@@ -6,7 +6,7 @@ import threading
 import pytest
 import zmq
 
-from workers.wire.poller import Watch
+from workers.wire.poller import SocketPoller
 from workers.wire.sockets import receive
 
 SOON_S = 0.01
@@ -20,9 +20,9 @@ def pair():
         yield near, far
 
 
-def emptied(watch):
-    """Reads until the watch has nothing more to tell."""
-    while told := list(watch.wait(SOON_S)):
+def emptied(poller):
+    """Reads until the poller has nothing more to tell."""
+    while told := list(poller.wait(SOON_S)):
         for source in told:
             while receive(source) is not None:
                 pass
@@ -31,45 +31,45 @@ def emptied(watch):
 @pytest.mark.parametrize("spin_s", [0.0, 10.0])
 def test_a_message_is_told_whether_it_came_before_or_during_the_wait(pair, spin_s):
     near, far = pair
-    watch = Watch()
-    watch.add(near)
-    emptied(watch)
+    poller = SocketPoller()
+    poller.add(near)
+    emptied(poller)
     far.send(b"before")
-    assert set(watch.wait(60)) == {near}
+    assert set(poller.wait(60)) == {near}
     assert [receive(near), receive(near)] == [[b"before"], None]
     sender = threading.Thread(target=far.send, args=(b"during",))
     sender.start()
-    assert set(watch.wait(60, spin_s)) == {near}
+    assert set(poller.wait(60, spin_s)) == {near}
     sender.join()
 
 
 def test_a_socket_that_was_sent_on_is_looked_at_though_its_announcement_was_swallowed(pair):
     near, far = pair
-    watch = Watch()
-    watch.add(near)
-    emptied(watch)
+    poller = SocketPoller()
+    poller.add(near)
+    emptied(poller)
     far.send(b"question")
     near.getsockopt(zmq.EVENTS)  # as any use of the socket may
-    assert list(watch.wait(SOON_S)) == []
-    watch.used(near)
-    assert set(watch.wait(60)) == {near}
+    assert list(poller.wait(SOON_S)) == []
+    poller.recheck(near)
+    assert set(poller.wait(60)) == {near}
 
 
 def test_what_is_always_used_keeps_nobody_else_waiting(pair):
     near, _ = pair
     reader, writer = os.pipe()
-    watch = Watch()
-    watch.add(near)
-    watch.add(reader)
+    poller = SocketPoller()
+    poller.add(near)
+    poller.add(reader)
     os.write(writer, b"w")
-    watch.used(near)
-    assert set(watch.wait()) == {near, reader}
+    poller.recheck(near)
+    assert set(poller.wait()) == {near, reader}
     os.close(reader)
     os.close(writer)
 
 
 def test_time_that_passes_tells_nothing(pair):
-    watch = Watch()
-    watch.add(pair[0])
-    emptied(watch)
-    assert list(watch.wait(SOON_S, spin_s=60.0)) == []
+    poller = SocketPoller()
+    poller.add(pair[0])
+    emptied(poller)
+    assert list(poller.wait(SOON_S, spin_s=60.0)) == []
