@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,6 +24,7 @@ from workers.client.client import Client, OnEvent, Stream
 from workers.client.result import Result
 from workers.config import PipelineConfig, load_config
 from workers.plan import make_plan
+from workers.processes.termination import on_termination
 from workers.supervisor.slot import SlotView
 from workers.supervisor.supervisor import Supervisor
 from workers.wire import messages
@@ -189,7 +189,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns the exit status: 0 well, 1 something failed, 2 wrong usage or configuration."""
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
-    signal.signal(signal.SIGTERM, lambda number, _: end_by(number))
+    on_termination(end_by)
     parsed = parser().parse_args(arguments)
     try:
         status: int = parsed.run(parsed)

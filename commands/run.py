@@ -16,11 +16,12 @@ from typing import TypeAlias
 from commands.opened_relay import OpenRelay
 from commands.options import add_config_options, add_connect_options, client_of
 from commands.run_view import RunView, print_report
-from commands.signals import end_by, send_signals_to, take
+from commands.signals import end_by, take
 from errors import ConfigError, InputError
 from modules.audio.files import read_audio, write_wav
 from workers.client.client import Client
 from workers.client.result import Result
+from workers.processes.termination import on_termination
 from workers.report import Clip, make_report
 
 DEFAULT_IN_FLIGHT = 16
@@ -63,7 +64,7 @@ def run(open_relay: OpenRelay, arguments: argparse.Namespace) -> int:
     clips = [Clip(file) for file in arguments.files]
     ended: Ended = SimpleQueue()
     with RunView(clips) as view, _relay(open_relay, arguments, view) as (client, ready_s):
-        send_signals_to(ended)
+        on_termination(ended.put)
         stages = client.status().stages
         view.running([stage.name for stage in stages])
         began = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import signal
 from collections.abc import Callable
@@ -10,7 +11,8 @@ from queue import SimpleQueue
 
 from commands.opened_relay import OpenRelay
 from commands.options import add_config_options
-from commands.signals import send_signals_to, take
+from commands.signals import take
+from workers.processes.termination import on_termination
 
 
 def add_parser(
@@ -19,11 +21,11 @@ def add_parser(
     """Adds the command."""
     parser = commands.add_parser(
         "serve",
-        help="keep a relay up until SIGTERM or Ctrl-C",
+        help="keep a relay up until SIGTERM, SIGHUP or Ctrl-C",
         description="Starts a relay, prints its address once it is ready and that of its metrics, and keeps it up. "
         "Submit to it with "
-        "`python pipeline.py run --connect ADDRESS FILES…` or Client(address), from any number of processes. SIGTERM "
-        "or Ctrl-C refuses new requests, finishes the accepted ones (at most drain_s) and ends.",
+        "`python pipeline.py run --connect ADDRESS FILES…` or Client(address), from any number of processes. SIGTERM, "
+        "SIGHUP or Ctrl-C refuses new requests, finishes the accepted ones (at most drain_s) and ends.",
     )
     add_config_options(parser)
     parser.add_argument("--listen", metavar="ADDRESS", help="ipc, ipc:///path or tcp://127.0.0.1:PORT; see config.yaml")
@@ -47,10 +49,11 @@ def run(open_relay: OpenRelay, arguments: argparse.Namespace) -> int:
         arguments.assignments.append(f"metrics={arguments.metrics}")
     asked_to_end: SimpleQueue[signal.Signals] = SimpleQueue()
     with open_relay(arguments, quiet=False) as relay:
-        send_signals_to(asked_to_end)
+        on_termination(asked_to_end.put)
         print(f"ready at {relay.address}", flush=True)
         if relay.metrics_url is not None:
             print(f"metrics at {relay.metrics_url}", flush=True)
         take(asked_to_end)
-        print("draining", flush=True)
+        with contextlib.suppress(OSError):  # after SIGHUP there may be no terminal to write to
+            print("draining", flush=True)
     return 0

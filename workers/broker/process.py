@@ -12,7 +12,6 @@ import argparse
 import logging
 import math
 import secrets
-import signal
 import socket
 import sys
 import time
@@ -27,7 +26,8 @@ from zmq.utils.monitor import recv_monitor_message
 
 from errors import AddressInUse, ProtocolError, RelevoError
 from workers.broker.dead_letters import write_letter
-from workers.processes.lifetime import die_with, set_when_asked_to_end
+from workers.processes.lifetime import die_with
+from workers.processes.termination import leave_terminal_signals_to_parent, termination_event
 from workers.scheduling.scheduler import Scheduler
 from workers.scheduling.stage import StagePlan
 from workers.scheduling.stage_queue import Job
@@ -119,7 +119,7 @@ class Broker:
 
     def run(self) -> None:
         """Serves until SIGTERM, then lets what was sent leave."""
-        asked_to_end = set_when_asked_to_end(self._poller)
+        asked_to_end = termination_event(self._poller)
         takers: dict[Source, Callable[[], None]] = {
             self._control: self._taker(self._control, messages.FromSupervisor, self._from_supervisor),
             self._replicas: self._taker(self._replicas, messages.FromReplica, self._from_replica),
@@ -349,7 +349,7 @@ def main() -> None:
     parser.add_argument("--parent", type=int, required=True, help="process id of the supervisor, to end with it")
     arguments = parser.parse_args()
     die_with(arguments.parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to handle
+    leave_terminal_signals_to_parent()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     settings = msgspec.msgpack.decode(arguments.settings.read_bytes(), type=BrokerSettings)
     try:

@@ -32,7 +32,8 @@ import zmq
 
 from errors import ConfigError, ProtocolError, RelayError, RelevoError
 from workers.processes.budget import apply_budget
-from workers.processes.lifetime import die_with, set_when_asked_to_end
+from workers.processes.lifetime import die_with
+from workers.processes.termination import leave_terminal_signals_to_parent, termination_event
 from workers.wire import codec, messages
 from workers.wire.addresses import validate_address
 from workers.wire.keys import Handshakes, PeerKeys, dial
@@ -122,7 +123,7 @@ class Replica:
         self._poller.add(self._dealer)
         self._spec = b""
         self._resync: messages.Resync | None = None  # came while a batch was computed
-        self._draining = set_when_asked_to_end(self._poller)
+        self._draining = termination_event(self._poller)
         self._heart = Heart(self._context, address, keys, name, stage)
 
     def run(self, load: Callable[[ReplicaSpec], Module], wait_s: float = WAIT_S) -> int:
@@ -279,7 +280,7 @@ def main() -> None:
     apply_budget(arguments.threads, arguments.device)
     if arguments.parent is not None:
         die_with(arguments.parent)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to handle
+        leave_terminal_signals_to_parent()
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     if arguments.weights is not None:
