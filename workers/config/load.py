@@ -23,7 +23,10 @@ from workers.config.models import (
     StageConfig,
 )
 
-OTHER_VARIABLES = ("RELEVO_CACHE", "RELEVO_WEIGHTS")  # read by modules.weights
+OTHER_VARIABLES = {  # read by modules.weights
+    "RELEVO_CACHE": "Folder that holds everything that Relevo downloads and converts. Default: ~/.cache/relevo.",
+    "RELEVO_WEIGHTS": "Folder made by `weights fetch --to`, searched for models before the cache.",
+}
 
 
 class _Loader(yaml.SafeLoader):
@@ -38,10 +41,15 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"[-+]?[0-9]+$
 
 
 def load_config(path: str | Path, **overrides: Any) -> PipelineConfig:
-    """Reads a configuration file; `overrides` are nested values that win over environment and file.
+    """Reads a configuration file.
+
+    Args:
+        path: the file.
+        overrides: nested values that win over the environment and the file.
 
     Raises:
-        ConfigError: the file cannot be read, is not YAML, or has a wrong key or value; each is named.
+        ConfigError: the file cannot be read, is not YAML, or it, the environment or an override has a wrong key or
+            value; each is named.
     """
     path = Path(path)
     try:
@@ -61,16 +69,16 @@ def load_config(path: str | Path, **overrides: Any) -> PipelineConfig:
         problems = "; ".join(_problem(detail, stages) for detail in error.errors())
         raise ConfigError(f"{path}: {problems}") from error
     except SettingsError as error:
-        raise ConfigError(f"the environment's {ENVIRONMENT_PREFIX}… variables: {error}") from error
+        raise ConfigError(f"an environment variable that begins with {ENVIRONMENT_PREFIX}: {error}") from error
     config.replicas()
     return config
 
 
 def _check_environment(variables: Iterable[str], stages: Iterable[str]) -> None:
-    """Refuses variables that look like keys and are none: pydantic-settings ignores them.
+    """Refuses variables that begin like keys and are none, since pydantic-settings ignores them.
 
     Raises:
-        ConfigError: names each of them, with the nearest that is known.
+        ConfigError: there are such variables; each is named with the nearest that is known.
     """
     known = [key.replace(".", NESTED_DELIMITER).upper() for key in _keys(stages)]
     known += (variable.removeprefix(ENVIRONMENT_PREFIX) for variable in OTHER_VARIABLES)
@@ -98,7 +106,7 @@ def _problem(detail: Any, stages: Iterable[str]) -> str:
 
 
 def _remedy(name: str, known: Iterable[str], prefix: str) -> str:
-    """What to do about an unknown name; `prefix` is what it and the known ones have in common."""
+    """Says what to do about an unknown name; `prefix` comes before it and the known ones."""
     nearest = difflib.get_close_matches(name, known, 1)
     return f"did you mean {prefix}{nearest[0]}?" if nearest else "remove it or correct its spelling"
 
@@ -113,7 +121,7 @@ def _keys(stages: Iterable[str]) -> list[str]:
 
 
 def nested(assignments: list[str]) -> dict[str, Any]:
-    """Dotted assignments such as ``stages.speak.threads=2`` as nested values; each value is read as YAML.
+    """Returns dotted assignments such as ``stages.speak.threads=2`` as nested values; each value is read as YAML.
 
     Raises:
         ConfigError: an assignment has no ``=``, or its value is not YAML.
@@ -127,6 +135,8 @@ def nested(assignments: list[str]) -> dict[str, Any]:
         place = values
         for parent in parents:
             place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"--set {assignment!r}: {parent} was set to {place!r} before; set only one of them")
         try:
             place[last] = yaml.load(text, _Loader)
         except yaml.YAMLError as error:

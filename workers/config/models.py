@@ -27,7 +27,7 @@ CUDA_DEVICE = r"^cuda:\d+$"
 
 @contextlib.contextmanager
 def _as_value_error() -> Iterator[None]:
-    """Lets pydantic add to a ConfigError the key that it is about."""
+    """Turns a ConfigError into what pydantic expects of a validator, so that it adds the key."""
     try:
         yield
     except ConfigError as error:
@@ -35,17 +35,34 @@ def _as_value_error() -> Iterator[None]:
 
 
 class AutoscaleConfig(BaseModel):
-    """Between which bounds, and at which load, a stage's replicas grow and shrink in number."""
+    """The bounds and thresholds by which the load sets the number of a stage's replicas."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     min: int = Field(1, ge=1, description="Fewest replicas.")
-    max: int = Field(ge=1, description="Most replicas.")
-    wait_s: float = Field(1.0, gt=0, description="One more when jobs wait longer than this …")
-    busy_above: float = Field(0.8, gt=0, lt=1, description="… and the replicas are busy for more than this share …")
-    up_after_s: float = Field(5.0, gt=0, description="… for so long.")
-    busy_below: float = Field(0.6, gt=0, lt=1, description="One fewer when the others would be busy for less …")
-    down_after_s: float = Field(60.0, gt=0, description="… for so long.")
+    max: int = Field(
+        ge=1,
+        examples=[4],
+        description="Most replicas. With threads: auto the cores are shared for so many.",
+    )
+    wait_s: float = Field(
+        1.0, gt=0, description="Queue time, in seconds, above which the stage may need another replica."
+    )
+    busy_above: float = Field(
+        0.8, gt=0, lt=1, description="Share of their time that the replicas must compute for another to be added."
+    )
+    up_after_s: float = Field(
+        5.0, gt=0, description="Seconds for which both thresholds must be exceeded before a replica is added."
+    )
+    busy_below: float = Field(
+        0.6,
+        gt=0,
+        lt=1,
+        description="A replica is removed when the others would compute for less than this share of their time.",
+    )
+    down_after_s: float = Field(
+        60.0, gt=0, description="Seconds for which the load must be so low before a replica is removed."
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> AutoscaleConfig:
@@ -57,51 +74,66 @@ class AutoscaleConfig(BaseModel):
 
 
 class StageConfig(BaseModel):
-    """One place in the relay: a module, its model and how its replicas run."""
+    """One stage of a relay: a module, its model, and how its replicas run."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    module: str = Field(description="A module of the registry, or 'package.file:Class' for one of your own.")
-    model: str | None = Field(
-        None, description="A model of `weights list` or of a hub (owner/name), or the path of a folder."
+    module: str = Field(
+        examples=["whisper"],
+        description="A module by its registered name, or as package.file:Class for one of your own.",
     )
-    options: dict[str, Any] = Field(default_factory=dict, description="Options of the module; see its file.")
+    model: str | None = Field(
+        None,
+        description="A model listed by `weights list`, a model of a hub (owner/name or owner/name@revision), or the "
+        "path of a folder.",
+    )
+    options: dict[str, Any] = Field(
+        {}, description="Options of the module; docs/reference/configuration.md lists them."
+    )
     threads: Literal["auto"] | Annotated[int, Field(ge=1)] = Field(
-        "auto", description="CPU threads of each replica. auto: the core budget shared by the stage's replicas."
+        "auto", description="CPU threads of each replica. auto shares the cores among the stage's replicas."
     )
     nice: int = Field(
-        0, ge=0, le=19, description="How far its replicas stand back while others want the cores too; see nice(1)."
+        0, ge=0, le=19, description="Niceness of its replicas: how far they give way to others on the cores; nice(1)."
     )
     device: Literal["cpu"] | list[Annotated[str, Field(pattern=CUDA_DEVICE)]] = Field(
-        "cpu", description="cpu, or a list such as [cuda:0, cuda:1] that the replicas take in turn."
+        "cpu", description="cpu, or a list such as [cuda:0, cuda:1] whose devices the replicas take in turn."
     )
-    max_batch: int = Field(
-        1, ge=1, description="Most jobs handed out at once; a batch is what is queued, at most this."
-    )
+    max_batch: int = Field(1, ge=1, description="Most jobs in a batch. A batch is what is queued, up to this number.")
     max_batch_cost: float | None = Field(
         None,
         gt=0,
-        description="Most cost in a batch: seconds of audio or characters of text. A lone job may exceed it.",
+        description="Most cost of a batch: seconds of audio, or characters of text. A single job may exceed it.",
     )
-    max_wait_ms: float = Field(0, ge=0, description="How long a batch that is not full may wait for more jobs.")
+    max_wait_ms: float = Field(
+        0, ge=0, description="Milliseconds that a batch may wait for more jobs, unless it is full."
+    )
     queue_items: int = Field(
-        64, ge=1, description="Most jobs waiting for this stage; full, it holds back the stage before."
+        64,
+        ge=1,
+        description="Most jobs that wait for this stage. When it is full, the stage before it is held back; the first "
+        "stage rejects requests.",
     )
     queue_cost: float | None = Field(
-        None, gt=0, description="Most cost waiting for this stage, in the unit of max_batch_cost."
+        None, gt=0, description="Most cost that waits for this stage, in the unit of max_batch_cost."
     )
-    load_timeout_s: float = Field(300, gt=0, description="Longest time a replica may take to load and warm its model.")
+    load_timeout_s: float = Field(
+        300, gt=0, description="Seconds that a replica may take to load its model and warm it up."
+    )
     stuck_after_s: float = Field(
-        300, gt=0, description="A replica that computes this long without an output is stuck, and is replaced."
+        300, gt=0, description="Seconds that a replica may compute without an output; then it is stuck, and replaced."
     )
     memory_limit_mb: int | None = Field(
-        None, ge=1, description="A replica whose resident memory exceeds this is replaced between two jobs."
+        None, ge=1, description="MiB of resident memory above which a replica is replaced, between two jobs."
     )
-    autoscale: AutoscaleConfig | None = Field(None, description="Let the load set the number of replicas.")
+    autoscale: AutoscaleConfig | None = Field(
+        None, description="Lets the load set the number of replicas, one at a time. null keeps the number of the ratio."
+    )
     python: str | None = Field(
         None,
-        description="Interpreter of its replicas, where packages cannot live together; a relative path begins at the "
-        "checkout. Default: this one.",
+        description="Interpreter of its replicas, for packages that exclude those of other stages. It needs "
+        "requirements/replica.in and the packages of the module. A relative path begins at the checkout. null takes "
+        "the interpreter of the relay.",
     )
 
     @field_validator("python")
@@ -117,40 +149,62 @@ class PipelineConfig(BaseSettings):
         extra="forbid", frozen=True, env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter=NESTED_DELIMITER
     )
 
-    name: str = Field("relevo", description="What the relay is called in reports.")
+    name: str = Field("relevo", description="Name of the relay in reports.")
     stages: dict[str, StageConfig] = Field(min_length=1, description="The stages by name, in the order of the relay.")
-    ratio: str | None = Field(None, description="Replicas per stage, such as 1:1:2. Default: one of each.")
-    cores: int | None = Field(None, ge=1, description="CPU cores to share out. Default: what this process may use.")
+    ratio: str | None = Field(
+        None,
+        description="Replicas per stage, such as 1:1:2. null starts one of each, or the min of autoscale. With another "
+        "listen_replicas than ipc a stage may have 0: all of its replicas connect from elsewhere.",
+    )
+    cores: int | None = Field(
+        None,
+        ge=1,
+        description="CPU cores to share out. null counts those that this process may use: its affinity, bounded by the "
+        "container's CPU quota.",
+    )
     allow_oversubscription: bool = Field(
-        False, description="Accept a stage whose replicas and threads alone exceed the cores."
+        False, description="Accepts a stage whose replicas times threads exceed the cores."
     )
     seed: int = Field(0, ge=0, description="Seed of every random choice that a model makes.")
     listen: str = Field(
-        "ipc", description="Where clients dial in: ipc (a private socket), ipc:///path/of/socket or tcp://host:port."
+        "ipc",
+        description="Where clients connect: ipc (a private socket), ipc:///path/of/socket or tcp://HOST:PORT. Port 0 "
+        "takes a free one.",
     )
     listen_replicas: str = Field(
-        "ipc", description="Where replicas dial in; another address than ipc lets them come from elsewhere."
+        "ipc",
+        description="Where replicas connect, in the same forms. Another value than ipc lets them come from elsewhere: "
+        "python -m workers.replica --stage NAME --connect ADDRESS.",
     )
     keys: str | None = Field(
-        None, description="Folder made by `python pipeline.py keys`; with it, every tcp:// address is encrypted."
+        None,
+        description="Folder of keys, made by the command keys. With it every tcp:// address is encrypted and open "
+        "only to peers with an admitted key. An address that other machines can reach must have it.",
     )
     metrics: str | None = Field(
         "127.0.0.1:0",
-        description="host:port that serves /metrics, /livez and /readyz; port 0 takes a free one, null serves none.",
+        description="HOST:PORT that serves /metrics, /livez and /readyz, to everyone who can reach it. Port 0 takes a "
+        "free one; null serves none.",
     )
     objectives_s: list[Annotated[float, Field(gt=0)]] = Field(
-        [4.0], description="Latencies to be held, in seconds: each is an edge of the metrics' buckets."
+        [4.0], description="Latencies to keep within, in seconds. Each is an edge of the metrics' buckets."
     )
-    spans: bool = Field(True, description="Keep the queue and service times of every job for the request's result.")
-    max_attempts: int = Field(3, ge=1, description="How often a job is tried when the replica under it dies.")
+    spans: bool = Field(True, description="Adds the queue and service time of every job to the request's result.")
+    max_attempts: int = Field(
+        3, ge=1, description="How often a job is tried when its replica dies; then it is a dead letter."
+    )
     dead_letters: str = Field(
-        "dead-letters", description="Folder that keeps the jobs that took their replicas down, to look into and retry."
+        "dead-letters", description="Folder that keeps dead letters, for the command dead to show and retry."
     )
     deaths_per_minute: int = Field(
         5, ge=1, description="A stage whose replicas die this often within a minute is given up, with the reason."
     )
-    heartbeat_timeout_s: float = Field(15, gt=0, description="A replica silent for this long is taken for stuck.")
-    drain_s: float = Field(30, ge=0, description="How long accepted requests may take to finish when the relay stops.")
+    heartbeat_timeout_s: float = Field(
+        15, gt=0, description="Seconds without a heartbeat after which a replica is stuck, and replaced."
+    )
+    drain_s: float = Field(
+        30, ge=0, description="Seconds that accepted requests may take to finish when the relay stops."
+    )
 
     @field_validator("stages")
     @classmethod
@@ -191,19 +245,19 @@ class PipelineConfig(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (the library's signature)
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (the library's signature)
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Orders the sources: what the caller passes in, the environment, then the file's content."""
+        """Orders the sources: arguments, then the environment, then the file's content."""
         given = dict(init_settings())
         from_file = given.pop(FILE_SOURCE, {})
         return (InitSettingsSource(settings_cls, given), env_settings, InitSettingsSource(settings_cls, from_file))
 
     def replicas(self) -> dict[str, int]:
-        """Replicas per stage, as the ratio asks.
+        """Returns the number of replicas of each stage, as the ratio asks.
 
-        0 stands for a stage whose replicas all dial in from elsewhere.
+        It is 0 for a stage whose replicas all connect from elsewhere.
 
         Raises:
             ConfigError: the ratio has another number of parts than there are stages, a part that is no count or is
-                outside the bounds of autoscaling, or a 0 although nobody can dial in.
+                outside the bounds of autoscaling, or a 0 although no replica can connect from elsewhere.
         """
         if self.ratio is None:
             return {name: stage.autoscale.min if stage.autoscale else 1 for name, stage in self.stages.items()}
@@ -218,7 +272,7 @@ class PipelineConfig(BaseSettings):
         if not all(part.isdecimal() and int(part) >= least for part in parts):
             raise ConfigError(
                 f"ratio {self.ratio!r}: each part must be a whole number from {least}; write one for each of {names} "
-                f"(0, for a stage whose replicas dial in from elsewhere, needs listen_replicas)"
+                f"(0, for a stage whose replicas connect from elsewhere, needs listen_replicas)"
             )
         counts = {name: int(part) for name, part in zip(self.stages, parts, strict=True)}
         for name, count in counts.items():
