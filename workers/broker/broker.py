@@ -99,14 +99,15 @@ class Broker:
                 self._scheduler.submit(sender, message, frames[0], now)
             case messages.Cancel(request):
                 self._scheduler.cancel(sender, request, now)
-            case messages.Scale(stage, replicas):
-                self._to_supervisor(messages.ForwardedScale(sender, stage, replicas))
-            case messages.GetStatus():
-                self.to_client(sender, self._status())
+            case messages.Scale(call, stage, replicas):
+                self._to_supervisor(messages.ForwardedScale(sender, call, stage, replicas))
+            case messages.GetStatus(call):
+                self.to_client(sender, self._status(call))
 
-    def _status(self) -> messages.RelayStatus:
+    def _status(self, call: int) -> messages.RelayStatus:
         stages = self._scheduler.stages
         return messages.RelayStatus(
+            call=call,
             instance=self._instance,
             ready=stages.all_ready,
             accepts=stages[0].plan.accepts,
@@ -167,9 +168,9 @@ class Broker:
                 if self._metrics is not None:
                     self._metrics.replica_gone(replica)
                 self._scheduler.replica_gone(replica, cause, now, log_tail)
-            case messages.ForwardedScaleReply(client, error, desired):
+            case messages.ForwardedScaleReply(client, call, error, desired):
                 self._desired = desired
-                self.to_client(client, messages.ScaleReply(error))
+                self.to_client(client, messages.ScaleReply(call, error))
             case messages.ReplicaRestarting(stage, cause):
                 if self._metrics is not None:
                     self._metrics.replica_restarting(stage, cause)

@@ -201,9 +201,9 @@ class Supervisor:
                         logger.info("replicas dial in at %s", message.replicas)
                 case messages.ReplicaStatus():
                     self._note(message)
-                case messages.ForwardedScale(client, stage, replicas):
+                case messages.ForwardedScale(client, call, stage, replicas):
                     error = self._slots.resize(stage, replicas)
-                    self._tell(messages.ForwardedScaleReply(client, error, self._slots.desired()))
+                    self._tell(messages.ForwardedScaleReply(client, call, error, self._slots.desired()))
                 case messages.StageLoads(loads):
                     self._autoscale(loads, time.monotonic())
                 case messages.RelayDrained():
