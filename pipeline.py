@@ -20,8 +20,10 @@ from commands.options import config_of
 from commands.signals import end_by
 from errors import ConfigError, RelayClosed, RelevoError
 from modules.contract.payloads import Payload
-from workers.client.client import Client, OnEvent, Stream
+from workers.client.client import Client
+from workers.client.pending import OnEvent
 from workers.client.result import Result
+from workers.client.stream import Stream
 from workers.config import PipelineConfig, load_config
 from workers.plan import make_plan
 from workers.processes.termination import on_termination

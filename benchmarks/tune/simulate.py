@@ -54,7 +54,7 @@ class Simulated:
 
 
 class _Relay:
-    """Scheduler, replicas and clients on one simulated clock; the scheduler's outbox."""
+    """Scheduler, replicas and clients on one simulated clock; the scheduler's delivery."""
 
     def __init__(self, model: RelayModel, plans: Sequence[StagePlan], setting: Setting, machine: Machine) -> None:
         self.env = simpy.Environment()
@@ -72,7 +72,7 @@ class _Relay:
             for number in range(count):
                 name = f"{plans[depth].name}-{number}"
                 self._inboxes[name] = simpy.Store(self.env)
-                self._scheduler.ready(name, plans[depth].name, self.env.now)
+                self._scheduler.replica_ready(name, plans[depth].name, self.env.now)
                 self.env.process(self._replica(depth, name, number))
         if any(plan.max_wait_s for plan in plans):
             self.env.process(self._ticks(min(plan.max_wait_s for plan in plans if plan.max_wait_s) / 4))
@@ -117,7 +117,7 @@ class _Relay:
                 messages.JobEnd(item.job, 1, len(piece.outputs), passed_s)
                 for item, piece in zip(work.jobs, pieces, strict=True)
             )
-            self._scheduler.done(messages.BatchEnd(name, passed_s, done), self.env.now)
+            self._scheduler.batch_ended(messages.BatchEnd(name, passed_s, done), self.env.now)
 
     def _ticks(self, every_s: float) -> Generator[simpy.Event, Any, None]:
         while True:  # held-back batches are handed out by the scheduler's tick

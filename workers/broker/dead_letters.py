@@ -1,4 +1,4 @@
-"""The folder of dead letters: jobs that took their replicas down, kept with all that is needed to try them again."""
+"""The folder of dead letters: jobs that failed `max_attempts` times, kept so that they can be examined and retried."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from pathlib import Path
 import msgspec
 
 from errors import ConfigError
-from workers.scheduling.stage_queue import Job
+from workers.scheduling.request import Job
 from workers.wire.messages import JobPath, Meta, Span
 
 _LETTER, _PAYLOAD = "letter.json", "payload.bin"
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """One job that was given up. Its payload is in the file beside the letter, as it was sent to the stage.
+    """One job that was given up. A file beside it holds the job's payload, as it was sent to the stage.
 
-    ``log_tail`` is the end of the log of the replica that died last: its stacks, when it was stuck or crashed.
+    ``log_tail`` is the end of the log of the replica that died last. It holds the stacks of a replica that was stuck
+    or crashed.
     """
 
     request: str
@@ -33,10 +34,10 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
 
 def write_letter(folder: Path, job: Job, stage: str, reason: str, log_tail: str) -> Path:
-    """Keeps a job; returns its own folder.
+    """Writes a job into a folder of its own, and returns that folder.
 
     Raises:
-        OSError: the folder cannot be written.
+        OSError: it cannot be written.
     """
     spans = tuple(job.request.spans)
     at = time.strftime("%Y-%m-%dT%H:%M:%S")
@@ -50,13 +51,13 @@ def write_letter(folder: Path, job: Job, stage: str, reason: str, log_tail: str)
 
 
 def list_letters(folder: Path) -> dict[str, DeadLetter]:
-    """Every letter by the name of its folder, oldest first."""
+    """Returns every letter by the name of its folder, oldest first."""
     found = {file.parent.name: _read(file) for file in folder.glob(f"*/{_LETTER}")}
     return dict(sorted(found.items(), key=lambda item: item[1].at))
 
 
 def read_letter(folder: Path, name: str) -> tuple[DeadLetter, bytes]:
-    """A letter and its payload.
+    """Returns a letter and its payload.
 
     Raises:
         ConfigError: there is no such letter.
@@ -68,7 +69,7 @@ def read_letter(folder: Path, name: str) -> tuple[DeadLetter, bytes]:
 
 
 def remove_letter(folder: Path, name: str) -> None:
-    """Forgets a letter."""
+    """Deletes a letter and its payload."""
     for file in (_PAYLOAD, _LETTER):
         (folder / name / file).unlink()
     (folder / name).rmdir()

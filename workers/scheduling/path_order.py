@@ -1,4 +1,4 @@
-"""Puts the outputs of one request back into path order, whatever order the replicas finish in."""
+"""Puts the outputs of one request into path order, in whatever order the replicas finish."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ T = TypeVar("T")
 class PathOrder(Generic[T]):
     """Releases the outputs of each stage in path order.
 
-    A job of stage k has a path of k indices, and its output number i has the job's path + (i,). How many outputs
-    a job has is known only when it ends, so an output waits until every job before it has ended.
+    A job of stage k has a path of k indices, and its output i has the job's path + (i,). The number of a job's outputs
+    is known only when it ends, so an output waits until every job before it has ended.
     """
 
     def __init__(self, stages: int) -> None:
@@ -23,15 +23,15 @@ class PathOrder(Generic[T]):
         self._next: list[JobPath] = [(0,) * (stage + 1) for stage in range(stages)]
 
     def output(self, path: JobPath, item: T) -> None:
-        """Notes an output, which `release` gives back in its turn."""
+        """Adds the output at `path`, which `release` returns in its turn."""
         self._waiting[len(path) - 1][path] = item
 
     def job_ended(self, path: JobPath, outputs: int) -> None:
-        """Notes that the job at `path` has ended after so many outputs."""
+        """Notes that the job at `path` ended with this number of outputs."""
         self._ended[path] = outputs
 
     def is_due(self, stage: int) -> bool:
-        """Whether `release` would give back an output of this stage."""
+        """Whether `release` would return an output of the stage at this place."""
         waiting = self._waiting[stage]
         if not waiting:
             return False
@@ -39,7 +39,7 @@ class PathOrder(Generic[T]):
         return path in waiting
 
     def release(self) -> Iterator[tuple[JobPath, T]]:
-        """The outputs whose turn has come: earlier stages first, within a stage in path order."""
+        """Removes and yields the outputs that are due: earlier stages first, within a stage in path order."""
         for stage, waiting in enumerate(self._waiting):
             while self.is_due(stage):
                 path = self._next[stage]
@@ -47,7 +47,7 @@ class PathOrder(Generic[T]):
                 self._next[stage] = (*path[:-1], path[-1] + 1)
 
     def _skip_ended(self, path: JobPath) -> JobPath:
-        """The next place at which an output may still appear, given the jobs that have ended."""
+        """The first path from `path` on at which an output may still appear, given the jobs that have ended."""
         depth = 1
         while depth <= len(path):
             outputs = self._ended.get(path[: depth - 1])
@@ -55,7 +55,7 @@ class PathOrder(Generic[T]):
                 depth += 1
             elif depth == 1:
                 break
-            else:  # that job has no further output: go on with its next sibling
+            else:  # that job has no further output: its next sibling follows
                 path = (*path[: depth - 2], path[depth - 2] + 1) + (0,) * (len(path) - depth + 1)
                 depth = 1
         return path

@@ -12,7 +12,7 @@ import msgspec
 
 from errors import AddressInUse, RelayError
 from modules.contract.payloads import Audio
-from workers.broker.process import BrokerSettings
+from workers.broker.settings import BrokerSettings
 from workers.config import PipelineConfig
 from workers.plan import StageLayout
 from workers.processes.child import Child, end_together

@@ -220,9 +220,9 @@ class Supervisor:
                     logger.info("replicas connect to %s", message.replicas)
             case messages.ReplicaStatus():
                 self._update(message, time.monotonic())
-            case messages.ForwardedScale(client, stage, replicas):
+            case messages.ForwardedScale(client, call, stage, replicas):
                 error = self._local.resize(stage, replicas)
-                self._tell(messages.ForwardedScaleReply(client, error, self._local.slots.desired()))
+                self._tell(messages.ForwardedScaleReply(client, call, error, self._local.slots.desired()))
             case messages.StageLoads(loads):
                 self._autoscale(loads, time.monotonic())
             case messages.RelayDrained():

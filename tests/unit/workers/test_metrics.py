@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from workers.broker.metrics import OUTCOMES, STATES, Metrics
 from workers.scheduling.path_order import PathOrder
+from workers.scheduling.request import Request
 from workers.scheduling.scheduler import Scheduler
 from workers.scheduling.stage import StagePlan
-from workers.scheduling.stage_queue import Request
 from workers.wire.messages import BatchEnd, BatchLease, JobEnd, Meta, Outcome, ReplicaStatus, StageInfo, Submit
 
 
@@ -21,11 +21,11 @@ def request(submitted_at: float = 0.0) -> Request:
     return Request("r", b"c", "interactive", submitted_at, float("inf"), False, order)
 
 
-def samples(metrics: Metrics, replicas: int = 1, at_work: frozenset[str] = frozenset()) -> dict[tuple[str, ...], float]:
+def samples(metrics: Metrics, replicas: int = 1, busy: frozenset[str] = frozenset()) -> dict[tuple[str, ...], float]:
     info = StageInfo("speak", "module", replicas, 0, 1, 0, 0)
     return {
         (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
-        for family in metrics.families([info], at_work)
+        for family in metrics.families([info], busy)
         for sample in family.samples
     }
 
@@ -43,15 +43,15 @@ def test_a_replica_is_seen_in_one_state_from_its_start_to_its_end():
     for state in ("loading", "warming", "ready"):
         metrics.replica_status(ReplicaStatus("a", "speak", state))
         assert states(metrics) == {state: 1}
-    assert states(metrics, at_work={"a"}) == {"busy": 1}
+    assert states(metrics, busy={"a"}) == {"busy": 1}
     metrics.replica_status(ReplicaStatus("a", "speak", "busy"))
-    assert states(metrics) == {"ready": 1}  # its last beat is older than the end of its job
-    metrics.retiring("a")
+    assert states(metrics) == {"ready": 1}  # its last heartbeat is older than the end of its job
+    metrics.draining("a")
     assert states(metrics, replicas=0) == {"draining": 1}
     metrics.replica_status(ReplicaStatus("a", "speak", "busy"))
     assert states(metrics) == {"draining": 1, "dead": 1}  # its successor is not there yet
     metrics.replica_status(ReplicaStatus("a", "speak", "dead"))
-    metrics.gone("a")
+    metrics.replica_gone("a")
     assert states(metrics, replicas=0) == {}
 
 
@@ -59,7 +59,7 @@ def test_memory_is_that_of_a_stages_replicas_together():
     metrics = Metrics(["speak"], [])
     for name in ("a", "b"):
         metrics.replica_status(ReplicaStatus(name, "speak", "ready", rss_bytes=100))
-    metrics.replica_status(ReplicaStatus("a", "speak", "ready"))  # not every sign of life tells it
+    metrics.replica_status(ReplicaStatus("a", "speak", "ready"))  # not every message tells it
     assert samples(metrics)["relevo_replica_rss_bytes", "speak"] == 200
 
 
@@ -106,20 +106,20 @@ class Play:
 
     def join(self, number: int) -> None:
         self.in_hand.pop(f"a{number}", None)
-        self.scheduler.ready(f"a{number}", "speak", self.now)
+        self.scheduler.replica_ready(f"a{number}", "speak", self.now)
 
     def done(self, number: int, error: str = "") -> None:
         for replica, work in list(self.in_hand.items())[number : number + 1]:
             del self.in_hand[replica]
             ended = tuple(JobEnd(item.job, item.attempt, 0, 0.5, error) for item in work.jobs)
-            self.scheduler.done(BatchEnd(replica, 0.5, ended), self.now)
+            self.scheduler.batch_ended(BatchEnd(replica, 0.5, ended), self.now)
 
     def fail(self, number: int) -> None:
         self.done(number, "bad")
 
     def die(self, number: int) -> None:
         self.in_hand.pop(f"a{number}", None)
-        self.scheduler.gone(f"a{number}", "killed", self.now)
+        self.scheduler.replica_gone(f"a{number}", "killed", self.now)
 
     def cancel(self, number: int) -> None:
         self.scheduler.cancel(b"c", f"r{number}", self.now)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from workers.scheduling.scheduler import Scheduler
-from workers.scheduling.stage import StagePlan
+from workers.scheduling.stage import StagePlan, expected_wait_s
 from workers.wire import messages
 
 STAGES = ("listen", "translate", "speak")
@@ -16,7 +16,7 @@ AUDIO, TEXT = messages.Meta("audio", 1.0), messages.Meta("text", 10.0)
 
 
 class Recorder:
-    """An outbox that keeps what it is given."""
+    """An delivery that keeps what it is given."""
 
     def __init__(self) -> None:
         self.client_messages: list[messages.ToClient] = []
@@ -46,17 +46,17 @@ class Recorder:
         return [m for m in self.client_messages if isinstance(m, messages.RequestOutput) and m.request == request]
 
 
-def make(outbox: Recorder, numbers_from: int = 1, **changes: Any) -> Scheduler:
+def make(delivery: Recorder, numbers_from: int = 1, **changes: Any) -> Scheduler:
     plans = [StagePlan(name, "audio" if name == "listen" else "text", **changes) for name in STAGES]
-    return Scheduler(plans, outbox, 2, numbers_from)
+    return Scheduler(plans, delivery, 2, numbers_from)
 
 
 class Relay:
     """A scheduler with replicas that are played by the test."""
 
     def __init__(self, **changes: Any) -> None:
-        self.outbox = Recorder()
-        self.scheduler = make(self.outbox, **changes)
+        self.delivery = Recorder()
+        self.scheduler = make(self.delivery, **changes)
         self.now = 0.0
         self.seen: dict[str, int] = {}  # replica → how many Works it has finished
         self.sent: dict[tuple[str, int], int] = {}  # outputs of a job by a replica
@@ -66,10 +66,10 @@ class Relay:
 
     def join(self, replica: str) -> None:
         self.seen.setdefault(replica, 0)
-        self.scheduler.ready(replica, replica.split("-")[0], self.now)
+        self.scheduler.replica_ready(replica, replica.split("-")[0], self.now)
 
     def in_hand(self, replica: str) -> messages.BatchLease | None:
-        works = self.outbox.work(replica)
+        works = self.delivery.work(replica)
         return works[self.seen[replica]] if len(works) > self.seen[replica] else None
 
     def output(self, replica: str, place: int = 0) -> bool:
@@ -89,7 +89,7 @@ class Relay:
             messages.JobEnd(item.job, item.attempt, self.sent.get((replica, item.job), 0), 0.1, error)
             for item in work.jobs
         )
-        self.scheduler.done(messages.BatchEnd(replica, 0.1, ended), self.now)
+        self.scheduler.batch_ended(messages.BatchEnd(replica, 0.1, ended), self.now)
 
     def work_off(self, replicas: list[str]) -> None:
         """Lets the replicas finish all there is, one output a job."""
@@ -103,7 +103,7 @@ class Relay:
                 self.done(replica)
 
     def outcome(self, request: str) -> messages.Outcome:
-        (outcome,) = self.outbox.outcomes()[request]
+        (outcome,) = self.delivery.outcomes()[request]
         return outcome
 
 
@@ -123,20 +123,20 @@ def test_a_request_passes_every_stage_and_ends_ok(relay):
     relay.work_off(ALL)
     assert relay.outcome("a").outcome == "ok"
     assert [span.stage for span in relay.outcome("a").spans] == list(STAGES)
-    assert [event.stage for event in relay.outbox.events("a")] == list(STAGES)
+    assert [event.stage for event in relay.delivery.events("a")] == list(STAGES)
 
 
 def test_silence_ends_ok_without_asking_the_later_stages(relay):
     relay.submit("a")
     relay.done("listen-0")
     assert relay.outcome("a").outcome == "ok"
-    assert relay.outbox.work("translate-0") == []
+    assert relay.delivery.work("translate-0") == []
 
 
 def test_a_replica_with_work_in_hand_gets_no_more(relay):
     relay.submit("a")
     relay.submit("b")
-    assert len(relay.outbox.work("listen-0")) == 1
+    assert len(relay.delivery.work("listen-0")) == 1
 
 
 def test_greedy_batch_takes_what_is_queued_up_to_its_bounds():
@@ -144,18 +144,18 @@ def test_greedy_batch_takes_what_is_queued_up_to_its_bounds():
     for name in "abcd":
         relay.submit(name)
     relay.join("listen-0")
-    assert len(relay.outbox.work("listen-0")[0].jobs) == 2  # each costs 1 s of audio
+    assert len(relay.delivery.work("listen-0")[0].jobs) == 2  # each costs 1 s of audio
 
 
 def test_a_batch_that_is_not_full_waits_at_most_its_time():
     relay = Relay(max_batch=2, max_wait_s=5.0)
     relay.join("listen-0")
     relay.submit("a")
-    assert relay.outbox.work("listen-0") == []
+    assert relay.delivery.work("listen-0") == []
     assert relay.scheduler.next_tick_at() == 5.0
     relay.now = 5.0
     relay.scheduler.tick(relay.now)
-    assert len(relay.outbox.work("listen-0")[0].jobs) == 1
+    assert len(relay.delivery.work("listen-0")[0].jobs) == 1
 
 
 def test_a_dead_replicas_job_is_first_in_line_and_its_sent_outputs_are_not_sent_twice():
@@ -164,14 +164,14 @@ def test_a_dead_replicas_job_is_first_in_line_and_its_sent_outputs_are_not_sent_
     relay.submit("a", progress=True)
     relay.submit("b")
     relay.output("listen-0")
-    relay.scheduler.gone("listen-0", "killed", relay.now)
+    relay.scheduler.replica_gone("listen-0", "killed", relay.now)
     relay.join("listen-1")
     work = relay.in_hand("listen-1")
     assert work is not None
     assert work.jobs[0].attempt == 2
     relay.output("listen-1")  # the same output again
     relay.output("listen-1")
-    assert [event.path for event in relay.outbox.events("a")] == [(0,), (1,)]
+    assert [event.path for event in relay.delivery.events("a")] == [(0,), (1,)]
 
 
 def test_work_that_came_too_late_for_a_replica_that_left_is_not_held_against_it():
@@ -179,9 +179,9 @@ def test_work_that_came_too_late_for_a_replica_that_left_is_not_held_against_it(
     relay.submit("a")
     for number in range(3):
         relay.join(f"listen-{number}")
-        relay.scheduler.gone(f"listen-{number}", "it left", relay.now, died=False)
+        relay.scheduler.replica_gone(f"listen-{number}", "it left", relay.now, died=False)
     relay.join("listen-3")
-    assert relay.outbox.work("listen-3")[0].jobs[0].attempt == 1
+    assert relay.delivery.work("listen-3")[0].jobs[0].attempt == 1
 
 
 def test_a_job_that_takes_its_replicas_down_becomes_a_dead_letter():
@@ -189,9 +189,9 @@ def test_a_job_that_takes_its_replicas_down_becomes_a_dead_letter():
     relay.submit("a")
     for number in range(2):
         relay.join(f"listen-{number}")
-        relay.scheduler.gone(f"listen-{number}", "killed by SIGKILL", relay.now, "its stack")
+        relay.scheduler.replica_gone(f"listen-{number}", "killed by SIGKILL", relay.now, "its stack")
     assert relay.outcome("a").outcome == "dead_letter"
-    assert relay.outbox.letters == [("a", "listen", "its stack")]
+    assert relay.delivery.letters == [("a", "listen", "its stack")]
     assert "killed by SIGKILL" in relay.outcome("a").reason
 
 
@@ -202,7 +202,7 @@ def test_an_output_that_was_lost_on_its_way_is_asked_for_again(relay):
     lost = messages.JobEnd(first.job, first.attempt, 2, 0.1)
     relay.output("listen-0")
     relay.seen["listen-0"] += 1
-    relay.scheduler.done(messages.BatchEnd("listen-0", 0.1, (lost,)), relay.now)  # of two outputs, one came
+    relay.scheduler.batch_ended(messages.BatchEnd("listen-0", 0.1, (lost,)), relay.now)  # of two outputs, one came
     again = relay.in_hand("listen-1").jobs[0]
     assert (again.job, again.attempt) == (first.job, 2)
     relay.output("listen-1")
@@ -210,14 +210,14 @@ def test_an_output_that_was_lost_on_its_way_is_asked_for_again(relay):
     relay.done("listen-1")
     relay.work_off([*ALL, "listen-1"])
     assert relay.outcome("a").outcome == "ok"
-    assert [event.path for event in relay.outbox.events("a") if event.stage == "listen"] == [(0,), (1,)]
+    assert [event.path for event in relay.delivery.events("a") if event.stage == "listen"] == [(0,), (1,)]
 
 
 def test_outputs_of_a_lost_lease_are_dropped(relay):
     relay.submit("a")
-    relay.scheduler.gone("listen-0", "silent", relay.now)
+    relay.scheduler.replica_gone("listen-0", "silent", relay.now)
     assert relay.output("listen-0") is False
-    assert relay.outbox.events("a") == []
+    assert relay.delivery.events("a") == []
 
 
 def test_the_answer_to_an_earlier_brokers_job_is_not_taken_for_this_ones():
@@ -227,10 +227,10 @@ def test_the_answer_to_an_earlier_brokers_job_is_not_taken_for_this_ones():
         relay.submit("a" if relay is earlier else "b", progress=True)
     stale = earlier.in_hand("listen-0").jobs[0]
     assert later.scheduler.output(messages.Output("listen-0", stale.job, 1, 0, TEXT), b"", 0.0) is False
-    later.scheduler.done(messages.BatchEnd("listen-0", 0.1, (messages.JobEnd(stale.job, 1, 1, 0.1),)), 0.0)
-    assert later.outbox.outcomes() == {}
+    later.scheduler.batch_ended(messages.BatchEnd("listen-0", 0.1, (messages.JobEnd(stale.job, 1, 1, 0.1),)), 0.0)
+    assert later.delivery.outcomes() == {}
     later.work_off(["listen-0"])
-    assert [event.path for event in later.outbox.events("b")] == [(0,)]
+    assert [event.path for event in later.delivery.events("b")] == [(0,)]
 
 
 def test_the_end_of_a_lost_lease_does_not_end_the_job_that_the_replica_holds_again(relay):
@@ -238,12 +238,12 @@ def test_the_end_of_a_lost_lease_does_not_end_the_job_that_the_replica_holds_aga
     first = relay.in_hand("listen-0").jobs[0]
     relay.seen["listen-0"] += 1
     relay.join("listen-0")  # it said ready twice: the job is handed to it again
-    relay.scheduler.done(
+    relay.scheduler.batch_ended(
         messages.BatchEnd("listen-0", 0.1, (messages.JobEnd(first.job, first.attempt, 1, 0.1),)), relay.now
     )
-    assert relay.outbox.outcomes() == {}
+    assert relay.delivery.outcomes() == {}
     relay.work_off(ALL)
-    assert [event.stage for event in relay.outbox.events("a")] == list(STAGES)
+    assert [event.stage for event in relay.delivery.events("a")] == list(STAGES)
     assert relay.outcome("a").outcome == "ok"
 
 
@@ -276,7 +276,7 @@ def test_the_wait_to_expect_follows_from_the_queued_cost_and_the_measured_rate()
     for seconds in (1.0, 1.0, 6.0):
         request = f"{relay.scheduler.open_requests}"
         relay.scheduler.submit(b"c", messages.Submit(request, messages.Meta("audio", seconds)), b"", relay.now)
-    assert relay.scheduler.expected_wait_s() == pytest.approx(0.8)  # one in service, two queued
+    assert expected_wait_s(relay.scheduler.stages) == pytest.approx(0.8)  # one in service, two queued
     relay.submit("late")
     assert relay.outcome("late").retry_after_s == pytest.approx(0.8)
 
@@ -285,7 +285,7 @@ def test_what_failed_or_was_not_begun_says_nothing_of_the_rate(relay):
     relay.submit("a")
     relay.done("listen-0", error="no")
     relay.submit("b")
-    assert relay.scheduler.expected_wait_s() == 0.0
+    assert expected_wait_s(relay.scheduler.stages) == 0.0
 
 
 def test_interactive_goes_first_and_batch_does_not_starve():
@@ -314,7 +314,7 @@ def test_deadlines_are_checked_at_the_door_in_the_queue_and_at_hand_out():
     relay.now = 2.0
     relay.join("listen-0")
     assert relay.outcome("late").outcome == "expired"
-    assert relay.outbox.work("listen-0") == []
+    assert relay.delivery.work("listen-0") == []
 
 
 def test_nothing_is_said_of_a_request_after_its_outcome(relay):
@@ -322,7 +322,7 @@ def test_nothing_is_said_of_a_request_after_its_outcome(relay):
     relay.now = 1.0
     relay.output("listen-0")  # which expires as it is handed to the next stage
     assert relay.outcome("late").outcome == "expired"
-    assert relay.outbox.client_messages[-1] == relay.outcome("late")
+    assert relay.delivery.client_messages[-1] == relay.outcome("late")
 
 
 def test_cancel_leaves_the_queue_at_once_and_abandons_what_runs(relay):
@@ -331,7 +331,7 @@ def test_cancel_leaves_the_queue_at_once_and_abandons_what_runs(relay):
     for request in ("runs", "waits"):
         relay.scheduler.cancel(b"c", request, relay.now)
         assert relay.outcome(request).outcome == "cancelled"
-    abandoned = [m for _, m in relay.outbox.replica_messages if isinstance(m, messages.AbandonJob)]
+    abandoned = [m for _, m in relay.delivery.replica_messages if isinstance(m, messages.AbandonJob)]
     assert len(abandoned) == 1
     assert relay.scheduler.open_requests == 0
 
@@ -339,7 +339,7 @@ def test_cancel_leaves_the_queue_at_once_and_abandons_what_runs(relay):
 def test_another_client_cannot_cancel(relay):
     relay.submit("a")
     relay.scheduler.cancel(b"other", "a", relay.now)
-    assert relay.outbox.outcomes()["a"] == []
+    assert relay.delivery.outcomes()["a"] == []
 
 
 def test_submitting_again_under_the_same_id_changes_nothing(relay):
@@ -353,10 +353,10 @@ def test_submitting_again_by_another_connection_begins_again(relay):
     relay.submit("a")
     stale = relay.in_hand("listen-0").jobs[0].job
     relay.scheduler.submit(b"other", messages.Submit("a", AUDIO), b"", relay.now)
-    assert ("listen-0", messages.AbandonJob(stale)) in relay.outbox.replica_messages
+    assert ("listen-0", messages.AbandonJob(stale)) in relay.delivery.replica_messages
     relay.work_off(ALL)
     assert relay.outcome("a").outcome == "ok"
-    assert [event.path for event in relay.outbox.events("a")] == [(0,), (0, 0), (0, 0, 0)]
+    assert [event.path for event in relay.delivery.events("a")] == [(0,), (0, 0), (0, 0, 0)]
     assert [span.stage for span in relay.outcome("a").spans] == list(STAGES)
 
 
@@ -365,7 +365,7 @@ def test_what_was_accepted_is_not_turned_away_when_it_comes_by_another_connectio
     relay.join("listen-0")
     relay.submit("runs")
     relay.submit("waits")
-    relay.scheduler.close()
+    relay.scheduler.stop_accepting()
     relay.scheduler.submit(b"other", messages.Submit("runs", AUDIO), b"", relay.now)
     relay.join("translate-0")
     relay.join("speak-0")
@@ -393,7 +393,7 @@ def test_a_stage_given_up_fails_what_needs_it_and_turns_the_rest_away(relay):
 
 def test_a_closing_relay_finishes_what_it_accepted_and_turns_the_rest_away(relay):
     relay.submit("accepted")
-    relay.scheduler.close()
+    relay.scheduler.stop_accepting()
     relay.submit("late")
     assert relay.outcome("late").outcome == "rejected"
     assert "closing" in relay.outcome("late").reason
@@ -404,7 +404,7 @@ def test_a_closing_relay_finishes_what_it_accepted_and_turns_the_rest_away(relay
 def test_what_is_left_when_a_drain_has_lasted_long_enough_is_cancelled(relay):
     relay.submit("runs")
     relay.submit("waits")
-    relay.scheduler.end_all("the relay was closed", relay.now)
+    relay.scheduler.cancel_all("the relay was closed", relay.now)
     assert {relay.outcome(request).outcome for request in ("runs", "waits")} == {"cancelled"}
     assert relay.scheduler.open_requests == 0
 
@@ -426,10 +426,10 @@ def test_a_queue_full_by_cost_holds_back_and_rejects_as_one_full_by_items():
 def test_a_retired_replica_finishes_what_it_has_and_gets_no_more(relay):
     relay.submit("a")
     relay.submit("b")
-    relay.scheduler.retire("listen-0")
+    relay.scheduler.drain_replica("listen-0")
     relay.done("listen-0")
     assert relay.in_hand("listen-0") is None
-    assert ("listen-0", messages.Drain()) in relay.outbox.replica_messages
+    assert ("listen-0", messages.Drain()) in relay.delivery.replica_messages
 
 
 def test_a_request_may_enter_at_a_later_stage(relay):
@@ -437,7 +437,7 @@ def test_a_request_may_enter_at_a_later_stage(relay):
     assert relay.in_hand("listen-0") is None
     relay.work_off(ALL)
     assert relay.outcome("t").outcome == "ok"
-    assert [event.path for event in relay.outbox.events("t")] == [(0, 0, 0)]
+    assert [event.path for event in relay.delivery.events("t")] == [(0, 0, 0)]
 
 
 def test_an_unknown_stage_to_enter_at_is_named(relay):

@@ -68,7 +68,7 @@ class Played:
 
 
 class AnyOrder(RuleBasedStateMachine):
-    """The outbox, the clock, the clients and the replicas."""
+    """The delivery, the clock, the clients and the replicas."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.down = ""
         self.scheduler = Scheduler(plans, self, MAX_ATTEMPTS, next(self.brokers) * JOBS_OF_A_BROKER)
 
-    # the outbox
+    # the delivery
 
     def to_client(self, client: bytes, message: messages.ToClient, *frames: Any) -> None:
         if client == self.client:
@@ -137,9 +137,9 @@ class AnyOrder(RuleBasedStateMachine):
         self.scheduler.submit(self.client, message, request, self.now)
 
     def knock(self, request: str) -> None:
-        before = self.scheduler.stage_infos({})[0].queued
+        before = self.scheduler.stages.infos({})[0].queued
         self.send(request)
-        assert self.scheduler.stage_infos({})[0].queued <= max(before, QUEUE_ITEMS), "more than there is room for"
+        assert self.scheduler.stages.infos({})[0].queued <= max(before, QUEUE_ITEMS), "more than there is room for"
 
     @rule()
     def messages_arrive(self) -> None:
@@ -217,7 +217,7 @@ class AnyOrder(RuleBasedStateMachine):
     def join(self, stage: str) -> None:
         name = f"{stage}-{next(self.names)}"
         self.replicas[name] = Played(stage)
-        self.scheduler.ready(name, stage, self.now)
+        self.scheduler.replica_ready(name, stage, self.now)
 
     def named(self, data: Any, names: list[str]) -> tuple[str, Played]:
         name = data.draw(st.sampled_from(names))
@@ -277,12 +277,12 @@ class AnyOrder(RuleBasedStateMachine):
             for item, sent in zip(replica.work.jobs, replica.sent, strict=True)
         )
         replica.work, replica.leased = None, False
-        self.scheduler.done(messages.BatchEnd(name, 0.1, jobs), self.now)
+        self.scheduler.batch_ended(messages.BatchEnd(name, 0.1, jobs), self.now)
         if replica.draining:
             self.leave(name)
 
     def leave(self, name: str) -> None:
-        self.scheduler.gone(name, "it left", self.now, died=False)
+        self.scheduler.replica_gone(name, "it left", self.now, died=False)
         del self.replicas[name]
 
     @precondition(lambda self: self.replicas)
@@ -290,7 +290,7 @@ class AnyOrder(RuleBasedStateMachine):
     def die(self, data: Any) -> None:
         name, _ = self.named(data, sorted(self.replicas))
         del self.replicas[name]
-        self.scheduler.gone(name, "killed", self.now, "its stack")
+        self.scheduler.replica_gone(name, "killed", self.now, "its stack")
 
     @precondition(lambda self: self.replicas)
     @rule(data=st.data())
@@ -306,7 +306,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(data=st.data())
     def retire(self, data: Any) -> None:
         name, replica = self.named(data, sorted(self.replicas))
-        self.scheduler.retire(name)
+        self.scheduler.drain_replica(name)
         assert replica.draining
         if replica.work is None:
             self.leave(name)
@@ -316,7 +316,7 @@ class AnyOrder(RuleBasedStateMachine):
     def fall_silent(self, data: Any) -> None:
         """It is taken for gone, and computes on."""
         name, replica = self.named(data, sorted(self.replicas))
-        self.scheduler.gone(name, "no sign of life", self.now)
+        self.scheduler.replica_gone(name, "no sign of life", self.now)
         replica.known = replica.leased = False
 
     @precondition(lambda self: self.unread())
@@ -327,7 +327,7 @@ class AnyOrder(RuleBasedStateMachine):
         if replica.draining:
             self.leave(name)
         elif replica.known:
-            self.scheduler.ready(name, replica.stage, self.now)
+            self.scheduler.replica_ready(name, replica.stage, self.now)
 
     @precondition(lambda self: self.strangers())
     @rule(data=st.data())
@@ -341,7 +341,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.finish(name, replica)
         if name in self.replicas and not replica.draining:
             replica.known = True
-            self.scheduler.ready(name, replica.stage, self.now)
+            self.scheduler.replica_ready(name, replica.stage, self.now)
 
     # the broker and its supervisor
 
@@ -378,7 +378,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @invariant()
     def the_books_balance(self) -> None:
-        for info in self.scheduler.stage_infos({}):
+        for info in self.scheduler.stages.infos({}):
             replicas = [replica for replica in self.replicas.values() if replica.stage == info.name]
             assert info.in_service == sum(len(replica.payloads) for replica in replicas if replica.leased)
             retired = sum(replica.known and replica.draining for replica in replicas)
@@ -406,7 +406,7 @@ class AnyOrder(RuleBasedStateMachine):
             assert busy or before != after, f"stands still with {sorted(self.wanted)}"
         for name in self.busy():  # on jobs of requests that have ended
             self.finish(name, self.replicas[name])
-        for info in self.scheduler.stage_infos({}):
+        for info in self.scheduler.stages.infos({}):
             assert (info.queued, info.in_service) == (0, 0)
         assert set(self.letters) >= {request for request, end in self.outcomes.items() if end == "dead_letter"}
         self.check_credits()

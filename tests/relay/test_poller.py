@@ -51,7 +51,7 @@ def test_a_socket_that_was_sent_on_is_looked_at_though_its_announcement_was_swal
     far.send(b"question")
     near.getsockopt(zmq.EVENTS)  # as any use of the socket may
     assert list(poller.wait(SOON_S)) == []
-    poller.used(near)
+    poller.recheck(near)
     assert set(poller.wait(60)) == {near}
 
 
@@ -62,7 +62,7 @@ def test_what_is_always_used_keeps_nobody_else_waiting(pair):
     poller.add(near)
     poller.add(reader)
     os.write(writer, b"w")
-    poller.used(near)
+    poller.recheck(near)
     assert set(poller.wait()) == {near, reader}
     os.close(reader)
     os.close(writer)
