@@ -49,7 +49,8 @@ class BrokerProcess:
         self._backoff = Backoff(BROKER_DELAYS_S)
         self._child: Child | None = None
         self._start_at = 0.0
-        self.ready: messages.BrokerReady | None = None  # what it said when it last began to listen
+        self.ready: messages.BrokerReady | None = None  # what it said when it last began to listen …
+        self.listening_since = math.inf  # … and when that was; infinity while there is none that listens
 
     @property
     def pid(self) -> int | None:
@@ -83,9 +84,9 @@ class BrokerProcess:
         self._child = Child("workers.broker", ["--settings", str(file)], self._log)
         return True
 
-    def became_ready(self, ready: messages.BrokerReady) -> None:
+    def became_ready(self, ready: messages.BrokerReady, now: float) -> None:
         """Takes in that it listens, and where: a later one shall listen there too."""
-        self.ready = ready
+        self.ready, self.listening_since = ready, now
         self._addresses = _Addresses(ready.clients, ready.replicas, ready.metrics or None)
         self._backoff.succeeded()
 
@@ -100,7 +101,7 @@ class BrokerProcess:
             return None
         cause, last_line = child.exit_cause(), child.last_line()
         child.close()
-        self._child = None
+        self._child, self.listening_since = None, math.inf
         if self.ready is None:
             self._start_at = math.inf
             return AddressInUse(last_line) if "use" in cause else RelayError(f"the broker {cause}")

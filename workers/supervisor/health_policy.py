@@ -36,9 +36,12 @@ class HealthPolicy:
         load_s = now - started_at
         return f"not ready after {load_s:.0f} s" if load_s > self.load_timeout_s else ""
 
-    def silent(self, heard_at: float, now: float) -> str:
-        """For a replica whose last heartbeat came at `heard_at`."""
-        silent_s = now - heard_at
+    def silent(self, heard_at: float, listening_since: float, now: float) -> str:
+        """For a replica whose last heartbeat came at `heard_at`, while the broker listens since `listening_since`.
+
+        Silence does not count while nobody listens: then `listening_since` is infinity.
+        """
+        silent_s = now - max(heard_at, listening_since)
         return f"no heartbeat for {silent_s:.0f} s" if silent_s > self.heartbeat_timeout_s else ""
 
     def stuck(self, busy_s: float) -> str:

@@ -102,14 +102,17 @@ class LocalReplicas:
         for slot in self.slots.remove_surplus():
             self._restarts[slot.stage.name].forget(slot.number)
 
-    def enforce_limits(self, now: float) -> None:
-        """Kills the silent and the stuck, and drains what is surplus or needs too much memory."""
+    def enforce_limits(self, listening_since: float, now: float) -> None:
+        """Kills the silent and the stuck, and drains what is surplus or needs too much memory.
+
+        The broker listens since `listening_since`.
+        """
         for slot in self.slots:
             if slot.child is None:
                 continue
             if now >= slot.kill_at:
                 slot.child.signal(signal.SIGKILL)
-            elif slot.kill_at == math.inf and (why := self._unhealthy(slot, now)):
+            elif slot.kill_at == math.inf and (why := self._unhealthy(slot, listening_since, now)):
                 logger.warning("%s is stuck (%s); its stacks go to its log", slot.name, why)
                 slot.kill_with_stacks(why, now)
             elif slot.serving and (why := self._health[slot.stage.name].over_memory(slot.rss_bytes)):
@@ -137,11 +140,11 @@ class LocalReplicas:
     def _start_at(self, slot: Slot) -> float:
         return self._restarts[slot.stage.name].start_at(slot.number)
 
-    def _unhealthy(self, slot: Slot, now: float) -> str:
+    def _unhealthy(self, slot: Slot, listening_since: float, now: float) -> str:
         health = self._health[slot.stage.name]
         if slot.loading:
             return health.slow_to_load(slot.started_at, now)
-        return health.silent(slot.heard_at, now) or health.stuck(slot.busy_s)
+        return health.silent(slot.heard_at, listening_since, now) or health.stuck(slot.busy_s)
 
     def _clear(self, slot: Slot, child: Child, now: float, closing: bool) -> None:
         stage, ended = slot.stage.name, slot.clear(child)

@@ -39,8 +39,8 @@ class RemoteReplicas:
         replica.status, replica.heard_at = status, now
         replica.lost = replica.lost and bool(self._health[status.stage].stuck(status.busy_s))
 
-    def newly_lost(self, now: float) -> list[messages.ReplicaGone]:
-        """Those found silent or stuck since the last call.
+    def newly_lost(self, listening_since: float, now: float) -> list[messages.ReplicaGone]:
+        """Those found silent or stuck since the last call; the broker listens since `listening_since`.
 
         A lost replica that speaks again, or finishes its output, is taken back. What it was handed before is no
         longer its own.
@@ -48,7 +48,7 @@ class RemoteReplicas:
         lost = []
         for name, replica in list(self._replicas.items()):
             health = self._health[replica.status.stage]
-            if silent := health.silent(replica.heard_at, now):
+            if silent := health.silent(replica.heard_at, listening_since, now):
                 del self._replicas[name]
                 lost.append(messages.ReplicaGone(name, silent))
             elif not replica.lost and (stuck := health.stuck(replica.status.busy_s)):

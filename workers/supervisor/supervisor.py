@@ -215,7 +215,7 @@ class Supervisor:
     def _receive(self, message: messages.ToSupervisor, broker: BrokerProcess) -> None:
         match message:
             case messages.BrokerReady():
-                broker.became_ready(message)
+                broker.became_ready(message, time.monotonic())
                 if self._plan.config.listen_replicas != PRIVATE:
                     logger.info("replicas connect to %s", message.replicas)
             case messages.ReplicaStatus():
@@ -242,8 +242,8 @@ class Supervisor:
         if error := broker.clear_ended(now, closing=closing):
             self._fail(error)
         self._local.clear_ended(now, closing=closing)
-        self._local.enforce_limits(now)
-        for gone in self._remote.newly_lost(now):
+        self._local.enforce_limits(broker.listening_since, now)
+        for gone in self._remote.newly_lost(broker.listening_since, now):
             logger.warning("the remote replica %s is lost: %s", gone.replica, gone.cause)
             self._tell(gone)
         if self._autoscalers and now >= self._check_loads_at:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from workers.config import StageConfig
 from workers.supervisor.health_policy import HealthPolicy
 
@@ -14,8 +16,14 @@ def test_a_replica_may_load_as_long_as_its_stage_allows():
 
 
 def test_a_replica_may_be_silent_between_two_heartbeats():
-    assert POLICY.silent(1000.0, 1015.0) == ""
-    assert POLICY.silent(1000.0, 1016.0) == "no heartbeat for 16 s"
+    assert POLICY.silent(1000.0, 0.0, 1015.0) == ""
+    assert POLICY.silent(1000.0, 0.0, 1016.0) == "no heartbeat for 16 s"
+
+
+def test_silence_counts_only_while_the_broker_listens():
+    assert POLICY.silent(1000.0, math.inf, 9999.0) == ""
+    assert POLICY.silent(1000.0, 2000.0, 2015.0) == ""
+    assert POLICY.silent(1000.0, 2000.0, 2016.0) == "no heartbeat for 16 s"
 
 
 def test_a_replica_may_compute_for_a_time_without_an_output():

@@ -19,7 +19,7 @@ def remotes():
 
 
 def gone(remotes, now):
-    return [(lost.replica, lost.cause) for lost in remotes.newly_lost(now)]
+    return [(lost.replica, lost.cause) for lost in remotes.newly_lost(0.0, now)]
 
 
 @pytest.mark.parametrize(
