@@ -322,22 +322,34 @@ def test_what_a_killed_serve_leaves_is_removed_by_the_next_one(fake_config, temp
     assert folder != left
 
 
-FORGETFUL = """
-import sys
+PROGRAM = """
+import os, signal, sys, threading
 from pipeline import Pipeline
+from tests.conftest import clip
 pipeline = Pipeline.from_config(sys.argv[1])
 pipeline.start()
 print(pipeline.broker_pid, *(replica.pid for replica in pipeline.replicas()), flush=True)
+begun = threading.Event()
+pipeline.submit(clip(), on_event=lambda event: begun.set() if event.stage == "speak" else None)
+begun.wait()
 {end}
 """
+# While the drain waits for the request in hand, which the test never lets go on.
+INTERRUPTED = "threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGINT]).start(); pipeline.stop()"
 
 
-@pytest.mark.parametrize("end", ["pass", "1 / 0", "pipeline.stop(); pipeline.stop()"])
-def test_a_program_that_forgets_to_stop_its_relay_or_stops_it_twice_leaves_nothing(fake_config, temporary, end):
-    command = [sys.executable, "-c", FORGETFUL.format(end=end), fake_config()]
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [("pass", 0), ("1 / 0", 1), ("pipeline.stop(0.0); pipeline.stop()", 0), (INTERRUPTED, -signal.SIGINT)],
+    ids=["forgets", "raises", "twice", "interrupted"],
+)
+def test_a_relay_that_is_not_stopped_or_not_to_its_end_leaves_nothing(fake_config, tmp_path, temporary, end, status):
+    gate = tmp_path / "gate"
+    gate.touch()
+    command = [sys.executable, "-c", PROGRAM.format(end=end), fake_config(speak={"gate": str(gate)})]
     environment = {**os.environ, "TMPDIR": str(temporary)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=WAIT_S)
-    assert done.returncode == (1 if end == "1 / 0" else 0), done.stderr
+    assert done.returncode == status, done.stderr
     pids = [int(pid) for pid in done.stdout.split()]
     assert len(pids) == 4
     assert not any(psutil.pid_exists(pid) for pid in pids)

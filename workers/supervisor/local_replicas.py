@@ -87,11 +87,12 @@ class LocalReplicas:
         if slot is None:
             return False
         slot.update(status, now)
+        stage = slot.stage.name
         if status.state in ("ready", "busy"):
-            self._restarts[status.stage].became_ready(slot.number)
-        if status.fatal and not self.is_given_up(status.stage):
-            self._restarts[status.stage].give_up(status.reason)
-            self._report_given_up(status.stage)
+            self._restarts[stage].became_ready(slot.number)
+        if status.fatal and not self.is_given_up(stage):
+            self._restarts[stage].give_up(status.reason)
+            self._report_given_up(stage)
         return True
 
     def clear_ended(self, now: float, *, closing: bool) -> None:

@@ -33,10 +33,16 @@ class RunFolder:
         """Makes it where temporary files go, and removes what killed runs left there.
 
         Raises:
-            RelayError: its path is too long for the sockets inside.
+            RelayError: it cannot be made, or its path is too long for the sockets inside.
         """
-        remove_abandoned(Path(tempfile.gettempdir()))
-        self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
+        try:
+            parent = Path(tempfile.gettempdir())
+            remove_abandoned(parent)
+            self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        except OSError as error:
+            raise RelayError(
+                f"cannot make a temporary folder ({error}); set TMPDIR to one that can be written"
+            ) from error
         self._lock = _locked(self.path)
         if len(os.fsencode(self.path / LONGEST_ROLE)) > MAX_SOCKET_PATH_BYTES:
             self.remove()

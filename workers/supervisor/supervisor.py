@@ -60,8 +60,8 @@ class Supervisor:
         self._broker: BrokerProcess | None = None
         self._changed = threading.Condition(threading.RLock())
         self._error: RelayError | None = None
-        self._thread: threading.Thread | None = None
         self._wake_fd: int | None = None  # of an eventfd, while the thread runs
+        self._ended = threading.Event()
         self._drain_s: float | None = None  # how long to drain, once it shall end …
         self._told_drain_s: float | None = None  # … as the broker was last told
         self._end_at = math.inf
@@ -78,17 +78,17 @@ class Supervisor:
         Raises:
             AddressInUse: the address to listen on is taken.
             StageFailed: a stage cannot be brought up; says why.
-            RelayError: there is no place for the relay's private sockets.
+            RelayError: no folder can be made for the relay's private sockets.
         """
         folder = RunFolder()
         self._broker = BrokerProcess(self._plan.config, folder, self._quiet)
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         # The interpreter does not wait for a daemon: a program that forgets `stop`, or is interrupted there, can end.
-        self._thread = threading.Thread(
+        thread = threading.Thread(
             target=self._run, args=(folder, self._broker, self._wake_fd), name="supervisor", daemon=True
         )
         atexit.register(self.stop, 0.0)
-        self._thread.start()
+        thread.start()
         with self._changed:
             while self._error is None and not self._is_ready():
                 self._changed.wait()
@@ -102,24 +102,24 @@ class Supervisor:
 
         It may be called again, with a shorter time too.
         """
-        if self._thread is None:
+        if self._broker is None:
             return
         with self._changed:
             self._drain_s = drain_s if self._drain_s is None else min(drain_s, self._drain_s)
             if self._wake_fd is not None:
                 os.eventfd_write(self._wake_fd, 1)
-        self._thread.join()
+        self._ended.wait()  # not a join: one that a signal interrupts takes the thread for ended (bpo-45274)
         atexit.unregister(self.stop)
 
     @property
     def address(self) -> str:
         """Where clients connect."""
-        return self._ready.clients
+        return self._broker_ready.clients
 
     @property
     def replica_address(self) -> str:
         """Where replicas connect."""
-        return self._ready.replicas
+        return self._broker_ready.replicas
 
     @property
     def metrics_url(self) -> str | None:
@@ -138,7 +138,7 @@ class Supervisor:
         return self._broker.pid if self._broker else None
 
     @property
-    def _ready(self) -> messages.BrokerReady:
+    def _broker_ready(self) -> messages.BrokerReady:
         if self._broker is None or self._broker.ready is None:
             raise RelayClosed("the relay has not started; call start() first")
         return self._broker.ready
@@ -149,6 +149,13 @@ class Supervisor:
     # the thread
 
     def _run(self, folder: RunFolder, broker: BrokerProcess, wake_fd: int) -> None:
+        try:
+            self._supervise(folder, broker, wake_fd)
+        finally:
+            self._ended.set()
+
+    def _supervise(self, folder: RunFolder, broker: BrokerProcess, wake_fd: int) -> None:
+        """Keeps the processes alive until `stop`, then ends them and removes the folder."""
         context: zmq.Context[Any] = zmq.Context()
         self._control = context.socket(zmq.DEALER)
         self._control.setsockopt(zmq.LINGER, 0)

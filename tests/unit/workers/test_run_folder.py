@@ -59,6 +59,12 @@ def test_what_is_no_folder_of_a_run_is_left_alone(parent):
     assert (elsewhere / LOCK_NAME).exists()
 
 
+def test_a_folder_of_temporary_files_that_is_not_there_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    with pytest.raises(RelayError, match=r"nowhere.*set TMPDIR to one that can be written"):
+        RunFolder()
+
+
 def test_a_path_too_long_for_a_socket_is_refused_and_nothing_is_left(tmp_path, monkeypatch):
     parent = tmp_path / ("x" * 100)
     parent.mkdir()
