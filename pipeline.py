@@ -21,8 +21,10 @@ from commands.options import config_of
 from commands.signals import end_by
 from errors import ConfigError, RelayClosed, RelevoError
 from modules.contract.payloads import Payload
-from workers.client.client import Client, OnEvent, Stream
+from workers.client.client import Client
+from workers.client.pending import OnEvent
 from workers.client.result import Result
+from workers.client.stream import Stream
 from workers.config import PipelineConfig, load_config
 from workers.plan import make_plan
 from workers.supervisor.slot import SlotView
@@ -82,7 +84,7 @@ class Pipeline:
         try:
             self._supervisor.start(on_change)
             self._client = Client(self._supervisor.address, self.plan.config.keys)
-            self._client.welcome()
+            self._client.status()
         except BaseException:
             self.stop(drain_s=0.0)
             raise

@@ -69,7 +69,7 @@ def _show(arguments: argparse.Namespace) -> int:
         console.print(f"{key:9} {value}")
     for span in letter.spans:
         console.print(f"passed    {span.stage} {span.path}: queue {span.queue_s:.3f} s, service {span.service_s:.3f} s")
-    console.print(f"last words of the replica:\n{letter.last_words or '(none: it was killed without a stack)'}")
+    console.print(f"end of the replica's log:\n{letter.log_tail or '(none: it was killed without a stack)'}")
     return 0
 
 

@@ -64,7 +64,7 @@ def run(open_relay: OpenRelay, arguments: argparse.Namespace) -> int:
     ended: Ended = SimpleQueue()
     with RunView(clips) as view, _relay(open_relay, arguments, view) as (client, ready_s):
         send_signals_to(ended)
-        stages = client.welcome().stages
+        stages = client.status().stages
         view.running([stage.name for stage in stages])
         began = time.monotonic()
         for clip in _translated(client, clips, arguments.in_flight, view, ended):

@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Asks the relay."""
     with client_of(arguments) as client:
         client.scale(arguments.stage, arguments.replicas)
-        stages = client.welcome().stages
+        stages = client.status().stages
     for stage in stages:
         print(f"{stage.name}: {stage.ready} ready, {stage.replicas} wanted")
     return 0

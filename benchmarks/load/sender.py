@@ -137,7 +137,7 @@ def carry_out(order: Order) -> None:
     clips = [Clip(Path(file).name, read_audio(Path(file))) for file in order.files]
     chosen = choose_clips(clips, order.arrivals, order.seed)
     with Path(order.samples).open("ab") as file, Client(order.address, order.keys) as client:
-        client.welcome()
+        client.status()
 
         def keep(sample: Sample) -> None:
             file.write(encode(sample))

@@ -50,7 +50,7 @@ class Watch(Background):
     def look(self) -> None:
         """Looks once."""
         with contextlib.suppress(RelayClosed):  # the broker is busy or restarts: this look is missing
-            stages = self._client.welcome(timeout_s=LOOK_S).stages
+            stages = self._client.status(timeout_s=LOOK_S).stages
             self.standings.append(_standing(stages, self._starts()))
 
 

@@ -47,7 +47,7 @@ class RelayUnderLoad:
 
     def stages(self) -> tuple[StageInfo, ...]:
         """Its stages, as they stand now."""
-        return self.client.welcome().stages
+        return self.client.status().stages
 
     def starts(self) -> dict[str, int]:
         """How many replicas each stage has started so far; {} when the relay is not ours."""
@@ -118,7 +118,7 @@ def running_relay(address: str, keys: Path | None) -> Iterator[RelayUnderLoad]:
         RelayClosed: nothing answers there.
     """
     with Client(address, keys) as client:
-        client.welcome()
+        client.status()
         root = _root_of(address)
         yield RelayUnderLoad(client, keys, root=root, cores=None if root is None else available_cores())
 

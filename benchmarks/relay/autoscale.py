@@ -68,7 +68,7 @@ def drive(pipeline: Pipeline, due_s: Floats, course: Course, settle_s: float) ->
 
     def watch() -> None:
         while not ended.wait(LOOK_S):
-            (stage,) = (stage for stage in pipeline.client.welcome().stages if stage.name == STAGE)
+            (stage,) = (stage for stage in pipeline.client.status().stages if stage.name == STAGE)
             course.at_s.append(time.monotonic() - began)
             course.wanted.append(stage.replicas)
             course.ready.append(stage.ready)

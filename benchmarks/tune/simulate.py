@@ -54,7 +54,7 @@ class Simulated:
 
 
 class _Relay:
-    """Scheduler, replicas and clients on one simulated clock; the scheduler's outbox."""
+    """Scheduler, replicas and clients on one simulated clock; the scheduler's delivery."""
 
     def __init__(self, model: RelayModel, plans: Sequence[StagePlan], setting: Setting, machine: Machine) -> None:
         self.env = simpy.Environment()
@@ -72,7 +72,7 @@ class _Relay:
             for number in range(count):
                 name = f"{plans[depth].name}-{number}"
                 self._inboxes[name] = simpy.Store(self.env)
-                self._scheduler.ready(name, plans[depth].name, self.env.now)
+                self._scheduler.replica_ready(name, plans[depth].name, self.env.now)
                 self.env.process(self._replica(depth, name, number))
         if any(plan.max_wait_s for plan in plans):
             self.env.process(self._ticks(min(plan.max_wait_s for plan in plans if plan.max_wait_s) / 4))
@@ -114,10 +114,10 @@ class _Relay:
             passed_s = self.env.now - began
             self.stage_busy_s[depth] += passed_s
             done = tuple(
-                messages.JobDone(item.job, 1, len(piece.outputs), passed_s)
+                messages.JobEnd(item.job, 1, len(piece.outputs), passed_s)
                 for item, piece in zip(work.jobs, pieces, strict=True)
             )
-            self._scheduler.done(messages.Done(name, passed_s, done), self.env.now)
+            self._scheduler.batch_ended(messages.BatchEnd(name, passed_s, done), self.env.now)
 
     def _ticks(self, every_s: float) -> Generator[simpy.Event, Any, None]:
         while True:  # held-back batches are handed out by the scheduler's tick
@@ -136,17 +136,17 @@ class _Relay:
                 self._told[request].succeed(message)
                 if message.outcome == "ok":
                     self.marks.append(Mark(self.env.now, self.cores.busy_s))
-            case messages.Event(request, _, path) if len(path) == len(self._plans):
+            case messages.RequestOutput(request, _, path) if len(path) == len(self._plans):
                 ended = self._requests[request]
                 if ended.first_audio_s is None:
                     ended.first_audio_s = self.env.now - ended.due_s
 
     def to_replica(self, replica: str, message: messages.ToReplica, *frames: Any) -> None:
         """Hands work to a simulated replica."""
-        if isinstance(message, messages.Work):
+        if isinstance(message, messages.BatchLease):
             self._inboxes[replica].put((message, frames))
 
-    def dead_letter(self, job: Any, stage: str, reason: str, last_words: str) -> None:
+    def dead_letter(self, job: Any, stage: str, reason: str, log_tail: str) -> None:
         """Cannot be: simulated replicas do not die."""
         raise AssertionError(reason)
 

@@ -121,7 +121,7 @@ def test_the_services_commands_make_a_relay_that_is_ready_once_the_speech_stage_
     assert relay.stdout.readline() == f"ready at {container.here('tcp://relay:7000')}\n"
     assert healthy()
     with Client(container.here("tcp://relay:7000"), tmp_path / "peer-keys") as client:
-        until(lambda: client.welcome().stages[-1].ready == 2)
+        until(lambda: client.status().stages[-1].ready == 2)
         assert client.submit(clip()).result(WAIT_S).outcome == "ok"
     relay.terminate()
     assert relay.wait(WAIT_S) == 0

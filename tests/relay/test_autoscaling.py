@@ -12,7 +12,7 @@ WAIT_S = 60
 
 def replicas_of(pipeline: Pipeline, stage: str) -> tuple[int, int]:
     """How many the stage wants, and how many are ready."""
-    (info,) = (info for info in pipeline.client.welcome().stages if info.name == stage)
+    (info,) = (info for info in pipeline.client.status().stages if info.name == stage)
     return info.replicas, info.ready
 
 

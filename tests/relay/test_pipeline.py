@@ -55,7 +55,7 @@ def test_a_long_recording_flows_in_order_through_queues_that_stay_bounded(fake_c
         for event in stream:
             if event.stage == "speak" and event.payload is not None:
                 paths.append(event.path)
-                waiting = max(waiting, pipeline.client.welcome().stages[2].queued)
+                waiting = max(waiting, pipeline.client.status().stages[2].queued)
         assert stream.result(WAIT_S).outcome == "ok"
     assert paths == [(segment, 0, phrase) for segment in range(segments) for phrase in range(2)]
     assert waiting <= room
@@ -136,7 +136,7 @@ def test_cancelling_the_future_cancels_the_request(fake_config, tmp_path):
         assert pipeline.submit(clip(0.3)).result(WAIT_S).texts["listen"] == "en300.0"
         with pytest.raises(CancelledError):
             running.result()
-        assert all(stage.queued == stage.in_service == 0 for stage in pipeline.client.welcome().stages)
+        assert all(stage.queued == stage.in_service == 0 for stage in pipeline.client.status().stages)
 
 
 def test_a_deadline_that_passes_in_the_queue_expires_the_request(fake_config, tmp_path):
@@ -222,7 +222,7 @@ def test_a_port_in_use_is_named(fake_config):
 
 def test_nobody_at_the_address_is_a_clear_error(tmp_path):
     with Client(f"ipc://{tmp_path}/nobody") as client, pytest.raises(RelayClosed, match="no relay answers"):
-        client.welcome(timeout_s=0.2)
+        client.status(timeout_s=0.2)
 
 
 def test_the_threads_the_niceness_and_the_seed_reach_the_replica(fake_config, tmp_path):

@@ -112,7 +112,7 @@ def test_a_stage_is_served_from_elsewhere_alone(fake_config, dial_in, keys, encr
         result = pipeline.submit(clip()).result(WAIT_S)
         assert result.outcome == "ok"
         assert served_by(result) == ["far"]
-        assert pipeline.client.welcome().refused == 0
+        assert pipeline.client.status().refused == 0
     assert process.wait(WAIT_S) == 0  # the relay's end is the end of its replicas
 
 
@@ -152,7 +152,7 @@ def test_a_stopped_one_is_gone_by_its_silence_and_its_late_answers_count_for_not
         result = future.result(WAIT_S)
         assert served_by(result) == ["other"]
         process.send_signal(signal.SIGCONT)
-        until(lambda: {stage.name: stage.ready for stage in pipeline.client.welcome().stages}["speak"] == 2)
+        until(lambda: {stage.name: stage.ready for stage in pipeline.client.status().stages}["speak"] == 2)
         assert result.audio.seconds == 0.5
         other.terminate()
         assert other.wait(WAIT_S) == 0
@@ -218,14 +218,14 @@ def test_work_that_never_reached_its_replica_is_handed_out_again(fake_config):
             for each in (dealer, heart):
                 each.connect(pipeline.replica_address)
             dealer.send(codec.encode(messages.Join(replica, "speak", 1)))
-            assert isinstance(receive(dealer.recv()), messages.Hired)
+            assert isinstance(receive(dealer.recv()), messages.StageSpec)
             dealer.send(codec.encode(messages.Ready(replica, "speak")))
-            until(lambda: pipeline.client.welcome().stages[2].ready == 2)
+            until(lambda: pipeline.client.status().stages[2].ready == 2)
             lost = [pipeline.submit(clip()) for _ in range(2)]
-            assert isinstance(receive(dealer.recv_multipart()[0]), messages.Work)
+            assert isinstance(receive(dealer.recv_multipart()[0]), messages.BatchLease)
             while not dealer.poll(100):
-                heart.send(codec.encode(messages.Beat(replica, "speak", "ready", 0.0, 1)))
-            assert isinstance(receive(dealer.recv()), messages.Rejoin)
+                heart.send(codec.encode(messages.Heartbeat(replica, "speak", "ready", 0.0, 1)))
+            assert isinstance(receive(dealer.recv()), messages.Resync)
             dealer.send(codec.encode(messages.Leave(replica, "speak", "", False)))
             assert [served_by(future.result(WAIT_S)) for future in lost] == [["speak-0.0"]] * 2
 
@@ -238,7 +238,7 @@ def test_a_replica_of_an_unknown_stage_is_told_so_and_counted(fake_config, dial_
         process = dial_in(pipeline.replica_address, "lost", stage="sing")
         assert process.wait(WAIT_S) == 1
         assert "it has no stage 'sing', only listen, translate, speak" in process.stderr.read()
-        assert pipeline.client.welcome().refused >= 1
+        assert pipeline.client.status().refused >= 1
         assert pipeline.submit(clip()).result(WAIT_S).outcome == "ok"
 
 
@@ -271,11 +271,11 @@ def test_strangers_are_refused_and_counted(fake_config, dial_in, keys, tmp_path,
         process = dial_in(pipeline.replica_address, "stranger", *options, "--wait", 10 * WAIT_S)
         assert process.wait(WAIT_S) == 1
         assert "does not admit this replica" in process.stderr.read()
-        after_replica = pipeline.client.welcome().refused
+        after_replica = pipeline.client.status().refused
         assert after_replica >= 1
         with Client(pipeline.address, *options[1:]) as client, pytest.raises(RelayClosed, match="does not admit"):
-            client.welcome(timeout_s=WAIT_S)
-        assert pipeline.client.welcome().refused > after_replica
+            client.status(timeout_s=WAIT_S)
+        assert pipeline.client.status().refused > after_replica
         assert "stranger" not in {replica.name for replica in pipeline.replicas()}
         with Client(pipeline.address, keys) as client:
             assert client.submit(clip()).result(WAIT_S).outcome == "ok"
@@ -320,14 +320,14 @@ OUTPUT = codec.encode(messages.Output("far", 1, 1, 0, messages.Meta("audio", 1.0
 GARBAGE = {
     "nothing": [b""],
     "random": [random.Random(0).randbytes(200)],
-    "random after the prefix": [b"RLV\x01" + random.Random(1).randbytes(200)],
-    "another version": [b"RLV\x02" + SUBMIT[4:]],
-    "another role's": [codec.encode(messages.Gone("speak-0.0", "mischief"))],
+    "random after the prefix": [codec.PREFIX + random.Random(1).randbytes(200)],
+    "another version": [b"RLV\x63" + SUBMIT[4:]],
+    "another role's": [codec.encode(messages.ReplicaGone("speak-0.0", "mischief"))],
     "truncated": [SUBMIT[:-3], b"pcm"],
     "not a text where one is due": [SUBMIT.replace(b"request", b"\xff\xfequest"), b"pcm"],
     "no amount where one is due": [codec.encode(messages.Submit("r", messages.Meta("audio", float("nan")))), b"pcm"],
-    "a header over the limit": [b"RLV\x01" + bytes(codec.MAX_HEADER_BYTES)],
-    "frames without number": [b"RLV\x01", *[b"x"] * 100],
+    "a header over the limit": [codec.PREFIX + bytes(codec.MAX_HEADER_BYTES)],
+    "frames without number": [codec.PREFIX, *[b"x"] * 100],
 }
 
 
@@ -342,8 +342,8 @@ def test_garbage_is_refused_and_counted_and_the_relay_goes_on(fake_config, door)
             dealer.connect(address)
             for frames in messages:
                 dealer.send_multipart(frames, copy=False)
-            until(lambda: pipeline.client.welcome().refused >= len(messages))
-            assert pipeline.client.welcome().refused == len(messages)
+            until(lambda: pipeline.client.status().refused >= len(messages))
+            assert pipeline.client.status().refused == len(messages)
         assert pipeline.submit(clip()).result(WAIT_S).outcome == "ok"
 
 
@@ -380,7 +380,7 @@ def test_what_is_not_zeromq_is_counted_at_the_door(fake_config, keys):
         host, port = pipeline.address.removeprefix("tcp://").split(":")
         with socket.create_connection((host, int(port))) as stranger:
             stranger.sendall(b"\xff" + bytes(8) + b"\x7f\x03\x00NULL" + bytes(60))
-        until(lambda: pipeline.client.welcome().refused == 1)
+        until(lambda: pipeline.client.status().refused == 1)
         assert pipeline.submit(clip()).result(WAIT_S).outcome == "ok"
 
 

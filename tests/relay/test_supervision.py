@@ -233,7 +233,7 @@ def test_a_dead_letter_of_a_stuck_replica_holds_its_stack(fake_config, tmp_path)
         assert pipeline.submit(clip()).result(WAIT_S).outcome == "dead_letter"
         gate.unlink()
     (letter,) = list_letters(tmp_path / "dead").values()
-    assert "fakes.py" in letter.last_words
+    assert "fakes.py" in letter.log_tail
     assert letter.stage == "translate"
 
 

@@ -1,4 +1,4 @@
-"""Lets ``python -m workers.broker`` run the broker's process."""
+"""Runs the broker's process: ``python -m workers.broker``."""
 
 from workers.broker.process import main
 

@@ -1,4 +1,4 @@
-"""The folder of dead letters: jobs that took their replicas down, kept with all that is needed to try them again."""
+"""The folder of dead letters: jobs that failed `max_attempts` times, kept so that they can be examined and retried."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 import msgspec
 
 from errors import ConfigError
-from workers.scheduling.stage_queue import Job
-from workers.wire.messages import Meta, Span
-from workers.wire.messages import Path as JobPath
+from workers.scheduling.request import Job
+from workers.wire.messages import JobPath, Meta, Span
 
 _LETTER, _PAYLOAD = "letter.json", "payload.bin"
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """One job that was given up. Its payload is in the file beside the letter, as it was sent to the stage.
+    """One job that was given up. A file beside it holds the job's payload, as it was sent to the stage.
 
-    ``last_words`` is the end of the log of the replica that died last: its stacks, when it was stuck or crashed.
+    ``log_tail`` is the end of the log of the replica that died last. It holds the stacks of a replica that was stuck
+    or crashed.
     """
 
     request: str
@@ -29,19 +29,19 @@ class DeadLetter(msgspec.Struct, frozen=True):
     reason: str
     meta: Meta
     spans: tuple[Span, ...]
-    last_words: str
     at: str
+    log_tail: str = ""
 
 
-def write_letter(folder: Path, job: Job, stage: str, reason: str, last_words: str) -> Path:
-    """Keeps a job; returns its own folder.
+def write_letter(folder: Path, job: Job, stage: str, reason: str, log_tail: str) -> Path:
+    """Writes a job into a folder of its own, and returns that folder.
 
     Raises:
-        OSError: the folder cannot be written.
+        OSError: it cannot be written.
     """
     spans = tuple(job.request.spans)
     at = time.strftime("%Y-%m-%dT%H:%M:%S")
-    letter = DeadLetter(job.request.id, stage, job.path, job.attempt, reason, job.meta, spans, last_words, at)
+    letter = DeadLetter(job.request.id, stage, job.path, job.attempt, reason, job.meta, spans, at, log_tail)
     name = re.sub(r"[^\w.-]", "_", f"{job.request.id}-{stage}-{job.id}")
     place = folder / name
     place.mkdir(parents=True, exist_ok=True)
@@ -51,13 +51,13 @@ def write_letter(folder: Path, job: Job, stage: str, reason: str, last_words: st
 
 
 def list_letters(folder: Path) -> dict[str, DeadLetter]:
-    """Every letter by the name of its folder, oldest first."""
+    """Returns every letter by the name of its folder, oldest first."""
     found = {file.parent.name: _read(file) for file in folder.glob(f"*/{_LETTER}")}
     return dict(sorted(found.items(), key=lambda item: item[1].at))
 
 
 def read_letter(folder: Path, name: str) -> tuple[DeadLetter, bytes]:
-    """A letter and its payload.
+    """Returns a letter and its payload.
 
     Raises:
         ConfigError: there is no such letter.
@@ -69,7 +69,7 @@ def read_letter(folder: Path, name: str) -> tuple[DeadLetter, bytes]:
 
 
 def remove_letter(folder: Path, name: str) -> None:
-    """Forgets a letter."""
+    """Deletes a letter and its payload."""
     for file in (_PAYLOAD, _LETTER):
         (folder / name / file).unlink()
     (folder / name).rmdir()

@@ -1,4 +1,4 @@
-"""Counts of observations by size, made to be fed often and read seldom."""
+"""Histograms that are written often and read seldom."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Bucket = tuple[str, float] | tuple[str, float, Exemplar]
 
 
 def second_edges(objectives_s: Iterable[float]) -> tuple[float, ...]:
-    """Upper edges of buckets for seconds: evenly spaced on a log scale, and one on each objective.
+    """Returns upper bucket edges in seconds: evenly spaced on a log scale, and one on each objective.
 
-    An edge on the objective makes the share of observations that hold it exact.
+    The edge on an objective makes the share of observations within it exact.
     """
     factor = LONGEST_S / SHORTEST_S
     spaced = (float(f"{SHORTEST_S * factor ** (step / STEPS):.3g}") for step in range(STEPS + 1))
@@ -25,23 +25,23 @@ def second_edges(objectives_s: Iterable[float]) -> tuple[float, ...]:
 
 
 class Histogram:
-    """Observations by bucket, their sum, and the latest request seen in each bucket.
+    """Counts observations by bucket, with their sum and the latest request seen in each bucket.
 
-    One thread feeds and reads it, so that an observation needs neither lock nor label look-up; those of
-    prometheus-client cost several times as much (benchmarks/relay/metrics_cost.py measures what is left).
+    One thread uses it, so that an observation needs neither a lock nor a look-up of labels; the histograms of
+    prometheus-client cost several times as much (benchmarks/relay/metrics_cost.py measures the cost of this one).
     """
 
     __slots__ = ("_counts", "_edges", "_latest", "_sum")
 
     def __init__(self, edges: Sequence[float]) -> None:
-        """Takes the upper edges of the buckets; the last, without an edge, is added."""
+        """Starts empty. `edges` are the upper edges of the buckets; a last one without an edge is added."""
         self._edges = edges
         self._counts = [0] * (len(edges) + 1)
         self._latest: list[tuple[str, float, float] | None] = [None] * (len(edges) + 1)
         self._sum = 0.0
 
     def observe(self, value: float, request: str = "", at: float = 0.0) -> None:
-        """Counts a value, as seen in a request at a monotonic time."""
+        """Counts a value of a request at a monotonic time."""
         bucket = bisect_left(self._edges, value)  # a value on an edge is within it
         self._counts[bucket] += 1
         self._sum += value
@@ -49,7 +49,7 @@ class Histogram:
             self._latest[bucket] = (request, value, at)
 
     def buckets(self, clock_offset_s: float) -> list[Bucket]:
-        """Cumulative counts by upper edge, with exemplars; the offset makes monotonic times Unix times."""
+        """Returns cumulative counts by upper edge, with exemplars; the offset turns monotonic times into Unix times."""
         edges = (*map(floatToGoString, self._edges), "+Inf")
         return [
             (edge, count, *_exemplar(latest, clock_offset_s))
@@ -58,7 +58,7 @@ class Histogram:
 
     @property
     def sum(self) -> float:
-        """All values added up."""
+        """The sum of all values."""
         return self._sum
 
 

@@ -1,4 +1,4 @@
-"""The relay's metrics: counted on the broker's thread as things happen, made into Prometheus families when asked."""
+"""The relay's metrics: counted on the broker's thread as events happen, made into Prometheus families on request."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 
 from workers.broker.histogram import Histogram, second_edges
 from workers.scheduling.observer import Observer
-from workers.scheduling.stage_queue import Job, Request
-from workers.wire.messages import JobDone, Meta, OutcomeName, ReplicaState, RestartCause, StageInfo, Standing
+from workers.scheduling.request import Job, Request
+from workers.wire.messages import JobEnd, Meta, OutcomeName, ReplicaState, ReplicaStatus, RestartCause, StageInfo
 
 BATCH_EDGES = (1, 2, 4, 8, 16, 32, 64, 128)
 OUTCOMES: tuple[OutcomeName, ...] = get_args(OutcomeName)
-JOB_OUTCOMES = tuple(outcome for outcome in OUTCOMES if outcome != "rejected")  # the door is before every job
+JOB_OUTCOMES = tuple(outcome for outcome in OUTCOMES if outcome != "rejected")  # a rejected request never has a job
 STATES: tuple[ReplicaState, ...] = get_args(ReplicaState)
 CAUSES: tuple[RestartCause, ...] = get_args(RestartCause)
 
 
 @dataclass(slots=True)
-class _Stage:
-    """What is counted of one stage."""
+class _StageCounts:
+    """The counts of one stage."""
 
     name: str
     queue: Histogram
@@ -36,46 +36,51 @@ class _Stage:
 
 
 @dataclass(slots=True)
-class _Replica:
-    """What a replica last said; `retiring` once it was told to drain, whatever it says since."""
+class _ReplicaGauges:
+    """The last reported state of a replica. `draining` stays true once it was asked to drain."""
 
     stage: str
     state: ReplicaState
     rss_bytes: int = 0
-    retiring: bool = False
+    draining: bool = False
 
 
 class Metrics(Observer):
-    """Everything that is counted. All of it belongs to one thread."""
+    """Counts what the scheduler and the broker report. One thread uses it."""
 
     def __init__(self, stages: Iterable[str], objectives_s: Sequence[float]) -> None:
-        """Takes the stages' names in order, and the latencies in seconds that get a bucket's edge."""
+        """Starts at zero.
+
+        Args:
+            stages: the names of the stages, in the order of the relay.
+            objectives_s: latencies in seconds that get a bucket edge of their own.
+        """
         edges = second_edges(objectives_s)
-        self._stages = [_Stage(name, Histogram(edges), Histogram(edges)) for name in stages]
+        self._stages = [_StageCounts(name, Histogram(edges), Histogram(edges)) for name in stages]
         self._by_name = {stage.name: stage for stage in self._stages}
         self._requests: dict[OutcomeName, int] = dict.fromkeys(OUTCOMES, 0)
         self._request = Histogram(edges)
         self._first_audio = Histogram(edges)
         self._audio_in_s = self._audio_out_s = 0.0
-        self._replicas: dict[str, _Replica] = {}
+        self._replicas: dict[str, _ReplicaGauges] = {}
 
-    # what the scheduler tells
+    # from the scheduler
 
     def accepted(self, meta: Meta) -> None:
-        """A request was accepted at the door."""
+        """A request was admitted."""
         if meta.kind == "audio":
             self._audio_in_s += meta.cost
 
     def batch_ended(self, stage: int, jobs: int, busy_s: float) -> None:
-        """A replica computed a batch of so many jobs for `busy_s`."""
+        """A replica finished a batch of `jobs` jobs, which it computed for `busy_s`."""
         counted = self._stages[stage]
         counted.batch.observe(jobs)
         counted.busy_s += busy_s
 
-    def job_ended(self, job: Job, ended: JobDone, now: float) -> None:
-        """A replica came to the end of a job that was still wanted."""
+    def job_ended(self, job: Job, ended: JobEnd, now: float) -> None:
+        """A replica finished a job whose request was still open."""
         counted, request = self._stages[job.stage], job.request.id
-        counted.queue.observe(job.handed_at - job.queued_at, request, now)
+        counted.queue.observe(job.leased_at - job.queued_at, request, now)
         if ended.expired:
             counted.jobs["expired"] += 1
             return
@@ -83,7 +88,7 @@ class Metrics(Observer):
         counted.jobs["failed" if ended.error else "ok"] += 1
 
     def audio_out(self, request: Request, meta: Meta, now: float) -> None:
-        """A piece of the request's answer goes to the client."""
+        """A piece of the request's answer was sent to its client."""
         if meta.kind != "audio":
             return
         self._audio_out_s += meta.cost
@@ -97,61 +102,68 @@ class Metrics(Observer):
             request.silent_s += meta.cost
 
     def request_ended(self, request: Request, outcome: OutcomeName, now: float) -> None:
-        """A request ended, maybe at the door; the jobs that it still has end as it does."""
+        """A request ended, perhaps at admission; its open jobs end with the same outcome."""
         self._requests[outcome] += 1
         for job in request.jobs.values():
             self._stages[job.stage].jobs[outcome] += 1
         if outcome == "ok":
             self._request.observe(now - request.submitted_at, request.id, now)
 
-    # what the broker hears of replicas
+    # from the broker
 
-    def standing(self, standing: Standing) -> None:
-        """A replica gave a sign of life, or said farewell."""
-        if standing.state == "dead":
-            self.gone(standing.replica)
+    def replica_status(self, status: ReplicaStatus) -> None:
+        """A replica reported its state, or left."""
+        if status.state == "dead":
+            self.replica_gone(status.replica)
             return
-        replica = self._replicas.setdefault(standing.replica, _Replica(standing.stage, standing.state))
-        replica.state = standing.state
-        replica.rss_bytes = standing.rss_bytes or replica.rss_bytes
+        replica = self._replicas.setdefault(status.replica, _ReplicaGauges(status.stage, status.state))
+        replica.state = status.state
+        replica.rss_bytes = status.rss_bytes or replica.rss_bytes
 
-    def retiring(self, replica: str) -> None:
-        """A replica was told to drain."""
+    def draining(self, replica: str) -> None:
+        """A replica was asked to drain."""
         if replica in self._replicas:
-            self._replicas[replica].retiring = True
+            self._replicas[replica].draining = True
 
-    def gone(self, replica: str) -> None:
-        """A replica's process has ended, or is taken for gone."""
+    def replica_gone(self, replica: str) -> None:
+        """A replica's process has ended, or is taken for dead."""
         self._replicas.pop(replica, None)
 
-    def restarting(self, stage: str, cause: RestartCause) -> None:
-        """A replica of the stage ended and gets a successor."""
+    def replica_restarting(self, stage: str, cause: RestartCause) -> None:
+        """A replica of the stage ended and is replaced."""
         self._by_name[stage].restarts[cause] += 1
 
-    # what Prometheus is told
+    # for Prometheus
 
-    def families(self, stages: Iterable[StageInfo], at_work: Collection[str]) -> list[Metric]:
-        """Every metric as it stands now.
+    def families(self, stages: Iterable[StageInfo], busy_replicas: Collection[str]) -> list[Metric]:
+        """Returns every metric with its current value.
 
         Args:
             stages: the stages' state.
-            at_work: the replicas that have work in hand, which they themselves tell only once a second.
+            busy_replicas: the replicas that hold jobs now; their own reports come only once a second.
         """
         offset_s = time.time() - time.monotonic()
+        return [
+            *self._stage_counts(offset_s),
+            *self._request_counts(offset_s),
+            *self._gauges(list(stages), busy_replicas),
+        ]
+
+    def _stage_counts(self, offset_s: float) -> list[Metric]:
         queue = _histogram("relevo_stage_queue_seconds", "Time that jobs waited for a replica.", stage=True)
-        service = _histogram("relevo_stage_service_seconds", "Time that jobs were computed.", stage=True)
-        batch = HistogramMetricFamily("relevo_stage_batch_size", "Jobs handed out at once.", labels=["stage"])
+        service = _histogram("relevo_stage_service_seconds", "Time that replicas computed a job.", stage=True)
+        batch = HistogramMetricFamily("relevo_stage_batch_size", "Jobs in a batch.", labels=["stage"])
         busy = CounterMetricFamily(
             "relevo_stage_busy_seconds", "Time that replicas computed, added when a batch ends.", labels=["stage"]
         )
         jobs = CounterMetricFamily(
             "relevo_stage_jobs",
-            "Jobs ended, by their own outcome or that of their request.",
+            "Jobs that ended, by their own outcome or that of their request.",
             labels=["stage", "outcome"],
         )
         restarts = CounterMetricFamily(
             "relevo_replica_restarts",
-            "Replicas that ended and got a successor: killed by a signal, exited, stuck, or over their memory limit.",
+            "Replicas that ended and were replaced: killed by a signal, exited, stuck, or over their memory limit.",
             labels=["stage", "cause"],
         )
         for stage in self._stages:
@@ -164,39 +176,43 @@ class Metrics(Observer):
                 jobs.add_metric([stage.name, outcome], count)
             for cause, count in stage.restarts.items():
                 restarts.add_metric([stage.name, cause], count)
+        return [queue, service, batch, busy, jobs, restarts]
+
+    def _request_counts(self, offset_s: float) -> list[Metric]:
         requests = CounterMetricFamily(
-            "relevo_requests", "Requests ended, at the door or later, by outcome.", labels=["outcome"]
+            "relevo_requests", "Requests that ended, at admission or later, by outcome.", labels=["outcome"]
         )
         for outcome, count in self._requests.items():
             requests.add_metric([outcome], count)
-        request = _histogram("relevo_request_seconds", "From a request's arrival to its end, of those that ended ok.")
+        request = _histogram("relevo_request_seconds", "Time from a request's arrival to its end, if it ended ok.")
         request.add_metric([], self._request.buckets(offset_s), self._request.sum)
         first_audio = _histogram(
             "relevo_time_to_first_audio_seconds",
-            "From a request's arrival to the first audible sample of its answer, leading silence included.",
+            "Time from a request's arrival to the first audible sample of its answer, leading silence included.",
         )
         first_audio.add_metric([], self._first_audio.buckets(offset_s), self._first_audio.sum)
         audio = CounterMetricFamily(
-            "relevo_audio_seconds", "Audio of accepted requests (in) and of answers (out).", labels=["direction"]
+            "relevo_audio_seconds", "Audio of admitted requests (in) and of answers (out).", labels=["direction"]
         )
         audio.add_metric(["in"], self._audio_in_s)
         audio.add_metric(["out"], self._audio_out_s)
-        counted: list[Metric] = [queue, service, batch, busy, jobs, restarts, requests, request, first_audio, audio]
-        return [*counted, *self._gauges(list(stages), at_work)]
+        return [requests, request, first_audio, audio]
 
-    def _gauges(self, stages: Sequence[StageInfo], at_work: Collection[str]) -> list[Metric]:
+    def _gauges(self, stages: Sequence[StageInfo], busy_replicas: Collection[str]) -> list[Metric]:
         depth = GaugeMetricFamily("relevo_stage_queue_depth", "Jobs that wait for a replica.", labels=["stage"])
-        inflight = GaugeMetricFamily("relevo_stage_inflight", "Jobs that replicas have in hand.", labels=["stage"])
+        inflight = GaugeMetricFamily("relevo_stage_inflight", "Jobs that are leased to replicas.", labels=["stage"])
         replicas = GaugeMetricFamily(
-            "relevo_replicas", "Replicas by state; dead are those wanted but not there.", labels=["stage", "state"]
+            "relevo_replicas",
+            "Replicas by state; dead are wanted and missing.",
+            labels=["stage", "state"],
         )
         rss = GaugeMetricFamily(
             "relevo_replica_rss_bytes", "Resident memory of the stage's replicas together.", labels=["stage"]
         )
         for stage in stages:
             mine = {name: known for name, known in self._replicas.items() if known.stage == stage.name}
-            states = Counter(_state(known, name in at_work) for name, known in mine.items())
-            staying = sum(not known.retiring for known in mine.values())
+            states = Counter(_state(known, name in busy_replicas) for name, known in mine.items())
+            staying = sum(not known.draining for known in mine.values())
             states["dead"] = max(0, stage.replicas - staying)
             for state in STATES:
                 replicas.add_metric([stage.name, state], states[state])
@@ -210,9 +226,9 @@ def _histogram(name: str, documentation: str, *, stage: bool = False) -> Histogr
     return HistogramMetricFamily(name, documentation, labels=["stage"] if stage else [])
 
 
-def _state(replica: _Replica, at_work: bool) -> ReplicaState:
-    if replica.retiring:
+def _state(replica: _ReplicaGauges, busy: bool) -> ReplicaState:
+    if replica.draining:
         return "draining"
     if replica.state in ("ready", "busy"):
-        return "busy" if at_work else "ready"
+        return "busy" if busy else "ready"
     return replica.state

@@ -1,11 +1,11 @@
-"""The broker's HTTP side: /metrics for Prometheus, /livez and /readyz for whoever looks after the process.
+"""Serves the broker's metrics and health over HTTP.
 
     GET /metrics   Prometheus text, or OpenMetrics with exemplars where the client accepts it
     GET /livez     200 while the broker's thread answers, else 503
     GET /readyz    200 when every stage has a warm replica, else 503; JSON with the numbers and the reason
 
-Threads of its own serve it, and every figure is made by the broker's thread when it is asked: nothing is shared, and
-a broker that hangs is seen.
+Its own threads serve requests, but the broker's thread makes every figure. So no state is shared, and a broker that
+hangs is noticed.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from workers.wire.messages import StageInfo
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
-ANSWER_S = 5.0  # within which the broker's thread must answer
-PATHS = "/metrics, /livez and /readyz"
+ANSWER_S = 5.0  # how long the broker's thread may take to answer
+PATHS = "/metrics, /livez or /readyz"
 
 
-class Figures(NamedTuple):
-    """What the broker's thread knows. `blockers` tells why a stage that cannot serve cannot."""
+class RelayFigures(NamedTuple):
+    """A snapshot made by the broker's thread. `blockers` says why each stage that cannot serve cannot."""
 
     families: list[Metric]
     stages: tuple[StageInfo, ...]
@@ -43,8 +43,8 @@ class Figures(NamedTuple):
 
 
 @dataclass(eq=False)
-class _Families:
-    """A collector of metrics that were made already."""
+class _MadeFamilies:
+    """A collector of metrics that are made already."""
 
     families: list[Metric]
 
@@ -52,18 +52,18 @@ class _Families:
         return self.families
 
 
-class _Handler(WSGIRequestHandler):
-    timeout = 10  # a client that says nothing does not hold a thread for ever
+class _MetricsHandler(WSGIRequestHandler):
+    timeout = 10  # seconds; a silent client must not hold a thread for ever
 
     def log_message(self, *_: object) -> None:
-        """Keeps scrapes out of the log."""
+        """Logs nothing; scrapes would fill the log."""
 
 
-class _Server(socketserver.ThreadingMixIn, WSGIServer):
+class _MetricsHTTPServer(socketserver.ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
     def server_bind(self) -> None:
-        """Binds without asking a name server who we are, as the library does."""
+        """Binds as the library does, but asks no name server for this host's name."""
         socketserver.TCPServer.server_bind(self)
         host, self.server_port = self.server_address[0], int(self.server_address[1])
         self.server_name = str(host)
@@ -71,61 +71,61 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
 
 
 class MetricsServer:
-    """Serves what the broker's thread tells, for as long as the process lives."""
+    """Serves the broker's figures for as long as the process lives."""
 
     def __init__(self, address: str) -> None:
         """Listens at ``host:port``; port 0 takes a free one.
 
         Raises:
-            AddressInUse: it cannot.
+            AddressInUse: the address cannot be listened on.
         """
         host, _, port = address.rpartition(":")
         try:
-            self._server = _Server((host, int(port)), _Handler)
+            self._server = _MetricsHTTPServer((host, int(port)), _MetricsHandler)
         except OSError as error:
             raise AddressInUse(
                 f"cannot serve metrics at {address}: {error}; set metrics: to another address that is not in use"
             ) from error
         self._server.set_app(self._respond)
         self.address = f"{host}:{self._server.server_port}"
-        self.inquiries_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)  # readable while one waits for an answer
-        self._inquiries: queue.SimpleQueue[Future[Figures]] = queue.SimpleQueue()
+        self.waiting_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)  # readable while a request waits for figures
+        self._waiting: queue.SimpleQueue[Future[RelayFigures]] = queue.SimpleQueue()
         threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
 
-    def answer(self, figures: Callable[[], Figures]) -> None:
-        """Answers those who wait; for the broker's thread."""
-        os.eventfd_read(self.inquiries_fd)
+    def answer(self, figures: Callable[[], RelayFigures]) -> None:
+        """Gives figures to the requests that wait. The broker's thread calls it."""
+        os.eventfd_read(self.waiting_fd)
         now = figures()
-        while not self._inquiries.empty():
-            self._inquiries.get().set_result(now)
+        while not self._waiting.empty():
+            self._waiting.get().set_result(now)
 
-    def _ask(self) -> Figures:
-        inquiry: Future[Figures] = Future()
-        self._inquiries.put(inquiry)
-        os.eventfd_write(self.inquiries_fd, 1)
-        return inquiry.result(ANSWER_S)
+    def _ask(self) -> RelayFigures:
+        asked: Future[RelayFigures] = Future()
+        self._waiting.put(asked)
+        os.eventfd_write(self.waiting_fd, 1)
+        return asked.result(ANSWER_S)
 
     def _respond(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         if path not in ("/metrics", "/livez", "/readyz"):
-            return _say(start_response, "404 Not Found", {"error": f"there is no {path} here, only {PATHS}"})
+            return _respond_json(start_response, "404 Not Found", {"error": f"there is no {path}; ask for {PATHS}"})
         try:
             figures = self._ask()
         except TimeoutError:
             error = f"the broker has not answered for {ANSWER_S:.0f} s"
-            return _say(start_response, "503 Service Unavailable", {"error": error})
+            return _respond_json(start_response, "503 Service Unavailable", {"error": error})
         if path == "/livez":
-            return _say(start_response, "200 OK", {"live": True})
+            return _respond_json(start_response, "200 OK", {"live": True})
         if path == "/readyz":
             status = "503 Service Unavailable" if figures.blockers else "200 OK"
-            return _say(start_response, status, _readiness(figures))
+            return _respond_json(start_response, status, _readiness(figures))
         registry = CollectorRegistry()
-        registry.register(_Families(figures.families))
+        registry.register(_MadeFamilies(figures.families))
         response: Iterable[bytes] = make_wsgi_app(registry)(environ, start_response)
         return response
 
 
-def _readiness(figures: Figures) -> dict[str, object]:
+def _readiness(figures: RelayFigures) -> dict[str, object]:
     stages = {
         stage.name: {"ready": stage.ready, "desired": stage.replicas, "reason": figures.blockers.get(stage.name, "")}
         for stage in figures.stages
@@ -133,7 +133,7 @@ def _readiness(figures: Figures) -> dict[str, object]:
     return {"ready": not figures.blockers, "stages": stages}
 
 
-def _say(start_response: StartResponse, status: str, content: dict[str, object]) -> list[bytes]:
+def _respond_json(start_response: StartResponse, status: str, content: dict[str, object]) -> list[bytes]:
     body = (json.dumps(content, ensure_ascii=False) + "\n").encode()
     start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
     return [body]

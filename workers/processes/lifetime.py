@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 
-from workers.wire.poller import Watch
+from workers.wire.poller import SocketPoller
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -27,8 +27,8 @@ def die_with(parent: int) -> None:
         sys.exit("the process that started this one has already ended")
 
 
-def set_when_asked_to_end(watch: Watch) -> threading.Event:
-    """An event that SIGTERM sets, and SIGINT unless it is ignored. The watch wakes for it.
+def set_when_asked_to_end(poller: SocketPoller) -> threading.Event:
+    """An event that SIGTERM sets, and SIGINT unless it is ignored. The poller wakes for it.
 
     Only the main thread of a process may call this.
     """
@@ -39,5 +39,5 @@ def set_when_asked_to_end(watch: Watch) -> threading.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda *_: asked.set())
-    watch.add(reader.detach())
+    poller.add(reader.detach())
     return asked

@@ -18,10 +18,10 @@ logger = logging.getLogger("relevo.replica")
 
 
 @dataclass(slots=True)
-class _Piece:
+class RunningJob:
     """One job of the batch while it is computed. `outputs` counts those sent so far. A live one has a payload."""
 
-    item: messages.WorkItem
+    lease: messages.JobLease
     payload: Payload | None
     deadline_at: float
     outputs: int = 0
@@ -50,73 +50,73 @@ class Batch:
     def __init__(
         self,
         replica: str,
-        work: messages.Work,
+        batch: messages.BatchLease,
         frames: Sequence[messages.Buffer],
         send: Callable[[messages.Output, messages.Buffer], None],
         abandoned: Callable[[], Iterable[int]],
     ) -> None:
         """Takes the jobs with their payload frames, where outputs go, and who tells which jobs were given up."""
         self._replica, self._send, self._abandoned = replica, send, abandoned
-        self._pieces = [_piece(item, frame) for item, frame in zip(work.jobs, frames, strict=True)]
+        self._jobs = [_running_job(lease, frame) for lease, frame in zip(batch.jobs, frames, strict=True)]
 
-    def run(self, module: Module) -> messages.Done:
+    def run(self, module: Module) -> messages.BatchEnd:
         """Computes every job, sending each output as it comes, and returns the end of the batch."""
         self._began = time.monotonic()
-        together = [piece for piece in self._pieces if piece.begin(self._began)]
+        together = [job for job in self._jobs if job.begin(self._began)]
         failure = self._try(module, together)
         if failure and len(together) == 1:
             together[0].error = failure
         elif failure:
-            for piece in together:
-                if piece.begin(time.monotonic()):
-                    piece.error = self._try(module, [piece])
-        return messages.Done(
+            for job in together:
+                if job.begin(time.monotonic()):
+                    job.error = self._try(module, [job])
+        return messages.BatchEnd(
             self._replica,
             time.monotonic() - self._began,
             tuple(
-                messages.JobDone(p.item.job, p.item.attempt, p.outputs, p.service_s, p.error, p.expired)
-                for p in self._pieces
+                messages.JobEnd(job.lease.job, job.lease.attempt, job.outputs, job.service_s, job.error, job.expired)
+                for job in self._jobs
             ),
         )
 
-    def _try(self, module: Module, pieces: list[_Piece]) -> str:
-        """Runs the module on the pieces; what went wrong, or nothing."""
+    def _try(self, module: Module, jobs: list[RunningJob]) -> str:
+        """Runs the module on the jobs; what went wrong, or nothing."""
         try:
-            self._compute(module, pieces)
+            self._compute(module, jobs)
         except Exception as error:
-            logger.exception("a batch of %d failed", len(pieces))
+            logger.exception("a batch of %d failed", len(jobs))
             return str(error) if isinstance(error, RelevoError) else f"{type(error).__name__}: {error}"
         return ""
 
-    def _compute(self, module: Module, pieces: list[_Piece]) -> None:
-        if not any(piece.live for piece in pieces):
+    def _compute(self, module: Module, jobs: list[RunningJob]) -> None:
+        if not any(job.live for job in jobs):
             return
-        yielded = [0] * len(pieces)
-        for position, output in module.process([piece.payload for piece in pieces if piece.payload is not None]):
-            piece, index = pieces[position], yielded[position]
+        yielded = [0] * len(jobs)
+        for position, output in module.process([job.payload for job in jobs if job.payload is not None]):
+            job, index = jobs[position], yielded[position]
             yielded[position] += 1
-            if piece.live and index >= piece.outputs:
-                self._pass_on(piece, index, output)
+            if job.live and index >= job.outputs:
+                self._pass_on(job, index, output)
             given_up = set(self._abandoned())  # after the output has left, which the next stage waits for
-            for piece in self._pieces:
-                piece.abandoned |= piece.item.job in given_up
-            if not any(piece.live for piece in pieces):
+            for job in self._jobs:
+                job.abandoned |= job.lease.job in given_up
+            if not any(job.live for job in jobs):
                 break
-        for piece in pieces:
-            piece.service_s = time.monotonic() - self._began
+        for job in jobs:
+            job.service_s = time.monotonic() - self._began
 
-    def _pass_on(self, piece: _Piece, index: int, output: Payload | InputError) -> None:
+    def _pass_on(self, job: RunningJob, index: int, output: Payload | InputError) -> None:
         if isinstance(output, InputError):
-            piece.error = str(output)
+            job.error = str(output)
             return
         meta, frame = pack(output)
-        self._send(messages.Output(self._replica, piece.item.job, piece.item.attempt, index, meta), frame)
-        piece.outputs += 1
+        self._send(messages.Output(self._replica, job.lease.job, job.lease.attempt, index, meta), frame)
+        job.outputs += 1
 
 
-def _piece(item: messages.WorkItem, frame: messages.Buffer) -> _Piece:
-    deadline_at = math.inf if item.deadline_s is None else time.monotonic() + item.deadline_s
+def _running_job(lease: messages.JobLease, frame: messages.Buffer) -> RunningJob:
+    deadline_at = math.inf if lease.deadline_s is None else time.monotonic() + lease.deadline_s
     try:
-        return _Piece(item, unpack(item.meta, frame), deadline_at)
+        return RunningJob(lease, unpack(lease.meta, frame), deadline_at)
     except RelevoError as error:
-        return _Piece(item, None, deadline_at, error=str(error))
+        return RunningJob(lease, None, deadline_at, error=str(error))

@@ -35,7 +35,7 @@ from workers.processes.budget import apply_budget
 from workers.processes.lifetime import die_with, set_when_asked_to_end
 from workers.wire import codec, messages
 from workers.wire.keys import Handshakes, PeerKeys, dial
-from workers.wire.poller import Watch
+from workers.wire.poller import SocketPoller
 from workers.wire.sockets import receive, send
 
 if TYPE_CHECKING:
@@ -86,9 +86,11 @@ class Heart:
             while not self.refused and not self._stopped.wait(HEARTBEAT_S):
                 since = self.busy_since
                 busy_s = 0.0 if since is None else time.monotonic() - since
-                beat = messages.Beat(self._replica, self._stage, self.state, busy_s, process.memory_info().rss)
+                heartbeat = messages.Heartbeat(
+                    self._replica, self._stage, self.state, busy_s, process.memory_info().rss
+                )
                 try:
-                    dealer.send(codec.encode(beat))
+                    dealer.send(codec.encode(heartbeat))
                 except zmq.Again:
                     self.refused = True
                 handshakes.look()
@@ -115,11 +117,11 @@ class Replica:
         self._dealer.setsockopt(zmq.SNDHWM, 0)  # a full send queue must delay, never drop
         dial(self._dealer, address, keys)
         self._decode = codec.decoder(messages.ToReplica)
-        self._watch = Watch()
-        self._watch.add(self._dealer)
+        self._poller = SocketPoller()
+        self._poller.add(self._dealer)
         self._spec = b""
-        self._rejoin: messages.Rejoin | None = None  # came while a batch was computed
-        self._draining = set_when_asked_to_end(self._watch)
+        self._resync: messages.Resync | None = None  # came while a batch was computed
+        self._draining = set_when_asked_to_end(self._poller)
         self._heart = Heart(self._context, address, keys, name, stage)
 
     def run(self, load: Callable[[ReplicaSpec], Module], wait_s: float = WAIT_S) -> int:
@@ -161,12 +163,12 @@ class Replica:
         self._send(join)
         while (received := self._receive(give_up_at)) is not None:
             match received[0]:
-                case messages.Hired(spec):
+                case messages.StageSpec(spec):
                     self._spec = spec
                     return True
                 case messages.Refused(reason):
                     raise RelayError(f"the relay at {self._address} refuses this replica: {reason}")
-                case messages.Rejoin():  # another broker than the one that was asked
+                case messages.Resync():  # another broker than the one that was asked
                     self._send(join)
                 case messages.Drain():
                     return False
@@ -180,23 +182,23 @@ class Replica:
         while (received := self._receive()) is not None:
             message, frames = received
             match message:
-                case messages.Work():
+                case messages.BatchLease():
                     self._heart.state, self._heart.busy_since = "busy", time.monotonic()
                     self._send(Batch(self._name, message, frames, self._send_output, self._abandoned).run(module))
                     self._heart.state, self._heart.busy_since = "ready", None
-                    if self._rejoin is not None:
-                        self._ready_again(self._rejoin)
-                case messages.Rejoin():
+                    if self._resync is not None:
+                        self._ready_again(self._resync)
+                case messages.Resync():
                     self._ready_again(message)
                 case messages.Refused(reason):
                     raise RelayError(f"the relay at {self._address} refuses this replica: {reason}")
                 case messages.Drain():
                     return
 
-    def _ready_again(self, rejoin: messages.Rejoin) -> None:
-        if rejoin.spec != self._spec:
+    def _ready_again(self, resync: messages.Resync) -> None:
+        if resync.spec != self._spec:
             raise RelayError(f"the relay came back with other settings of {self._stage}; start this replica again")
-        self._rejoin = None
+        self._resync = None
         self._send(messages.Ready(self._name, self._stage))
 
     def _send_output(self, output: messages.Output, frame: Any) -> None:
@@ -208,12 +210,12 @@ class Replica:
         jobs = set()
         while (received := self._read()) is not None:
             match received:
-                case (messages.Abandon(job), _):
+                case (messages.AbandonJob(job), _):
                     jobs.add(job)
                 case (messages.Drain(), _):
                     self._draining.set()
-                case (messages.Rejoin() as rejoin, _):
-                    self._rejoin = rejoin
+                case (messages.Resync() as resync, _):
+                    self._resync = resync
         return jobs
 
     def _receive(self, give_up_at: float = math.inf) -> tuple[messages.ToReplica, Sequence[Any]] | None:
@@ -228,7 +230,7 @@ class Replica:
             received = self._read()
             if received is not None:
                 return received
-            self._watch.wait(None if left_s == math.inf else left_s)
+            self._poller.wait(None if left_s == math.inf else left_s)
         if self._heart.refused:
             raise RelayError(
                 f"the relay at {self._address} does not admit this replica, or is not the one that its keys are for; "

@@ -1,38 +1,49 @@
-"""The door of the relay: which requests are turned away, and why."""
+"""Which requests are refused when they arrive, and why."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import NamedTuple
 
-from workers.scheduling.stage import Stage, expected_wait_s
+from workers.scheduling.stage import expected_wait_s
+from workers.scheduling.stage_table import StageTable
 from workers.wire.messages import OutcomeName, Submit
 
-SHORTEST_WAIT_S = 0.05  # what a rejected client is told while nothing has been measured yet
+MIN_RETRY_AFTER_S = 0.05  # the wait that a rejected client is told before any job was measured
 CLOSING = "the relay is closing"
 
 
-def refusal(
-    stages: Sequence[Stage], message: Submit, closing: bool, known: bool
-) -> tuple[OutcomeName, str, float] | None:
-    """Outcome, reason and the wait to expect in seconds (0 when waiting would not help), or None to accept.
+class NotAdmitted(NamedTuple):
+    """Why a request ends as it arrives. `retry_after_s` is the wait to expect; 0 where waiting would not help."""
 
-    One that is `known` was accepted before, and finds the door open and room behind it.
+    outcome: OutcomeName
+    reason: str
+    retry_after_s: float = 0.0
+
+
+def check_admission(stages: StageTable, message: Submit, closing: bool, known: bool) -> NotAdmitted | None:
+    """Decides on a request; None admits it.
+
+    Args:
+        stages: the relay's stages.
+        message: the request.
+        closing: whether the relay accepts no further requests.
+        known: whether the request was admitted before; then neither a full queue nor a closing relay refuses it.
     """
-    by_name = {stage.plan.name: stage for stage in stages}
-    entry = by_name.get(message.stage) if message.stage else stages[0]
+    entry = stages.find(message.stage) if message.stage else stages[0]
     if entry is None:
-        return "failed", f"there is no stage {message.stage!r}; enter at one of {', '.join(by_name)}", 0.0
+        names = ", ".join(stage.plan.name for stage in stages)
+        return NotAdmitted("failed", f"there is no stage {message.stage!r}; enter at one of {names}")
     if message.meta.kind != entry.plan.accepts:
-        return "failed", f"{entry.plan.name} takes {entry.plan.accepts}, not {message.meta.kind}", 0.0
+        return NotAdmitted("failed", f"{entry.plan.name} takes {entry.plan.accepts}, not {message.meta.kind}")
     if message.deadline_s is not None and message.deadline_s <= 0:
-        return "expired", "its deadline had passed when it arrived", 0.0
+        return NotAdmitted("expired", "its deadline had passed when it arrived")
     if down := next((stage.down for stage in stages if stage.down), ""):
-        return "rejected", down, 0.0
+        return NotAdmitted("rejected", down)
     if known:
         return None
     if closing:
-        return "rejected", CLOSING, 0.0
+        return NotAdmitted("rejected", CLOSING)
     if not entry.has_room():
         reason = f"the queue of {entry.plan.name} is full ({len(entry.queue)} waiting)"
-        return "rejected", reason, max(SHORTEST_WAIT_S, expected_wait_s(stages))
+        return NotAdmitted("rejected", reason, max(MIN_RETRY_AFTER_S, expected_wait_s(stages)))
     return None

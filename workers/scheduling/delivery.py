@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from workers.scheduling.stage_queue import Job
+from workers.scheduling.request import Job
 from workers.wire.messages import ToClient, ToReplica
 
 
-class Outbox(Protocol):
-    """What the scheduler needs of those around it."""
+class Delivery(Protocol):
+    """Carries the scheduler's messages to clients and replicas, and keeps its dead letters."""
 
     def to_client(self, client: bytes, message: ToClient, *frames: Any) -> None:
-        """Sends a message to the client that dialled in under this identity."""
+        """Sends a message with its payload frames to the client that is connected under this identity."""
 
     def to_replica(self, replica: str, message: ToReplica, *frames: Any) -> None:
-        """Sends a message to a replica."""
+        """Sends a message with its payload frames to a replica."""
 
-    def dead_letter(self, job: Job, stage: str, reason: str, last_words: str) -> None:
-        """Keeps what is needed to look into a job that took its replicas down, and to try it again."""
+    def dead_letter(self, job: Job, stage: str, reason: str, log_tail: str) -> None:
+        """Keeps a job that failed `max_attempts` times, with all that is needed to examine it and to try it again."""

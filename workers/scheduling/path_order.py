@@ -1,11 +1,11 @@
-"""Puts the outputs of one request back into path order, whatever order the replicas finish in."""
+"""Puts the outputs of one request into path order, in whatever order the replicas finish."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
-from workers.wire.messages import Path
+from workers.wire.messages import JobPath
 
 T = TypeVar("T")
 
@@ -13,41 +13,41 @@ T = TypeVar("T")
 class PathOrder(Generic[T]):
     """Releases the outputs of each stage in path order.
 
-    A job of stage k has a path of k indices, and its output number i has the job's path + (i,). How many outputs
-    a job has is known only when it ends, so an output waits until every job before it has ended.
+    A job of stage k has a path of k indices, and its output i has the job's path + (i,). The number of a job's outputs
+    is known only when it ends, so an output waits until every job before it has ended.
     """
 
     def __init__(self, stages: int) -> None:
-        self._ended: dict[Path, int] = {}
-        self._waiting: list[dict[Path, T]] = [{} for _ in range(stages)]
-        self._next: list[Path] = [(0,) * (stage + 1) for stage in range(stages)]
+        self._ended: dict[JobPath, int] = {}
+        self._waiting: list[dict[JobPath, T]] = [{} for _ in range(stages)]
+        self._next: list[JobPath] = [(0,) * (stage + 1) for stage in range(stages)]
 
-    def output(self, path: Path, item: T) -> None:
-        """Notes an output, which `release` gives back in its turn."""
+    def output(self, path: JobPath, item: T) -> None:
+        """Adds the output at `path`, which `release` returns in its turn."""
         self._waiting[len(path) - 1][path] = item
 
-    def job_ended(self, path: Path, outputs: int) -> None:
-        """Notes that the job at `path` has ended after so many outputs."""
+    def job_ended(self, path: JobPath, outputs: int) -> None:
+        """Notes that the job at `path` ended with this number of outputs."""
         self._ended[path] = outputs
 
     def is_due(self, stage: int) -> bool:
-        """Whether `release` would give back an output of this stage."""
+        """Whether `release` would return an output of the stage at this place."""
         waiting = self._waiting[stage]
         if not waiting:
             return False
         path = self._next[stage] = self._skip_ended(self._next[stage])
         return path in waiting
 
-    def release(self) -> Iterator[tuple[Path, T]]:
-        """The outputs whose turn has come: earlier stages first, within a stage in path order."""
+    def release(self) -> Iterator[tuple[JobPath, T]]:
+        """Removes and yields the outputs that are due: earlier stages first, within a stage in path order."""
         for stage, waiting in enumerate(self._waiting):
             while self.is_due(stage):
                 path = self._next[stage]
                 yield path, waiting.pop(path)
                 self._next[stage] = (*path[:-1], path[-1] + 1)
 
-    def _skip_ended(self, path: Path) -> Path:
-        """The next place at which an output may still appear, given the jobs that have ended."""
+    def _skip_ended(self, path: JobPath) -> JobPath:
+        """The first path from `path` on at which an output may still appear, given the jobs that have ended."""
         depth = 1
         while depth <= len(path):
             outputs = self._ended.get(path[: depth - 1])
@@ -55,7 +55,7 @@ class PathOrder(Generic[T]):
                 depth += 1
             elif depth == 1:
                 break
-            else:  # that job has no further output: go on with its next sibling
+            else:  # that job has no further output: its next sibling follows
                 path = (*path[: depth - 2], path[depth - 2] + 1) + (0,) * (len(path) - depth + 1)
                 depth = 1
         return path

@@ -1,260 +1,292 @@
-"""The broker's mind: who waits, who works, and how every accepted request comes to exactly one outcome.
+"""Decides which job runs where and when, and brings every admitted request to exactly one outcome.
 
-Pure: the time is an argument and messages leave through an `Outbox`, so that any order of events can be tried
-without a process or a socket.
+Theory of operation
+===================
+
+A relay is a row of stages. Each stage has a queue of jobs and a set of replicas. For everything that happens, the
+broker calls one method of `Scheduler` with the current time; the scheduler changes its tables and sends messages
+through a `Delivery`. It reads no clock, opens no socket and looks into no payload, so that a test or the tuner can
+play any order of events. One thread uses it.
+
+Terms
+-----
+
+request   One utterance of one client. It is open from its Submit until its Outcome.
+job       One piece of a request at one stage. A request begins as one job at the stage that it enters. Each output of
+          a job becomes a job at the next stage; outputs of the last stage are the answer.
+path      The place of a job in its request: one index for each stage that it has passed. The first job has the path
+          (), and output i of the job at path p has the path p + (i,), which is also the path of the job that it
+          becomes. A request that enters at stage k begins with k zeros.
+credit    A replica's statement that it is idle. `Ready` gives the first one and each `BatchEnd` the next. A replica has
+          at most one, and never one beside a lease.
+lease     Jobs that were given to a replica for its credit, as one batch (`BatchLease`). A job is leased until its
+          `JobEnd`, or until its replica is gone. A job that has not ended is either queued or leased to one replica.
+attempt   A number that a job's messages carry. It begins at 1 and rises by one when a lease failed: its replica died
+          or was taken for dead, or outputs were lost on the way. A replica that drains and leaves does not raise it.
+
+The life of a job
+-----------------
+
+    Submit
+      │ admission ────────────► not admitted: Outcome rejected, expired or failed
+      ▼
+    queued ◄───────────────┐
+      │ a credit, and room │ replica gone or outputs lost: the next attempt, at the
+      │ at the next stage  │ front of the queue
+      ▼                    │
+    leased ────────────────┴──► no attempt left: Outcome dead_letter
+      │ each Output: a job at the next stage (queued), or a RequestOutput to the client
+      ▼
+    ended
+      │ no job of the request is left
+      ▼
+    Outcome ok
+
+A request can end before that: `cancelled` by its client or at shutdown, `expired` when its deadline passes before one
+of its jobs begins, `failed` when a job ends with an error or its stage is given up. Its queued jobs leave with it, and
+replicas are sent `AbandonJob` for those that they hold.
+
+Rules
+-----
+
+* Work is dispatched from the last stage to the first, because a lease makes room for the stage before it.
+* A stage leases a batch only while the next queue has room for what its replicas already hold (backpressure). A client
+  meets it as `rejected` at the entry, with the wait to expect.
+* Interactive jobs go before batch jobs; while batch jobs wait, every fifth job is one of them.
+* A queued job whose deadline has passed is never leased. A leased one runs on.
+* The same request id from the same client changes nothing. From another connection it begins the request again: what
+  was sent over the earlier connection may be lost.
+* Job numbers of one broker begin at a random place, so that messages about the jobs of an earlier broker match nothing.
+
+Invariants
+----------
+
+tests/unit/workers/test_scheduler_states.py checks them in any order of events.
+
+1. An admitted request gets exactly one Outcome, and a RequestOutput only before it.
+2. A job is queued or leased, never both, and leased to one replica only.
+3. A replica gets a batch only for a credit, and holds one batch at most.
+4. An output is passed on once, whichever attempt made it (`Job.forwarded` counts them).
+5. Outputs of a stage reach the client in path order.
+6. No job has more than `max_attempts` attempts.
+7. A message of a replica changes only jobs that are leased to that replica under the attempt that it names.
+8. While every stage has a warm replica that makes progress, every open request ends.
 """
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import math
 from typing import Any
 
-from workers.scheduling.admission import CLOSING, refusal
-from workers.scheduling.delivery import Outbox
+from workers.scheduling.admission import CLOSING, check_admission
+from workers.scheduling.delivery import Delivery
 from workers.scheduling.observer import Observer
+from workers.scheduling.open_requests import OpenRequests
 from workers.scheduling.path_order import PathOrder
-from workers.scheduling.stage import Stage, StagePlan, expected_wait_s
-from workers.scheduling.stage_queue import Job, Request
-from workers.wire.messages import (
-    Abandon,
-    Done,
-    Drain,
-    Event,
-    JobDone,
-    Load,
-    Outcome,
-    OutcomeName,
-    Output,
-    StageInfo,
-    Started,
-    Submit,
-    Work,
-    WorkItem,
-)
+from workers.scheduling.request import Job, Request
+from workers.scheduling.stage import Stage, StagePlan
+from workers.scheduling.stage_table import StageTable
+from workers.wire.messages import BatchEnd, BatchLease, Drain, JobEnd, JobLease, Output, Submit
 
 
 class Scheduler:
-    """Queues, credits and the in-flight table of every stage, and the requests that they belong to."""
+    """The broker's decisions; see the theory of operation above. Times are monotonic seconds."""
 
     def __init__(
         self,
-        stages: list[StagePlan],
-        outbox: Outbox,
+        plans: list[StagePlan],
+        delivery: Delivery,
         max_attempts: int = 3,
         numbers_from: int = 1,
         observer: Observer | None = None,
         keep_spans: bool = True,
     ) -> None:
-        self._stages = [Stage(plan) for plan in stages]
-        self._outbox = outbox
+        """Starts with empty queues and no replicas.
+
+        Args:
+            plans: the stages, in the order of the relay.
+            delivery: carries messages to clients and replicas.
+            max_attempts: attempts of a job before it becomes a dead letter.
+            numbers_from: the number of the first job.
+            observer: is told what happens, for metrics.
+            keep_spans: whether outcomes carry the spans of their jobs.
+        """
+        self.stages = StageTable(plans)
+        self._delivery = delivery
         self._observer = observer or Observer()
-        self._keep_spans = keep_spans
+        self._requests = OpenRequests(self.stages, delivery, self._observer)
         self._max_attempts = max_attempts
-        self._requests: dict[str, Request] = {}
-        self._stage_of: dict[str, Stage] = {}  # by replica
-        self._deadlines: list[tuple[float, int, str]] = []
         self._numbers = itertools.count(numbers_from)
+        self._keep_spans = keep_spans
         self._closing = False
 
-    # what clients do
+    # from clients
 
     def submit(self, client: bytes, message: Submit, frame: Any, now: float) -> None:
-        """Accepts a request, or ends it at the door.
-
-        An id that is already here changes nothing; unless it comes by another connection: whatever was sent by the
-        earlier one may be lost, so the request begins again, and is not turned away for want of room.
-        """
+        """Admits a request, or ends it at once. `frame` is its payload."""
         known = self._requests.get(message.request)
         if known is not None:
             if known.client == client:
                 return
-            self._forget(known)
+            self._requests.forget(known)
         deadline_at = math.inf if message.deadline_s is None else now + message.deadline_s
-        order = PathOrder[Any](len(self._stages))
+        order = PathOrder[Any](len(self.stages))
         request = Request(message.request, client, message.priority, now, deadline_at, message.progress, order)
-        turned_away = refusal(self._stages, message, self._closing, known is not None)
-        if turned_away is not None:
-            self._outbox.to_client(client, Outcome(request.id, *turned_away, spans=()))
-            self._observer.request_ended(request, turned_away[0], now)
+        not_admitted = check_admission(self.stages, message, self._closing, known is not None)
+        if not_admitted is not None:
+            self._requests.refuse(request, *not_admitted, now)
             return
-        self._requests[request.id] = request
+        self._requests.add(request)
         if known is None:
             self._observer.accepted(message.meta)
-        if deadline_at < math.inf:
-            heapq.heappush(self._deadlines, (deadline_at, next(self._numbers), request.id))
-        entry = self._index(message.stage) if message.stage else 0
-        for depth in range(entry):  # the stages before were passed elsewhere, with one output each
+        entry = self.stages.place(message.stage) if message.stage else 0
+        for depth in range(entry):  # the stages that are left out count as passed, with one output each
             order.job_ended((0,) * depth, 1)
         self._enqueue(Job(next(self._numbers), request, entry, (0,) * entry, message.meta, frame, now))
-        self._hand_out(now)
+        self._dispatch(now)
 
     def cancel(self, client: bytes, request_id: str, now: float) -> None:
-        """Ends a request of this client as cancelled: its queued jobs leave now, a running one at its next output."""
+        """Ends a request of this client as cancelled; one of another client stays."""
         request = self._requests.get(request_id)
         if request is not None and request.client == client:
-            self._end(request, "cancelled", "cancelled by the client", now)
-            self._hand_out(now)
+            self._requests.end(request, "cancelled", "cancelled by the client", now)
+            self._dispatch(now)
 
-    # what replicas do
+    # from replicas
 
-    def ready(self, replica_id: str, stage_name: str, now: float) -> None:
-        """A replica is warm and idle: one credit. Whatever it had in hand before is handed out again."""
-        if replica_id in self._stage_of:
-            self.gone(replica_id, "joined again", now)
-        stage = self._stage_of[replica_id] = self._stages[self._index(stage_name)]
-        stage.replicas.join(replica_id)
-        self._hand_out(now)
+    def replica_ready(self, replica: str, stage: str, now: float) -> None:
+        """Takes a warm and idle replica in, with its first credit. Jobs leased to it before are tried again."""
+        if self.stages.of_replica(replica) is not None:
+            self.replica_gone(replica, "joined again", now)
+        self.stages.join(replica, stage)
+        self._dispatch(now)
 
     def output(self, message: Output, frame: Any, now: float) -> bool:
-        """Sends an output on. False, and nothing is sent, when the job is not this replica's or its request ended."""
-        stage = self._stage_of.get(message.replica)
-        job = stage.replicas.in_hand(message.replica, message.job, message.attempt) if stage else None
+        """Passes an output on. False, and nothing happens, if its job is not the replica's or its request has ended."""
+        stage = self.stages.of_replica(message.replica)
+        job = stage.replicas.leased(message.replica, message.job, message.attempt) if stage else None
         if job is None or job.id not in job.request.jobs:
             return False
         if message.index != job.forwarded:
-            return message.index < job.forwarded  # a repeat of what an earlier attempt already sent on
+            return message.index < job.forwarded  # a repeat of an output that an earlier attempt passed on
         job.forwarded += 1
         job.cost_out += message.meta.cost
         request, path = job.request, (*job.path, message.index)
-        last = job.stage == len(self._stages) - 1
+        last = job.stage == len(self.stages) - 1
         if last or message.meta.kind == "text":
             request.order.output(path, (message.meta, frame))
         if last:
-            self._release(request, now)
+            self._requests.release(request, now)
         else:
             self._enqueue(Job(next(self._numbers), request, job.stage + 1, path, message.meta, frame, now))
-            self._hand_out(now)  # first, because the next replica waits for it
-            if request.jobs:  # it may just have expired, and then there is no more to say
-                self._release(request, now)
+            self._dispatch(now)  # before the client's copy, because a replica may wait for it
+            if request.jobs:  # dispatching may have ended the request as expired
+                self._requests.release(request, now)
         return True
 
-    def done(self, message: Done, now: float) -> None:
-        """Ends the jobs of a batch and takes the replica's new credit."""
-        stage = self._stage_of.get(message.replica)
+    def batch_ended(self, message: BatchEnd, now: float) -> None:
+        """Ends the jobs of a batch and takes the replica's next credit."""
+        stage = self.stages.of_replica(message.replica)
         if stage is None:
             return
         share_s = message.batch_s / max(1, len(message.jobs))
-        self._observer.batch_ended(self._stages.index(stage), len(message.jobs), message.batch_s)
+        self._observer.batch_ended(self.stages.place(stage.plan.name), len(message.jobs), message.batch_s)
         for ended in message.jobs:
-            job = stage.replicas.in_hand(message.replica, ended.job, ended.attempt)
+            job = stage.replicas.leased(message.replica, ended.job, ended.attempt)
             if job is None:
-                continue  # of a lease that this replica lost
-            stage.replicas.finish(message.replica, job, now)
+                continue  # this replica has lost the lease
+            stage.replicas.end_lease(message.replica, job, now)
             if job.id not in job.request.jobs:
                 continue
             if ended.outputs > job.forwarded:
                 cause = f"{ended.outputs - job.forwarded} of {ended.outputs} did not arrive"
-                self._take_back(job, "lost its outputs", cause, "", now)
+                self._retry(job, "lost its outputs", cause, "", now)
             else:
                 self._job_ended(job, ended, share_s, len(message.jobs), now)
         stage.replicas.credit(message.replica)
-        self._hand_out(now)
+        self._dispatch(now)
 
-    def _job_ended(self, job: Job, ended: JobDone, share_s: float, batch: int, now: float) -> None:
-        request = job.request
+    def _job_ended(self, job: Job, ended: JobEnd, share_s: float, batch: int, now: float) -> None:
+        request, stage = job.request, self.stages[job.stage]
         del request.jobs[job.id]
         self._observer.job_ended(job, ended, now)
         if self._keep_spans:
-            request.spans.append(job.span(self._stages[job.stage].plan.name, ended.service_s, share_s, batch))
+            request.spans.append(job.span(stage.plan.name, ended.service_s, share_s, batch))
         if ended.error:
-            self._end(request, "failed", ended.error, now)
+            self._requests.end(request, "failed", ended.error, now)
         elif ended.expired:
-            reason = f"its deadline passed before {self._stages[job.stage].plan.name} began"
-            self._end(request, "expired", reason, now)
+            self._requests.end(request, "expired", f"its deadline passed before {stage.plan.name} began", now)
         else:
-            self._stages[job.stage].pace.add(job.meta.cost, share_s, job.cost_out)
+            stage.service_rate.add(job.meta.cost, share_s, job.cost_out)
             request.order.job_ended(job.path, max(ended.outputs, job.forwarded))
-            self._release(request, now)
+            self._requests.release(request, now)
             if not request.jobs:
-                self._end(request, "ok", "", now)
+                self._requests.end(request, "ok", "", now)
 
-    # what the supervisor says
+    # from the supervisor
 
-    def gone(self, replica_id: str, cause: str, now: float, last_words: str = "", *, died: bool = True) -> None:
-        """A replica has ended: what it had in hand goes back to the front of the queue, or to the dead letters.
-
-        One that left of its own accord, without having `died`, had not begun it: that is no attempt.
-        """
-        stage = self._stage_of.pop(replica_id, None)
+    def replica_gone(self, replica: str, cause: str, now: float, log_tail: str = "", *, died: bool = True) -> None:
+        """Removes a replica. Jobs leased to it are tried again; without having `died`, it had not begun them."""
+        stage = self.stages.leave(replica)
         if stage is None:
             return
-        for job in reversed(stage.replicas.leave(replica_id, now)):
+        for job in reversed(stage.replicas.leave(replica, now)):
             if job.id not in job.request.jobs:
                 continue
             if died:
-                self._take_back(job, "died", cause, last_words, now)
+                self._retry(job, "died", cause, log_tail, now)
             else:
-                self._put_back(job, now)
-        self._hand_out(now)
+                self._requeue(job, now)
+        self._dispatch(now)
 
-    def retire(self, replica_id: str) -> None:
-        """Gives a replica no more work and asks it to leave after what it has in hand."""
-        stage = self._stage_of.get(replica_id)
+    def drain_replica(self, replica: str) -> None:
+        """Leases nothing more to a replica and asks it to leave after its batch."""
+        stage = self.stages.of_replica(replica)
         if stage is not None:
-            stage.replicas.retire(replica_id)
-        self._outbox.to_replica(replica_id, Drain())
+            stage.replicas.drain(replica)
+        self._delivery.to_replica(replica, Drain())
 
-    def stage_down(self, stage_name: str, reason: str, now: float) -> None:
-        """A stage was given up: what still has to pass it fails now, and new requests are turned away."""
-        index = self._index(stage_name)
-        self._stages[index].down = f"stage {stage_name} is down: {reason}"
-        for request in list(self._requests.values()):
-            if any(job.stage <= index for job in request.jobs.values()):
-                self._end(request, "failed", self._stages[index].down, now)
-        self._hand_out(now)
+    def stage_down(self, name: str, reason: str, now: float) -> None:
+        """Gives a stage up: requests that still need it fail, and no new request is admitted."""
+        place = self.stages.place(name)
+        stage = self.stages[place]
+        stage.down = f"stage {name} is down: {reason}"
+        for request in self._requests:
+            if any(job.stage <= place for job in request.jobs.values()):
+                self._requests.end(request, "failed", stage.down, now)
+        self._dispatch(now)
 
-    def close(self) -> None:
-        """Accepts no further request."""
+    def stop_accepting(self) -> None:
+        """Admits no further request."""
         self._closing = True
 
-    def end_all(self, reason: str, now: float) -> None:
-        """Cancels every request that is still here."""
-        for request in list(self._requests.values()):
-            self._end(request, "cancelled", reason, now)
+    def cancel_all(self, reason: str, now: float) -> None:
+        """Ends every open request as cancelled."""
+        for request in self._requests:
+            self._requests.end(request, "cancelled", reason, now)
 
     # time and state
 
     def tick(self, now: float) -> None:
-        """Ends the requests whose deadline has passed while they wait, and hands out batches that waited enough."""
-        while self._deadlines and self._deadlines[0][0] <= now:
-            request = self._requests.get(heapq.heappop(self._deadlines)[2])
-            if request is not None and all(job.replica is None for job in request.jobs.values()):
-                self._end(request, "expired", "its deadline passed while it waited", now)
-        self._hand_out(now)
+        """Ends the requests whose deadline has passed while they wait, and leases the batches that waited enough."""
+        for request in self._requests.pop_overdue(now):
+            self._requests.end(request, "expired", "its deadline passed while it waited", now)
+        self._dispatch(now)
 
     def next_tick_at(self) -> float:
-        """When `tick` is next needed."""
-        deadline_at = self._deadlines[0][0] if self._deadlines else math.inf
-        return min(deadline_at, *(stage.held_until() for stage in self._stages))
+        """When `tick` is due next; infinite when it is not."""
+        return min(self._requests.next_deadline_at(), *(stage.fills_batch_until() for stage in self.stages))
 
     @property
     def open_requests(self) -> int:
-        """Requests accepted and not yet ended."""
+        """The number of requests that were admitted and have not ended."""
         return len(self._requests)
 
-    @property
-    def all_ready(self) -> bool:
-        """Whether every stage has a warmed replica."""
-        return all(stage.replicas.warm for stage in self._stages)
-
-    def stage_infos(self, desired: dict[str, int]) -> tuple[StageInfo, ...]:
-        """The state of every stage, with the number of replicas that the supervisor wants."""
-        return tuple(stage.info(desired.get(stage.plan.name, 0)) for stage in self._stages)
-
-    def loads(self, now: float) -> tuple[Load, ...]:
-        """How much every stage has to do."""
-        return tuple(stage.load(now) for stage in self._stages)
-
-    def at_work(self) -> set[str]:
-        """The replicas that have work in hand."""
-        return {name for stage in self._stages for name in stage.replicas.at_work()}
-
     def blockers(self) -> dict[str, str]:
-        """Why each stage that cannot serve cannot; nothing when the relay takes requests."""
+        """Why each stage that takes no requests takes none; empty when the relay takes requests."""
         why = {}
-        for stage in self._stages:
+        for stage in self.stages:
             if stage.down:
                 why[stage.plan.name] = stage.down
             elif not stage.replicas.warm:
@@ -263,64 +295,49 @@ class Scheduler:
                 why[stage.plan.name] = CLOSING
         return why
 
-    def handed_before(self, replica_id: str, then: float) -> bool:
-        """Whether a replica has had a job in hand since before `then`."""
-        stage = self._stage_of.get(replica_id)
-        return stage is not None and stage.replicas.handed_before(replica_id, then)
-
-    def expected_wait_s(self) -> float:
-        """How long a request that came now would wait for the work before it, by measured rates."""
-        return expected_wait_s(self._stages)
-
-    # the inner works
-
-    def _index(self, stage_name: str) -> int:
-        return next(i for i, stage in enumerate(self._stages) if stage.plan.name == stage_name)
-
-    def _take_back(self, job: Job, verb: str, cause: str, last_words: str, now: float) -> None:
-        """A job was tried in vain: once more, or it is a dead letter."""
-        if job.attempt < self._max_attempts:
-            job.attempt += 1
-            self._put_back(job, now)
-            return
-        name = self._stages[job.stage].plan.name
-        reason = f"{name} {verb} {job.attempt} times under this request, the last time: {cause}"
-        self._outbox.dead_letter(job, name, reason, last_words)
-        self._end(job.request, "dead_letter", reason, now)
-
-    def _put_back(self, job: Job, now: float) -> None:
-        job.replica = None
-        job.queued_at = now
-        self._stages[job.stage].queue.push_front(job)
+    # queueing and dispatch
 
     def _enqueue(self, job: Job) -> None:
         job.request.jobs[job.id] = job
-        self._stages[job.stage].queue.push(job)
+        self.stages[job.stage].queue.push(job)
 
-    def _hand_out(self, now: float) -> None:
-        """Gives work to every credit that can take some, from the last stage to the first: room appears downstream."""
-        for index in range(len(self._stages) - 1, -1, -1):
-            stage = self._stages[index]
-            while stage.replicas.waiting and stage.queue and self._has_room_after(index):
+    def _requeue(self, job: Job, now: float) -> None:
+        job.replica = None
+        job.queued_at = now
+        self.stages[job.stage].queue.push_front(job)
+
+    def _retry(self, job: Job, verb: str, cause: str, log_tail: str, now: float) -> None:
+        """Puts a job back whose lease failed; after its last attempt it becomes a dead letter."""
+        if job.attempt < self._max_attempts:
+            job.attempt += 1
+            self._requeue(job, now)
+            return
+        name = self.stages.name(job.stage)
+        reason = f"{name} {verb} {job.attempt} times under this request, the last time: {cause}"
+        self._delivery.dead_letter(job, name, reason, log_tail)
+        self._requests.end(job.request, "dead_letter", reason, now)
+
+    def _dispatch(self, now: float) -> None:
+        """Leases batches for credits, from the last stage to the first: a lease makes room for the stage before."""
+        for place in range(len(self.stages) - 1, -1, -1):
+            stage = self.stages[place]
+            while stage.replicas.has_credit and stage.queue and self.stages.has_room_after(place):
                 batch = self._next_batch(stage, now)
                 if not batch:
                     break
-                self._hand_to(stage.replicas.hand(batch), stage, batch, now)
-
-    def _has_room_after(self, index: int) -> bool:
-        if index + 1 == len(self._stages):
-            return True
-        return self._stages[index + 1].has_room(arriving=self._stages[index].replicas.in_service)
+                self._lease(stage.replicas.lease(batch), batch, now)
 
     def _next_batch(self, stage: Stage, now: float) -> list[Job]:
-        plan, queue = stage.plan, stage.queue
-        if plan.max_wait_s and len(queue) < plan.max_batch and queue.oldest_at() + plan.max_wait_s > now:
+        """Takes the next batch from a stage's queue, and ends the requests whose deadline has passed there."""
+        if stage.fills_batch(now):
             return []
+        plan, queue = stage.plan, stage.queue
         batch: list[Job] = []
         cost = 0.0
         while len(batch) < plan.max_batch and (job := queue.head()) is not None:
             if job.request.deadline_at <= now:
-                self._end(job.request, "expired", f"its deadline passed while it waited for {plan.name}", now)
+                reason = f"its deadline passed while it waited for {plan.name}"
+                self._requests.end(job.request, "expired", reason, now)
                 continue
             cost += job.meta.cost
             if batch and cost > plan.max_batch_cost:
@@ -328,44 +345,12 @@ class Scheduler:
             batch.append(queue.pop_head())
         return batch
 
-    def _hand_to(self, replica_id: str, stage: Stage, batch: list[Job], now: float) -> None:
-        items, frames = [], []
+    def _lease(self, replica: str, batch: list[Job], now: float) -> None:
+        leases = []
         for job in batch:
-            request = job.request
-            job.handed_at = now
-            job.replica = replica_id
-            remaining = None if request.deadline_at == math.inf else request.deadline_at - now
-            items.append(WorkItem(job.id, job.attempt, job.meta, remaining))
-            frames.append(job.frame)
-            if request.progress:
-                self._outbox.to_client(request.client, Started(request.id, stage.plan.name, job.path))
-        self._outbox.to_replica(replica_id, Work(tuple(items)), *frames)
-
-    def _release(self, request: Request, now: float) -> None:
-        """Sends the outputs whose turn has come; a client that follows no progress gets texts with the next sound."""
-        if request.progress or request.order.is_due(len(self._stages) - 1):
-            self._send_released(request, now)
-
-    def _send_released(self, request: Request, now: float) -> None:
-        for path, (meta, frame) in request.order.release():
-            event = Event(request.id, self._stages[len(path) - 1].plan.name, path, meta)
-            self._outbox.to_client(request.client, event, frame)
-            if len(path) == len(self._stages):
-                self._observer.audio_out(request, meta, now)
-
-    def _end(self, request: Request, outcome: OutcomeName, reason: str, now: float) -> None:
-        """Tells the client how the request ended and forgets it."""
-        self._observer.request_ended(request, outcome, now)
-        self._forget(request)
-        self._send_released(request, now)
-        self._outbox.to_client(request.client, Outcome(request.id, outcome, reason, 0.0, tuple(request.spans)))
-
-    def _forget(self, request: Request) -> None:
-        """Takes a request's jobs out of the queues and from the replicas."""
-        for job in request.jobs.values():
-            if job.replica is None:
-                self._stages[job.stage].queue.remove(job)
-            else:
-                self._outbox.to_replica(job.replica, Abandon(job.id))
-        request.jobs.clear()
-        self._requests.pop(request.id, None)
+            job.leased_at, job.replica = now, replica
+            deadline_at = job.request.deadline_at
+            deadline_s = None if deadline_at == math.inf else deadline_at - now
+            leases.append(JobLease(job.id, job.attempt, job.meta, deadline_s))
+            self._requests.started(job.request, job.stage, job.path)
+        self._delivery.to_replica(replica, BatchLease(tuple(leases)), *(job.frame for job in batch))

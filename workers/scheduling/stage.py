@@ -1,4 +1,4 @@
-"""One stage as the scheduler sees it: its plan, its queue, its replicas and its pace."""
+"""One stage as the scheduler sees it: its plan, its queue, its replicas and its measured rate."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from workers.scheduling.service_rate import Pace
+from workers.scheduling.service_rate import ServiceRate
 from workers.scheduling.stage_queue import StageQueue
 from workers.scheduling.stage_replicas import StageReplicas
-from workers.wire.messages import Load, StageInfo
+from workers.wire.messages import StageInfo, StageLoad
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +30,28 @@ class StagePlan:
 
 @dataclass(eq=False, slots=True)
 class Stage:
-    """The state of a stage. `down` is why it was given up, or empty."""
+    """The state of a stage. `down` says why it was given up; empty while it was not."""
 
     plan: StagePlan
     queue: StageQueue = field(default_factory=StageQueue)
     replicas: StageReplicas = field(default_factory=StageReplicas)
-    pace: Pace = field(default_factory=Pace)
+    service_rate: ServiceRate = field(default_factory=ServiceRate)
     down: str = ""
 
     def has_room(self, arriving: int = 0) -> bool:
-        """Whether the queue takes one more job beside those that are arriving."""
+        """Whether the queue takes one more job beside the `arriving` ones."""
         return len(self.queue) + arriving < self.plan.queue_items and self.queue.cost < self.plan.queue_cost
 
-    def held_until(self) -> float:
-        """When a batch that waits to be full goes as it is; infinite when none waits."""
-        holds = self.plan.max_wait_s and self.queue and self.replicas.waiting
-        return self.queue.oldest_at() + self.plan.max_wait_s if holds else math.inf
+    def fills_batch(self, now: float) -> bool:
+        """Whether to wait for more jobs before the next batch is leased."""
+        plan, queue = self.plan, self.queue
+        waits = plan.max_wait_s and len(queue) < plan.max_batch
+        return bool(waits) and queue.oldest_at() + plan.max_wait_s > now
+
+    def fills_batch_until(self) -> float:
+        """When a batch that waits for more jobs is leased as it is; infinite when none waits."""
+        waits = self.plan.max_wait_s and self.queue and self.replicas.has_credit
+        return self.queue.oldest_at() + self.plan.max_wait_s if waits else math.inf
 
     def info(self, desired: int) -> StageInfo:
         """What a client may know, with the number of replicas that the supervisor wants."""
@@ -59,20 +65,21 @@ class Stage:
             in_service=self.replicas.in_service,
         )
 
-    def load(self, now: float) -> Load:
-        """How much it has to do."""
+    def load(self, now: float) -> StageLoad:
+        """What the autoscaler needs to know."""
         waited_s = max(0.0, now - self.queue.oldest_at())
-        return Load(self.plan.name, self.replicas.warm, self.replicas.busy_s(now), waited_s)
+        return StageLoad(self.plan.name, self.replicas.warm, self.replicas.busy_s(now), waited_s)
 
 
 def expected_wait_s(stages: Iterable[Stage]) -> float:
-    """How long a request that came now would wait for the work before it: the longest of any stage, in seconds.
+    """How long a request that arrived now would wait for the work before it, by the measured rates, in seconds.
 
-    A stage has its own queue and batches before it, and what the stages before it will make of theirs.
+    The longest wait of any stage. The work before a stage is its own queue and leases, and what those of the stages
+    before it will become.
     """
     cost = longest = 0.0
     for stage in stages:
         cost += stage.queue.cost + stage.replicas.cost_in_service
-        longest = max(longest, cost * stage.pace.seconds_per_cost / max(1, stage.replicas.warm))
-        cost *= stage.pace.cost_out_per_cost
+        longest = max(longest, cost * stage.service_rate.seconds_per_cost / max(1, stage.replicas.warm))
+        cost *= stage.service_rate.cost_out_per_cost
     return longest

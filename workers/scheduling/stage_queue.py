@@ -3,61 +3,19 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
-from typing import Any
 
-from workers.scheduling.path_order import PathOrder
-from workers.wire.messages import Meta, Path, Priority, Span
+from workers.scheduling.request import Job
+from workers.wire.messages import Priority
 
-BATCH_TURN = 5  # every so-manieth job handed out comes from the batch class while it waits: no starvation
-
-
-@dataclass(eq=False, slots=True)
-class Request:
-    """An accepted request that has not ended. Times are the broker's monotonic clock, in seconds."""
-
-    id: str
-    client: bytes
-    priority: Priority
-    submitted_at: float
-    deadline_at: float
-    progress: bool
-    order: PathOrder[tuple[Meta, Any]]
-    jobs: dict[int, Job] = field(default_factory=dict)  # every job that has not ended, queued or in service
-    spans: list[Span] = field(default_factory=list)
-    silent_s: float | None = 0.0  # how much silence was sent so far; None once something can be heard
-
-
-@dataclass(eq=False, slots=True)
-class Job:
-    """One piece of a request at one stage. `frame` is the payload, which nobody here looks into."""
-
-    id: int
-    request: Request
-    stage: int
-    path: Path
-    meta: Meta
-    frame: Any
-    queued_at: float
-    attempt: int = 1
-    forwarded: int = 0  # outputs that went on to the next stage or the client, by this attempt or an earlier one
-    cost_out: float = 0.0  # of those outputs
-    replica: str | None = None  # None while it is queued
-    handed_at: float = 0.0
-
-    def span(self, stage: str, service_s: float, busy_s: float, batch: int) -> Span:
-        """What it took at its stage, once it has ended there; see `Span`."""
-        queue_s = self.handed_at - self.queued_at
-        start_s = self.handed_at - self.request.submitted_at
-        return Span(stage, self.path, self.attempt, self.replica or "", start_s, queue_s, service_s, busy_s, batch)
+BATCH_TURN = 5  # while batch jobs wait, every fifth job leased is one of them, so that they never starve
 
 
 class StageQueue:
-    """Jobs in order of arrival, interactive before batch, with their total cost at hand."""
+    """Jobs in order of arrival, interactive before batch. `cost` is their total cost."""
 
     def __init__(self) -> None:
         self._classes: dict[Priority, OrderedDict[int, Job]] = {"interactive": OrderedDict(), "batch": OrderedDict()}
-        self._passed_over = 0
+        self._passed_over = 0  # interactive jobs taken in a row while batch jobs waited
         self.cost = 0.0
 
     def __len__(self) -> int:
@@ -69,23 +27,27 @@ class StageQueue:
         self.cost += job.meta.cost
 
     def push_front(self, job: Job) -> None:
-        """Puts a job back that was handed out in vain."""
+        """Adds a job at the front: one that was leased and has not ended."""
         self.push(job)
         self._classes[job.request.priority].move_to_end(job.id, last=False)
 
     def remove(self, job: Job) -> None:
-        """Takes out a job whose request has ended."""
+        """Removes a job, wherever it stands."""
         del self._classes[job.request.priority][job.id]
-        self.cost = self.cost - job.meta.cost if self else 0.0  # an empty queue costs nothing, whatever was rounded
+        self.cost = self.cost - job.meta.cost if self else 0.0  # sheds the rounding errors whenever it is empty
 
     def head(self) -> Job | None:
-        """The job to hand out next, or None."""
+        """The job to lease next, or None."""
         interactive, batch = self._classes["interactive"], self._classes["batch"]
         first = batch if batch and (not interactive or self._passed_over >= BATCH_TURN - 1) else interactive
         return next(iter(first.values()), None)
 
     def pop_head(self) -> Job:
-        """Takes out the job that `head` shows."""
+        """Removes and returns the job that `head` shows.
+
+        Raises:
+            IndexError: the queue is empty.
+        """
         job = self.head()
         if job is None:
             raise IndexError("the queue is empty")
@@ -97,6 +59,6 @@ class StageQueue:
         return job
 
     def oldest_at(self) -> float:
-        """When the job at the head began to wait."""
+        """When the job at the head began to wait; infinite when none waits."""
         job = self.head()
         return job.queued_at if job else float("inf")

@@ -9,13 +9,13 @@ from collections import deque
 from dataclasses import dataclass
 
 from workers.config import AutoscaleConfig
-from workers.wire.messages import Load
+from workers.wire.messages import StageLoad
 
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
     at: float
-    load: Load
+    load: StageLoad
 
 
 class Autoscaler:
@@ -33,7 +33,7 @@ class Autoscaler:
         self._samples: deque[_Sample] = deque()
         self._desired = 0
 
-    def decide(self, load: Load, desired: int, now: float) -> int:
+    def decide(self, load: StageLoad, desired: int, now: float) -> int:
         """How many replicas the stage shall have.
 
         Args:
@@ -48,7 +48,7 @@ class Autoscaler:
             return desired - 1
         return desired
 
-    def _note(self, load: Load, desired: int, now: float) -> None:
+    def _note(self, load: StageLoad, desired: int, now: float) -> None:
         last = self._samples[-1].load if self._samples else load
         if desired != self._desired or load.ready != last.ready or load.busy_s < last.busy_s:
             self._samples.clear()  # the ratio changed, or the broker is another one

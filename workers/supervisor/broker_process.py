@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from modules.contract.payloads import Audio
-from workers.broker.process import BrokerSettings
+from workers.broker.settings import BrokerSettings
 from workers.config import PipelineConfig
 from workers.plan import StageLayout
 from workers.processes.child import Child

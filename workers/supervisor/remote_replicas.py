@@ -16,7 +16,7 @@ from workers.wire import messages
 class _Remote:
     """One of them. `told` once the broker was told that it is stuck. Times are monotonic seconds."""
 
-    standing: messages.Standing
+    status: messages.ReplicaStatus
     seen_at: float
     told: bool = False
 
@@ -29,16 +29,16 @@ class RemoteReplicas:
         self._stuck_after_s = stuck_after_s
         self._remotes: dict[str, _Remote] = {}
 
-    def note(self, standing: messages.Standing, now: float) -> None:
+    def note(self, status: messages.ReplicaStatus, now: float) -> None:
         """Takes in a sign of life, or a farewell."""
-        if standing.state == "dead":
-            self._remotes.pop(standing.replica, None)
+        if status.state == "dead":
+            self._remotes.pop(status.replica, None)
             return
-        remote = self._remotes.setdefault(standing.replica, _Remote(standing, now))
-        remote.standing, remote.seen_at = standing, now
-        remote.told = remote.told and self._is_stuck(standing)
+        remote = self._remotes.setdefault(status.replica, _Remote(status, now))
+        remote.status, remote.seen_at = status, now
+        remote.told = remote.told and self._is_stuck(status)
 
-    def lost(self, now: float, heartbeat_timeout_s: float) -> list[messages.Gone]:
+    def lost(self, now: float, heartbeat_timeout_s: float) -> list[messages.ReplicaGone]:
         """Those that are to be taken for gone since the last look: the silent and the stuck.
 
         One that speaks again, or computes on, is welcome again; what it was handed before is no longer its own.
@@ -48,28 +48,28 @@ class RemoteReplicas:
             silent_s = now - remote.seen_at
             if silent_s > heartbeat_timeout_s:
                 del self._remotes[name]
-                lost.append(messages.Gone(name, f"no sign of life for {silent_s:.0f} s"))
-            elif not remote.told and self._is_stuck(remote.standing):
+                lost.append(messages.ReplicaGone(name, f"no sign of life for {silent_s:.0f} s"))
+            elif not remote.told and self._is_stuck(remote.status):
                 remote.told = True
                 lost.append(
-                    messages.Gone(name, f"stuck: computing for {remote.standing.busy_s:.0f} s without an output")
+                    messages.ReplicaGone(name, f"stuck: computing for {remote.status.busy_s:.0f} s without an output")
                 )
         return lost
 
     def serving_stages(self) -> set[str]:
         """The stages that have a warm one."""
         return {
-            remote.standing.stage
+            remote.status.stage
             for remote in self._remotes.values()
-            if remote.standing.state in ("ready", "busy") and not remote.told
+            if remote.status.state in ("ready", "busy") and not remote.told
         }
 
     def views(self) -> list[SlotView]:
         """What others may know."""
         return [
             SlotView(said.stage, said.replica, None, said.state, said.rss_bytes, 1)
-            for said in (remote.standing for remote in self._remotes.values())
+            for said in (remote.status for remote in self._remotes.values())
         ]
 
-    def _is_stuck(self, standing: messages.Standing) -> bool:
-        return standing.busy_s > self._stuck_after_s[standing.stage]
+    def _is_stuck(self, status: messages.ReplicaStatus) -> bool:
+        return status.busy_s > self._stuck_after_s[status.stage]

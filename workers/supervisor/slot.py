@@ -78,17 +78,17 @@ class Slot:
         self.busy_s, self.kill_at, self.rss_bytes = 0.0, math.inf, 0
         self.started_at = self.seen_at = time.monotonic()
 
-    def note(self, standing: messages.Standing) -> None:
+    def note(self, status: messages.ReplicaStatus) -> None:
         """Takes in a sign of life."""
-        self.state, self.seen_at, self.busy_s = standing.state, time.monotonic(), standing.busy_s
-        self.rss_bytes = standing.rss_bytes or self.rss_bytes
-        self.reason = standing.reason or self.reason
-        if standing.state in ("ready", "busy"):
+        self.state, self.seen_at, self.busy_s = status.state, time.monotonic(), status.busy_s
+        self.rss_bytes = status.rss_bytes or self.rss_bytes
+        self.reason = status.reason or self.reason
+        if status.state in ("ready", "busy"):
             self.failures = 0
 
     def bury(self, child: Child) -> tuple[str, str]:
         """Empties the place after its process has ended; the cause, and the end of its log."""
-        cause, last_words = self.reason or child.cause_of_death(), child.log_tail()
+        cause, log_tail = self.reason or child.cause_of_death(), child.log_tail()
         child.close()
         self.child, self.state, self.kill_at = None, "dead", math.inf
         if self.leaving:
@@ -96,7 +96,7 @@ class Slot:
         else:
             self.start_at = time.monotonic() + BACKOFF_S[min(self.failures, len(BACKOFF_S) - 1)]
             self.failures += 1
-        return cause, last_words
+        return cause, log_tail
 
     def stuck(self, now: float, heartbeat_timeout_s: float) -> str:
         """Why it is taken for stuck, or nothing."""

@@ -63,7 +63,7 @@ class Supervisor:
         self._measure_at = 0.0
         self._buried: set[str] = set()  # a late word of theirs is not a remote replica's
         self._broker: Child | None = None
-        self._overseen: messages.Overseen | None = None
+        self._broker_ready: messages.BrokerReady | None = None
         self._folder = Path()
         self._changed = threading.Condition(threading.RLock())
         self._error: RelayError | None = None
@@ -111,21 +111,21 @@ class Supervisor:
     @property
     def address(self) -> str:
         """Where clients dial in."""
-        if self._overseen is None:
+        if self._broker_ready is None:
             raise RelayClosed("the relay has not started; call start() first")
-        return self._overseen.clients
+        return self._broker_ready.clients
 
     @property
     def replica_address(self) -> str:
         """Where replicas dial in."""
-        if self._overseen is None:
+        if self._broker_ready is None:
             raise RelayClosed("the relay has not started; call start() first")
-        return self._overseen.replicas
+        return self._broker_ready.replicas
 
     @property
     def metrics_url(self) -> str | None:
         """Where Prometheus scrapes, or None when no metrics are served."""
-        address = self._overseen.metrics if self._overseen else ""
+        address = self._broker_ready.metrics if self._broker_ready else ""
         return f"http://{address}/metrics" if address else None
 
     def replicas(self) -> list[SlotView]:
@@ -173,8 +173,8 @@ class Supervisor:
             return False
         if self._end_at == math.inf:
             self._end_at = time.monotonic() + self._drain_s + DUMP_S
-            self._tell(messages.Close(self._drain_s))
-        return self._closed or self._overseen is None or time.monotonic() >= self._end_at
+            self._tell(messages.DrainRelay(self._drain_s))
+        return self._closed or self._broker_ready is None or time.monotonic() >= self._end_at
 
     def _wait(self) -> None:
         """Waits for a message, the end of a process, a call, or the next thing that is due."""
@@ -195,30 +195,30 @@ class Supervisor:
     def _take(self, message: messages.ToSupervisor) -> None:
         with self._changed:
             match message:
-                case messages.Overseen():
-                    self._overseen = message
+                case messages.BrokerReady():
+                    self._broker_ready = message
                     if self._plan.config.listen_replicas != "ipc":
                         logger.info("replicas dial in at %s", message.replicas)
-                case messages.Standing():
+                case messages.ReplicaStatus():
                     self._note(message)
-                case messages.ScaleAsked(client, stage, replicas):
+                case messages.ForwardedScale(client, call, stage, replicas):
                     error = self._slots.resize(stage, replicas)
-                    self._tell(messages.ScaleAnswer(client, error, self._slots.desired()))
-                case messages.Measured(loads):
+                    self._tell(messages.ForwardedScaleReply(client, call, error, self._slots.desired()))
+                case messages.StageLoads(loads):
                     self._autoscale(loads, time.monotonic())
-                case messages.Closed():
+                case messages.RelayDrained():
                     self._closed = True
 
-    def _note(self, standing: messages.Standing) -> None:
-        slot = self._slots.of(standing.replica)
+    def _note(self, status: messages.ReplicaStatus) -> None:
+        slot = self._slots.of(status.replica)
         if slot is not None:
-            slot.note(standing)
-            if standing.fatal:
-                self._give_up(standing.stage, standing.reason)
-        elif standing.replica not in self._buried:
-            self._remotes.note(standing, time.monotonic())
-        elif standing.state != "dead":  # its last words reached a new broker after its end was told to the old one
-            self._tell(messages.Gone(standing.replica, "it ended while the broker was away"))
+            slot.note(status)
+            if status.fatal:
+                self._give_up(status.stage, status.reason)
+        elif status.replica not in self._buried:
+            self._remotes.note(status, time.monotonic())
+        elif status.state != "dead":  # its last message reached a new broker after its end was told to the old one
+            self._tell(messages.ReplicaGone(status.replica, "it ended while the broker was away"))
 
     # starting
 
@@ -226,7 +226,7 @@ class Supervisor:
         log = self._folder / "broker.log" if self._quiet else None
         stages = self._slots.stages.values()
         self._broker = start_broker(self._plan.config, stages, self._folder, addresses, log)
-        self._tell(messages.Oversee(self._slots.desired()))
+        self._tell(messages.Attach(self._slots.desired()))
 
     def _start_due(self) -> None:
         """Fills the places that are due, side by side as far as memory allows; one may always load."""
@@ -249,7 +249,7 @@ class Supervisor:
         """Where replicas dial in. A private socket's path is known before the broker listens, and dialling waits."""
         if self._plan.config.listen_replicas == "ipc":
             return ipc_address(self._folder, "replicas")
-        return self._overseen.replicas if self._overseen else None
+        return self._broker_ready.replicas if self._broker_ready else None
 
     # replacing
 
@@ -265,18 +265,18 @@ class Supervisor:
         cause = broker.cause_of_death()
         broker.close()
         self._broker = None
-        if self._overseen is None:
+        if self._broker_ready is None:
             self._fail(AddressInUse(broker.last_line()) if "use" in cause else RelayError(f"the broker {cause}"))
         elif self._drain_s is None:
             logger.warning("the broker %s; starting it again", cause)
-            before = self._overseen
+            before = self._broker_ready
             self._start_broker(Addresses(before.clients, before.replicas, before.metrics or None))
 
     def _bury(self, slot: Slot, child: Child) -> None:
         expected, restart = slot.leaving, slot.ended_as or child.ended_as()
-        cause, last_words = slot.bury(child)
+        cause, log_tail = slot.bury(child)
         self._buried.add(slot.name)
-        self._tell(messages.Gone(slot.name, cause, last_words))
+        self._tell(messages.ReplicaGone(slot.name, cause, log_tail))
         stage, now = slot.stage.name, time.monotonic()
         if self._drain_s is not None or stage in self._given_up:
             return
@@ -290,7 +290,7 @@ class Supervisor:
                 self._give_up(stage, f"{len(deaths)} deaths in {DEATHS_WITHIN_S:.0f} s, the last: {cause}")
                 return
         if not slot.surplus:
-            self._tell(messages.Restarting(stage, restart))
+            self._tell(messages.ReplicaRestarting(stage, restart))
 
     def _give_up(self, stage: str, reason: str) -> None:
         if stage in self._given_up:
@@ -305,7 +305,7 @@ class Supervisor:
         now = time.monotonic()
         if self._autoscalers and now >= self._measure_at:
             self._measure_at = now + LOOK_S
-            self._tell(messages.Measure())
+            self._tell(messages.GetLoads())
         for gone in self._remotes.lost(now, self._plan.config.heartbeat_timeout_s):
             logger.warning("the remote replica %s is taken for gone: %s", gone.replica, gone.cause)
             self._tell(gone)
@@ -326,9 +326,9 @@ class Supervisor:
 
     def _retire(self, slot: Slot) -> None:
         slot.leaving = True
-        self._tell(messages.Retire(slot.name))
+        self._tell(messages.DrainReplica(slot.name))
 
-    def _autoscale(self, loads: Iterable[messages.Load], now: float) -> None:
+    def _autoscale(self, loads: Iterable[messages.StageLoad], now: float) -> None:
         """Gives the stages that scale by themselves what their load asks for."""
         for load in loads:
             autoscaler, desired = self._autoscalers.get(load.stage), self._slots.desired()[load.stage]
@@ -341,7 +341,7 @@ class Supervisor:
                 logger.warning("%s stays at %d replicas: %s", load.stage, desired, error)
             else:
                 logger.info("%s: %d replicas become %d", load.stage, desired, wanted)
-                self._tell(messages.Desired(self._slots.desired()))
+                self._tell(messages.DesiredReplicas(self._slots.desired()))
 
     # ending
 

@@ -1,14 +1,14 @@
-"""CURVE keys: who may dial a relay over TCP, and how both sides prove who they are.
+"""CURVE keys: who may connect to a relay over TCP, and how both sides prove who they are.
 
-A folder of keys, as `make_keys` leaves it:
+`make_keys` makes a folder of keys:
 
     broker.key_secret   the broker's key pair; stays with the broker
-    broker.key          its public key, by which a peer knows the broker
-    peer.key_secret     the key pair that clients and replicas show
-    admitted/*.key      the public keys that the broker lets in
+    broker.key          its public key, by which a peer recognises the broker
+    peer.key_secret     the key pair of clients and replicas
+    admitted/*.key      the public keys that the broker admits
 
-CURVE is ZeroMQ's own encryption and authentication (https://rfc.zeromq.org/spec/26/). Sockets of a path (ipc://)
-are guarded by the permissions of their folder and use none.
+CURVE is ZeroMQ's encryption and authentication (https://rfc.zeromq.org/spec/26/). ipc:// sockets use no keys; the
+permissions of their folder protect them.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ TCP = "tcp://"
 DOMAIN = "relevo"
 ADMITTED = "admitted"
 BROKER, PEER = "broker", "peer"
-PROBE_MS = 5_000  # how often a dialler asks a connection whether it still stands …
-SILENT_MS = 15_000  # … and when it dials again for want of an answer
+PROBE_MS = 5_000  # how often a peer probes its TCP connection
+SILENT_MS = 15_000  # how long a probe may stay unanswered before the peer connects again
 HANDSHAKE_FAILED = (
     zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 )
-REFUSED_AFTER = 10  # handshakes that failed in a row, 0.1 s apart; a broker that restarts fails one or two
+REFUSED_AFTER = 10  # failed handshakes in a row, 0.1 s apart; a restarting broker causes one or two
 
 
 def make_keys(folder: Path) -> None:
-    """Fills a new folder, which only its owner may enter, with a key pair of the broker and one of its peers.
+    """Makes a folder that only its owner may enter, with a key pair for the broker and one for its peers.
 
     Raises:
         ConfigError: the folder is not empty, or cannot be made.
@@ -61,13 +61,13 @@ def make_keys(folder: Path) -> None:
 
 
 def check_keys(folder: Path) -> None:
-    """Raises ConfigError unless the folder holds all that a broker and the replicas beside it need."""
+    """Raises ConfigError unless the folder holds all keys that a broker and its local replicas need."""
     _pair(folder, BROKER)
     PeerKeys.read(folder)
 
 
 class PeerKeys(NamedTuple):
-    """What a client or a replica shows, and the broker that it expects to meet."""
+    """The key pair of a client or a replica, and the public key of the broker that it expects."""
 
     public: bytes
     secret: bytes
@@ -75,18 +75,18 @@ class PeerKeys(NamedTuple):
 
     @classmethod
     def read(cls, folder: Path) -> PeerKeys:
-        """The keys of a folder.
+        """Reads the keys of a folder.
 
         Raises:
-            ConfigError: one of them is missing or is no key; it is named.
+            ConfigError: a key is missing or damaged; it is named.
         """
         return cls(*_pair(folder, PEER), _certificate(folder / f"{BROKER}.key")[0])
 
 
 def dial(dealer: zmq.Socket[Any], address: str, keys: PeerKeys | None) -> None:
-    """Connects a socket to a broker's address; over TCP it shows the keys, and notices a connection that died.
+    """Connects a socket to a broker's address; over TCP it uses the keys and notices a dead connection.
 
-    From then on a send never waits: it raises zmq.Again once the broker has refused the keys, for good.
+    Afterwards a send never blocks: it raises zmq.Again once the broker has refused the keys for good.
     """
     dealer.setsockopt(zmq.SNDTIMEO, 0)
     if address.startswith(TCP):
@@ -98,21 +98,20 @@ def dial(dealer: zmq.Socket[Any], address: str, keys: PeerKeys | None) -> None:
 
 
 class Handshakes:
-    """What becomes of a dialler's handshakes: how it learns that it is refused before it has sent anything.
+    """Follows the handshakes of a socket, so that a peer learns that it is refused before it has sent anything.
 
-    A broker that refuses a peer often says so, and then a send raises zmq.Again (see `dial`), but not always, though
-    libzmq does not dial again then. And it may hang up before the peer has read that they do not speak the same
-    mechanism, and the peer dials again for ever.
+    A send raises zmq.Again only after some refusals (see `dial`). After others libzmq gives up in silence, or, where
+    the broker hangs up before the peer has read which mechanism it wants, connects again for ever.
     """
 
     def __init__(self, dealer: zmq.Socket[Any]) -> None:
-        """Watches a socket that has not dialled yet. `monitor` has something to read when one has ended."""
+        """Follows a socket that has not connected yet. `monitor` is readable when a handshake has ended."""
         self._dealer = dealer
         self.monitor = dealer.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | HANDSHAKE_FAILED)
         self._failed = 0
 
     def look(self) -> bool:
-        """Takes note of those that have ended since the last look; whether one of them succeeded."""
+        """Reads which handshakes have ended since the last call; returns whether one of them succeeded."""
         succeeded = False
         while has_message(self.monitor):
             event = recv_monitor_message(self.monitor)["event"]
@@ -126,11 +125,11 @@ class Handshakes:
 
     @property
     def refused(self) -> bool:
-        """Whether one has failed for good, or so many in a row that this peer is not wanted."""
+        """Whether a handshake has failed for good, or REFUSED_AFTER of them in a row."""
         return self._failed >= REFUSED_AFTER
 
     def close(self) -> None:
-        """Stops watching; before the socket is closed."""
+        """Stops following the socket, which must still be open."""
         self._dealer.disable_monitor()
         self.monitor.close()
 
@@ -146,19 +145,20 @@ def is_exposed(address: str) -> bool:
         return host != "localhost"
 
 
-class Admission:
-    """The broker's side: its own key pair, and the peers that it lets in.
+class KeyAuthenticator:
+    """The broker's side: its key pair, and the peers that it admits.
 
-    The folder ``admitted`` is read at each handshake, so that a key counts from the moment it is added or removed.
+    It reads the folder ``admitted`` at each handshake, so that an added or removed key takes effect at the next one. A
+    connection that is open stays open.
     """
 
     def __init__(self, context: zmq.Context[Any], folder: Path) -> None:
-        """Starts to answer for the sockets of `context` that `secure` is called with.
+        """Starts a thread that decides on handshakes for the sockets of `context` given to `secure`.
 
         Raises:
-            ConfigError: the broker's key pair is missing or is none.
+            ConfigError: the broker's key pair is missing or damaged.
         """
-        from zmq.auth.thread import ThreadAuthenticator  # brings asyncio, which only a broker with keys needs
+        from zmq.auth.thread import ThreadAuthenticator  # imports asyncio, which only a broker with keys needs
 
         self._public, self._secret = _pair(folder, BROKER)
         self._admitted = folder / ADMITTED
@@ -167,18 +167,18 @@ class Admission:
         self._authenticator.configure_curve_callback(DOMAIN, self)
 
     def secure(self, router: zmq.Socket[Any]) -> None:
-        """Makes a socket that is not bound yet refuse every peer without an admitted key."""
+        """Makes a socket refuse every peer without an admitted key; before it is bound."""
         router.curve_server = True
         router.curve_publickey, router.curve_secretkey = self._public, self._secret
         router.setsockopt_string(zmq.ZAP_DOMAIN, DOMAIN)
-        router.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)  # without an answer from here nobody gets in
+        router.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)  # without an answer of this thread nobody is admitted
 
     def callback(self, _domain: str, key: bytes) -> bool:
-        """Whether a public key is admitted; called by the authenticator's thread."""
+        """Returns whether a public key is admitted. pyzmq calls it from the authenticator's thread."""
         try:
             return key in zmq.auth.load_certificates(self._admitted)
         except (OSError, ValueError) as error:
-            logger.error("nobody can be admitted: %s", error)
+            logger.error("no peer can be admitted, because %s cannot be read: %s", self._admitted, error)
             return False
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Messages in and out of ZeroMQ sockets: small frames are copied, large ones travel on as the frames they came in."""
+"""Sends and receives messages on ZeroMQ sockets. Small frames are copied, large ones are shared."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import zmq
 from workers.wire.codec import encode
 from workers.wire.messages import Message
 
-_POLLIN = int(zmq.POLLIN)  # of the flags' type an operation costs as much as asking the socket
-COPY_BYTES = 16 * 1024  # below this a copy costs less than the bookkeeping of sharing memory
+_POLLIN = int(zmq.POLLIN)  # an operation on the enum itself takes as long as the getsockopt call
+COPY_BYTES = 16 * 1024  # below this, copying a frame takes less time than sharing its memory
 
 
 def send(socket: zmq.Socket[bytes], message: Message, *frames: Any, to: bytes | None = None) -> None:
-    """Sends a message with its payload frames; `to` is the peer's identity on a ROUTER socket.
+    """Sends a message with its payload frames. `to` is the peer's identity on a ROUTER socket.
 
     Raises:
-        zmq.ZMQError: with EHOSTUNREACH when a ROUTER has no such peer.
+        zmq.ZMQError: EHOSTUNREACH when a ROUTER has no such peer.
     """
     header = encode(message)
     send_frames(socket, [header, *frames] if to is None else [to, header, *frames])
 
 
 def send_frames(socket: zmq.Socket[bytes], frames: Sequence[Any]) -> None:
-    """Sends frames as one ZeroMQ message; see `send`."""
+    """Sends frames as one ZeroMQ message; raises as `send` does."""
     *before, last = frames
     for frame in before:
         socket.send(frame, zmq.SNDMORE, copy=len(frame) < COPY_BYTES)
@@ -38,7 +38,7 @@ def has_message(socket: zmq.Socket[bytes]) -> bool:
 
 
 def receive(socket: zmq.Socket[bytes]) -> list[Any] | None:
-    """The frames of the next message, bytes or where they are large a `zmq.Frame`; None when there is no message."""
+    """Returns the frames of the next message, or None when there is none. A large frame is a `zmq.Frame`, not bytes."""
     if not has_message(socket):
         return None
     part = socket.recv(copy=False)

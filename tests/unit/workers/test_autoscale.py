@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from workers.config import AutoscaleConfig
 from workers.supervisor.autoscaling import Autoscaler
-from workers.wire.messages import Load
+from workers.wire.messages import StageLoad
 
 CONFIG = AutoscaleConfig(min=1, max=4, wait_s=1.0, busy_above=0.8, up_after_s=5, busy_below=0.6, down_after_s=60)
 PLENTY_S = 600
@@ -33,7 +33,7 @@ class Stage:
             self.backlog_s -= served
             self.busy_s += served
             waited_s = self.backlog_s / max(1, self.ready)
-            load = Load("stage", self.ready, self.busy_s, waited_s)
+            load = StageLoad("stage", self.ready, self.busy_s, waited_s)
             self.replicas = self.autoscaler.decide(load, self.replicas, self.now)
             self.ready = self.replicas
             self.counts.append(self.replicas)
@@ -72,17 +72,17 @@ def test_it_keeps_a_replica_that_the_others_would_miss():
 
 def test_it_waits_until_a_change_has_taken_effect():
     autoscaler, busy_s = Autoscaler(CONFIG), itertools.count()
-    ask = [autoscaler.decide(Load("stage", 1, next(busy_s), 9.0), 1, float(at)) for at in range(6)]
+    ask = [autoscaler.decide(StageLoad("stage", 1, next(busy_s), 9.0), 1, float(at)) for at in range(6)]
     assert ask[-1] == 2
     # the second replica is still loading, so the waiting proves nothing, however long it lasts
-    assert {autoscaler.decide(Load("stage", 1, next(busy_s), 9.0), 2, float(at)) for at in range(6, 100)} == {2}
+    assert {autoscaler.decide(StageLoad("stage", 1, next(busy_s), 9.0), 2, float(at)) for at in range(6, 100)} == {2}
 
 
 def test_a_new_broker_and_a_returning_replica_begin_a_new_measurement():
-    for change in (Load("stage", 1, 0.0, 9.0), Load("stage", 2, 5.0, 9.0)):
+    for change in (StageLoad("stage", 1, 0.0, 9.0), StageLoad("stage", 2, 5.0, 9.0)):
         autoscaler = Autoscaler(CONFIG)
         for at in range(5):
-            assert autoscaler.decide(Load("stage", 1, 10.0 + at, 9.0), 1, float(at)) == 1
+            assert autoscaler.decide(StageLoad("stage", 1, 10.0 + at, 9.0), 1, float(at)) == 1
         assert autoscaler.decide(change, 1, 5.0) == 1
 
 
@@ -90,7 +90,7 @@ def test_a_new_broker_and_a_returning_replica_begin_a_new_measurement():
 def test_it_moves_by_one_within_the_bounds_whatever_it_is_told(loads):
     autoscaler, desired = Autoscaler(CONFIG), 2
     for second, (ready, busy_s, wait_s) in enumerate(loads):
-        before, desired = desired, autoscaler.decide(Load("stage", ready, busy_s, wait_s), desired, float(second))
+        before, desired = desired, autoscaler.decide(StageLoad("stage", ready, busy_s, wait_s), desired, float(second))
         assert abs(desired - before) <= 1
         assert CONFIG.min <= desired <= CONFIG.max
 

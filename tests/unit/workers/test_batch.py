@@ -36,9 +36,13 @@ class FakeEcho(Module):
 
 def run(texts, module=None, abandoned=lambda: (), deadline_s=None):
     sent: list[tuple[int, int]] = []
-    items = tuple(messages.WorkItem(n, 1, messages.Meta("text", 1.0), deadline_s) for n in range(len(texts)))
+    items = tuple(messages.JobLease(n, 1, messages.Meta("text", 1.0), deadline_s) for n in range(len(texts)))
     batch = Batch(
-        "r", messages.Work(items), [t.encode() for t in texts], lambda o, _: sent.append((o.job, o.index)), abandoned
+        "r",
+        messages.BatchLease(items),
+        [t.encode() for t in texts],
+        lambda o, _: sent.append((o.job, o.index)),
+        abandoned,
     )
     return sent, batch.run(module or FakeEcho())
 
@@ -108,4 +112,4 @@ def test_what_has_said_something_already_is_not_expired(monkeypatch):
 
 def test_the_payload_of_a_lost_frame_is_refused():
     with pytest.raises(ValueError, match="zip"):
-        Batch("r", messages.Work((messages.WorkItem(1, 1, messages.Meta("text", 1.0), None),)), [], print, list)
+        Batch("r", messages.BatchLease((messages.JobLease(1, 1, messages.Meta("text", 1.0), None),)), [], print, list)

@@ -20,15 +20,15 @@ META = messages.Meta("text", 3.0, 0.5, 1.5, "en", notes=(Note("truncated", "at 9
     ("message", "types"),
     [
         (messages.Submit("r", META, 2.5, "batch", True), messages.FromClient),
-        (messages.Event("r", "listen", (0, 1), META), messages.ToClient),
+        (messages.RequestOutput("r", "listen", (0, 1), META), messages.ToClient),
         (
             messages.Outcome("r", "ok", "", 0.0, (messages.Span("listen", (), 1, "x", 0, 0, 1, 1, 1),)),
             messages.ToClient,
         ),
-        (messages.Done("x", 0.5, (messages.JobDone(1, 1, 2, 0.5),)), messages.FromReplica),
-        (messages.Work((messages.WorkItem(1, 1, META, None),)), messages.ToReplica),
-        (messages.Oversee({"listen": 2}), messages.FromSupervisor),
-        (messages.Standing("x", "listen", "busy", 0.1, 5), messages.ToSupervisor),
+        (messages.BatchEnd("x", 0.5, (messages.JobEnd(1, 1, 2, 0.5),)), messages.FromReplica),
+        (messages.BatchLease((messages.JobLease(1, 1, META, None),)), messages.ToReplica),
+        (messages.Attach({"listen": 2}), messages.FromSupervisor),
+        (messages.ReplicaStatus("x", "listen", "busy", 0.1, 5), messages.ToSupervisor),
     ],
 )
 def test_a_message_comes_back_as_it_was(message, types):
@@ -46,17 +46,17 @@ ROLES = [
 SAMPLES = [
     messages.Submit("r", META, 2.5, "batch", True),
     messages.Output("x", 1, 1, 0, META),
-    messages.Done("x", 0.5, (messages.JobDone(1, 1, 2, 0.5),)),
-    messages.Beat("x", "listen", "busy", 0.1, 5),
-    messages.Work((messages.WorkItem(1, 1, META, None),)),
+    messages.BatchEnd("x", 0.5, (messages.JobEnd(1, 1, 2, 0.5),)),
+    messages.Heartbeat("x", "listen", "busy", 0.1, 5),
+    messages.BatchLease((messages.JobLease(1, 1, META, None),)),
     messages.Outcome("r", "ok", "", 0.0, (messages.Span("listen", (), 1, "x", 0, 0, 1, 1, 1),)),
-    messages.Gone("x", "killed", "its stack"),
+    messages.ReplicaGone("x", "killed", "its stack"),
 ]
 
 
 @given(st.binary(max_size=200), st.sampled_from(ROLES))
 def test_garbage_is_a_protocol_error_and_nothing_else(garbage, role):
-    for header in (garbage, b"RLV\x01" + garbage):
+    for header in (garbage, codec.PREFIX + garbage):
         with contextlib.suppress(ProtocolError):
             codec.decoder(role)(header)
 
@@ -77,8 +77,8 @@ def test_what_is_no_amount_is_refused_before_it_enters_a_sum(odd):
         (messages.Submit("r", meta), messages.FromClient),
         (messages.Submit("r", META, deadline_s=odd), messages.FromClient),
         (messages.Output("x", 1, 1, 0, meta), messages.FromReplica),
-        (messages.Done("x", odd, ()), messages.FromReplica),
-        (messages.Beat("x", "listen", "busy", odd, 5), messages.FromReplica),
+        (messages.BatchEnd("x", odd, ()), messages.FromReplica),
+        (messages.Heartbeat("x", "listen", "busy", odd, 5), messages.FromReplica),
     ):
         with pytest.raises(ProtocolError):
             codec.decoder(role)(codec.encode(message))
@@ -105,29 +105,29 @@ def test_an_oversized_payload_is_refused(monkeypatch):
 
 
 def test_another_version_is_refused_and_named():
-    header = codec.encode(messages.Ping())
-    with pytest.raises(ProtocolError, match="version 63"):
+    header = codec.encode(messages.GetStatus(1))
+    with pytest.raises(ProtocolError, match="version 99"):
         codec.decoder(messages.FromClient)(header[:3] + b"c" + header[4:])
 
 
 def test_an_oversized_header_is_refused():
     with pytest.raises(ProtocolError, match="over the limit"):
-        codec.decoder(messages.FromClient)(b"RLV\x01" + bytes(codec.MAX_HEADER_BYTES))
+        codec.decoder(messages.FromClient)(codec.PREFIX + bytes(codec.MAX_HEADER_BYTES))
 
 
 def test_a_peer_cannot_send_another_roles_messages():
     with pytest.raises(ProtocolError):
-        codec.decoder(messages.FromClient)(codec.encode(messages.Gone("speak-0", "mischief")))
+        codec.decoder(messages.FromClient)(codec.encode(messages.ReplicaGone("speak-0", "mischief")))
 
 
-@pytest.mark.parametrize("payloads", [[], [b"", b""], [b"", codec.encode(messages.Ping())]])
+@pytest.mark.parametrize("payloads", [[], [b"", b""], [b"", codec.encode(messages.GetStatus(1))]])
 def test_missing_and_surplus_payload_frames_are_refused(payloads):
     with pytest.raises(ProtocolError, match="payload frames"):
         codec.read(codec.decoder(messages.FromClient), [codec.encode(messages.Submit("r", META)), *payloads])
 
 
 def test_messages_that_come_together_are_told_apart():
-    event, outcome = messages.Event("r", "listen", (0,), META), messages.Outcome("r", "ok", "", 0.0, ())
+    event, outcome = messages.RequestOutput("r", "listen", (0,), META), messages.Outcome("r", "ok", "", 0.0, ())
     frames = [codec.encode(event), b"abc", codec.encode(outcome)]
     assert list(codec.read_all(codec.decoder(messages.ToClient), frames)) == [(event, [b"abc"]), (outcome, [])]
     with pytest.raises(ProtocolError, match="not a Relevo message"):

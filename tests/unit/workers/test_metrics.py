@@ -1,4 +1,4 @@
-"""What is counted, on events of the test's own."""
+"""The metrics count every request and every job once."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from workers.broker.metrics import OUTCOMES, STATES, Metrics
 from workers.scheduling.path_order import PathOrder
+from workers.scheduling.request import Request
 from workers.scheduling.scheduler import Scheduler
 from workers.scheduling.stage import StagePlan
-from workers.scheduling.stage_queue import Request
-from workers.wire.messages import Done, JobDone, Meta, Outcome, StageInfo, Standing, Submit, Work
+from workers.wire.messages import BatchEnd, BatchLease, JobEnd, Meta, Outcome, ReplicaStatus, StageInfo, Submit
 
 
 def request(submitted_at: float = 0.0) -> Request:
@@ -21,11 +21,11 @@ def request(submitted_at: float = 0.0) -> Request:
     return Request("r", b"c", "interactive", submitted_at, float("inf"), False, order)
 
 
-def samples(metrics: Metrics, replicas: int = 1, at_work: frozenset[str] = frozenset()) -> dict[tuple[str, ...], float]:
+def samples(metrics: Metrics, replicas: int = 1, busy: frozenset[str] = frozenset()) -> dict[tuple[str, ...], float]:
     info = StageInfo("speak", "module", replicas, 0, 1, 0, 0)
     return {
         (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
-        for family in metrics.families([info], at_work)
+        for family in metrics.families([info], busy)
         for sample in family.samples
     }
 
@@ -41,25 +41,25 @@ def test_a_replica_is_seen_in_one_state_from_its_start_to_its_end():
     metrics = Metrics(["speak"], [])
     assert states(metrics) == {"dead": 1}
     for state in ("loading", "warming", "ready"):
-        metrics.standing(Standing("a", "speak", state))
+        metrics.replica_status(ReplicaStatus("a", "speak", state))
         assert states(metrics) == {state: 1}
-    assert states(metrics, at_work={"a"}) == {"busy": 1}
-    metrics.standing(Standing("a", "speak", "busy"))
-    assert states(metrics) == {"ready": 1}  # its last beat is older than the end of its job
-    metrics.retiring("a")
+    assert states(metrics, busy={"a"}) == {"busy": 1}
+    metrics.replica_status(ReplicaStatus("a", "speak", "busy"))
+    assert states(metrics) == {"ready": 1}  # its last heartbeat is older than the end of its job
+    metrics.draining("a")
     assert states(metrics, replicas=0) == {"draining": 1}
-    metrics.standing(Standing("a", "speak", "busy"))
-    assert states(metrics) == {"draining": 1, "dead": 1}  # its successor is not there yet
-    metrics.standing(Standing("a", "speak", "dead"))
-    metrics.gone("a")
+    metrics.replica_status(ReplicaStatus("a", "speak", "busy"))
+    assert states(metrics) == {"draining": 1, "dead": 1}  # its replacement is not there yet
+    metrics.replica_status(ReplicaStatus("a", "speak", "dead"))
+    metrics.replica_gone("a")
     assert states(metrics, replicas=0) == {}
 
 
 def test_memory_is_that_of_a_stages_replicas_together():
     metrics = Metrics(["speak"], [])
     for name in ("a", "b"):
-        metrics.standing(Standing(name, "speak", "ready", rss_bytes=100))
-    metrics.standing(Standing("a", "speak", "ready"))  # not every sign of life tells it
+        metrics.replica_status(ReplicaStatus(name, "speak", "ready", rss_bytes=100))
+    metrics.replica_status(ReplicaStatus("a", "speak", "ready"))  # not every message tells it
     assert samples(metrics)["relevo_replica_rss_bytes", "speak"] == 200
 
 
@@ -76,8 +76,8 @@ def test_the_first_audio_is_the_first_that_can_be_heard():
     assert seen["relevo_audio_seconds_total", "out"] == 8.0
 
 
-class Play:
-    """A stage whose replicas and clients are played by the test, counted beside the metrics."""
+class PlayedStage:
+    """A stage whose replicas and clients the test plays, with counts of its own."""
 
     def __init__(self) -> None:
         self.metrics = Metrics(["speak"], [])
@@ -85,15 +85,15 @@ class Play:
         self.now = 0.0
         self.submitted = 0
         self.outcomes: Counter[str] = Counter()
-        self.in_hand: dict[str, Work] = {}
+        self.leases: dict[str, BatchLease] = {}
 
     def to_client(self, client: bytes, message: Any, *frames: Any) -> None:
         if isinstance(message, Outcome):
             self.outcomes[message.outcome] += 1
 
     def to_replica(self, replica: str, message: Any, *frames: Any) -> None:
-        if isinstance(message, Work):
-            self.in_hand[replica] = message
+        if isinstance(message, BatchLease):
+            self.leases[replica] = message
 
     def dead_letter(self, *_: Any) -> None:
         pass
@@ -105,21 +105,21 @@ class Play:
         self.scheduler.submit(b"c", submit, b"", self.now)
 
     def join(self, number: int) -> None:
-        self.in_hand.pop(f"a{number}", None)
-        self.scheduler.ready(f"a{number}", "speak", self.now)
+        self.leases.pop(f"a{number}", None)
+        self.scheduler.replica_ready(f"a{number}", "speak", self.now)
 
     def done(self, number: int, error: str = "") -> None:
-        for replica, work in list(self.in_hand.items())[number : number + 1]:
-            del self.in_hand[replica]
-            ended = tuple(JobDone(item.job, item.attempt, 0, 0.5, error) for item in work.jobs)
-            self.scheduler.done(Done(replica, 0.5, ended), self.now)
+        for replica, work in list(self.leases.items())[number : number + 1]:
+            del self.leases[replica]
+            ended = tuple(JobEnd(item.job, item.attempt, 0, 0.5, error) for item in work.jobs)
+            self.scheduler.batch_ended(BatchEnd(replica, 0.5, ended), self.now)
 
     def fail(self, number: int) -> None:
         self.done(number, "bad")
 
     def die(self, number: int) -> None:
-        self.in_hand.pop(f"a{number}", None)
-        self.scheduler.gone(f"a{number}", "killed", self.now)
+        self.leases.pop(f"a{number}", None)
+        self.scheduler.replica_gone(f"a{number}", "killed", self.now)
 
     def cancel(self, number: int) -> None:
         self.scheduler.cancel(b"c", f"r{number}", self.now)
@@ -138,7 +138,7 @@ class Play:
     )
 )
 def test_every_request_and_every_job_is_counted_once_whatever_happens(events):
-    play = Play()
+    play = PlayedStage()
     for what, number in events:
         getattr(play, what)(number)
     seen = samples(play.metrics)
@@ -146,7 +146,7 @@ def test_every_request_and_every_job_is_counted_once_whatever_happens(events):
     assert counted == dict.fromkeys(OUTCOMES, 0) | play.outcomes
     assert sum(counted.values()) + play.scheduler.open_requests == play.submitted
     jobs = {labels[1]: count for labels, count in seen.items() if labels[0] == "relevo_stage_jobs_total"}
-    assert jobs["ok"] == counted["ok"]  # each request that got in is one job here
+    assert jobs["ok"] == counted["ok"]  # each admitted request is one job here
     assert jobs["dead_letter"] == counted["dead_letter"]
     assert jobs["cancelled"] == counted["cancelled"]
-    assert jobs["failed"] <= counted["failed"]  # the others failed at the door
+    assert jobs["failed"] <= counted["failed"]  # the others failed at admission

@@ -9,7 +9,7 @@ TIMEOUT_S = 15.0
 
 
 def standing(state="ready", busy_s=0.0):
-    return messages.Standing("speak@there", "speak", state, busy_s, 100)
+    return messages.ReplicaStatus("speak@there", "speak", state, busy_s, 100)
 
 
 @pytest.fixture
