@@ -1,4 +1,4 @@
-"""The figures of a run, as `python pipeline.py run --report` writes them to a JSON file."""
+"""The figures of a run, as `relevo run --report` writes them to a JSON file."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class ClipStage(_Figures):
 class ClipFigures(_Figures):
     """One input file."""
 
-    file: str = Field(description="Its path as it was given.")
+    file: str = Field(description="Its path as it was given; a byte of it that is not UTF-8 as \\xNN.")
     outcome: OutcomeName = Field(description="How its request ended; failed when the file could not be read.")
     error: str = Field(description="Why the outcome is not ok; empty when it is.")
     seconds: float | None = Field(description="Length of the recording, in seconds; null when it could not be read.")

@@ -10,8 +10,10 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from workers.wire.poller import SocketPoller
+if TYPE_CHECKING:
+    from workers.wire.poller import SocketPoller
 
 FROM_A_TERMINAL = (signal.SIGINT, signal.SIGHUP)
 TERMINATION_SIGNALS = (signal.SIGTERM, *FROM_A_TERMINAL)

@@ -22,11 +22,11 @@ import zmq.auth
 from zmq.utils.monitor import recv_monitor_message
 
 from errors import ConfigError
-from workers.wire.addresses import TCP
 from workers.wire.sockets import has_message
 
 logger = logging.getLogger("relevo.keys")
 
+TCP = "tcp://"
 DOMAIN = "relevo"
 ADMITTED = "admitted"
 BROKER, PEER = "broker", "peer"
@@ -178,7 +178,7 @@ def _pair(folder: Path, owner: str) -> tuple[bytes, bytes]:
     file = folder / f"{owner}.key_secret"
     public, secret = _certificate(file)
     if secret is None:
-        raise ConfigError(f"{file} holds no secret key; make a folder of keys with `python pipeline.py keys DIR`")
+        raise ConfigError(f"{file} holds no secret key; make a folder of keys with `relevo keys DIR`")
     return public, secret
 
 
@@ -187,5 +187,5 @@ def _certificate(file: Path) -> tuple[bytes, bytes | None]:
         return zmq.auth.load_certificate(file)
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"cannot read the key {file} ({error}); make a folder of keys with `python pipeline.py keys DIR`"
+            f"cannot read the key {file} ({error}); make a folder of keys with `relevo keys DIR`"
         ) from error

