@@ -15,7 +15,7 @@ from benchmarks.load import sender
 from benchmarks.load.run import Run
 from benchmarks.load.statistics import Figure
 from benchmarks.load.words import number_text, remarks
-from workers.supervisor.slot import SlotView
+from workers.supervisor.replica_view import ReplicaView
 
 WIDTH = 120  # of what goes to a file, where there is no terminal to fit
 
@@ -44,7 +44,7 @@ class LoadView:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def starting(self, replicas: list[SlotView]) -> None:
+    def starting(self, replicas: list[ReplicaView]) -> None:
         """The replicas of our own relay, while it comes up."""
         ready = sum(replica.state == "ready" for replica in replicas)
         if self._task is None:
