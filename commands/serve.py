@@ -28,8 +28,9 @@ def add_parser(
         "serve",
         help="keep a relay up until SIGTERM, SIGHUP or Ctrl-C",
         description="Starts a relay, prints its address once it is ready and that of its metrics, and keeps it up. "
-        "Any number of processes submit to it, with `relevo run --connect ADDRESS FILE` or Client(address). SIGTERM, "
-        "SIGHUP or Ctrl-C refuses new requests, finishes the accepted ones (for at most drain_s seconds) and ends.",
+        "Any number of processes submit to it, with `relevo run --connect ADDRESS FILE` or Client(address). "
+        "SIGTERM, SIGHUP or Ctrl-C refuses new requests, finishes the accepted ones (for at most drain_s seconds) and "
+        "ends.",
         epilog=EXAMPLES,
     )
     add_config_options(parser)

@@ -22,11 +22,11 @@ import zmq.auth
 from zmq.utils.monitor import recv_monitor_message
 
 from errors import ConfigError
+from workers.wire.addresses import TCP
 from workers.wire.sockets import has_message
 
 logger = logging.getLogger("relevo.keys")
 
-TCP = "tcp://"
 DOMAIN = "relevo"
 ADMITTED = "admitted"
 BROKER, PEER = "broker", "peer"
