@@ -4,12 +4,19 @@
 PYTHON ?= python3.11
 VENV := .venv
 RUN := $(VENV)/bin/python
+RELEVO := $(VENV)/bin/relevo
 HUB := .venv-hub
 S2T2 := .venv-s2t2
 COMPILE := ../$(VENV)/bin/uv pip compile --quiet --no-emit-index-url --no-header --python-version 3.11 --python-platform linux
 INSTALL := -m pip install --quiet --disable-pip-version-check
+# Installs the checkout for the command `relevo`; its requirements and setuptools are there by then.
+EDITABLE := --no-deps --no-build-isolation --editable .
 CONFIG ?= pipelines/offline.yaml
 RATIO ?= 1:1:1
+# Tests run in so many processes. Each relay among them has processes of its own.
+JOBS ?= 2
+PYTEST := -m pytest -n $(JOBS) --dist worksteal
+TIERS := test-unit test-relay test-models test-deploy test-hub
 
 define new_venv
 @command -v $(PYTHON) >/dev/null || { echo "relevo: $(PYTHON) is missing; install Python 3.11, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
@@ -17,33 +24,48 @@ $(PYTHON) -m venv $(1)
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-offline test-hub lint hub env-s2t2 lock peers weights
+.PHONY: help demo dev test test-all $(TIERS) lint hub env-s2t2 lock peers weights
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: weights ## set up, fetch the weights and translate samples/ (RATIO=1:1:2 to change the ratio)
-	$(RUN) pipeline.py run --config $(CONFIG) --ratio $(RATIO) --report output/report.json samples/*.flac
+	$(RELEVO) run --config $(CONFIG) --ratio $(RATIO) --report output/report.json samples/*.flac
 
-test: test-offline test-hub ## set up and run every test
+test: $(TIERS) ## set up and run every test, tier by tier
 
-test-offline: $(VENV)/.dev weights ## … those that need no torch
-	$(RUN) -m pytest -n 2
+test-all: test test-images ## every test, and the images built and started
 
-test-hub: hub env-s2t2 weights ## … those of the hub models
-	$(HUB)/bin/python -m pytest -n 2 --dist worksteal tests/hub
+test-unit: $(VENV)/.dev ## the tests to run while typing: no weights, no processes, seconds
+	$(RUN) $(PYTEST) tests/unit
 
-lint: $(VENV)/.dev ## style and types
+test-relay: $(VENV)/.dev ## relays of stand-ins: real processes and sockets, no weights
+	$(RUN) $(PYTEST) tests/process tests/relay
+
+test-models: $(VENV)/.dev weights ## the offline models on their real weights
+	$(RUN) $(PYTEST) tests/models
+
+test-deploy: $(VENV)/.dev ## the compose file, the Prometheus rules and the dashboards
+	$(RUN) $(PYTEST) tests/deploy
+
+test-hub: hub env-s2t2 weights ## the hub models, on tiny checkpoints of the real classes
+	$(HUB)/bin/python $(PYTEST) tests/hub
+
+lint: $(VENV)/.dev ## style, types and the direction of imports
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-cache --no-logo
 
 weights: $(VENV)/.run ## fetch and verify the offline weights
-	$(RUN) pipeline.py weights fetch
+	$(RELEVO) weights fetch
 
-$(VENV)/.run: requirements/run.txt
+dev: $(VENV)/.dev ## what `relevo load`, `tune` and `compare`, the measurements and the tests need besides
+
+$(VENV)/.run: requirements/run.txt requirements/build.txt
 	$(call new_venv,$(VENV))
-	$(RUN) $(INSTALL) --requirement requirements/run.txt
+	$(RUN) $(INSTALL) --requirement requirements/run.txt --requirement requirements/build.txt
+	$(RUN) $(INSTALL) $(EDITABLE)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
@@ -63,6 +85,7 @@ $(HUB)/.hub: requirements/hub-first.txt requirements/hub.txt requirements/cpu_to
 	$(HUB)/bin/uv pip install --quiet --python $(HUB)/bin/python --no-deps --requirement requirements/hub.txt
 	$(HUB)/bin/python $(INSTALL) --no-build-isolation --no-deps parallel_wavegan==0.6.1
 	$(HUB)/bin/python requirements/cpu_torchaudio.py
+	$(HUB)/bin/python $(INSTALL) $(EDITABLE)
 	@touch $@
 
 $(S2T2)/.s2t2: requirements/hub-first.txt requirements/s2t2.txt

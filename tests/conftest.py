@@ -13,6 +13,8 @@ from hypothesis import HealthCheck, settings
 
 from modules.contract.payloads import Audio
 
+pytest_plugins = ["tests.fake_registry"]
+
 # No test depends on how fast the machine is, nor on chance: the same examples every time.
 settings.register_profile("relevo", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 settings.load_profile("relevo")

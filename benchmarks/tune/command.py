@@ -1,11 +1,11 @@
 """Finds the ratio of replicas for a machine and a load.
 
-    python -m benchmarks.tune FILES… [--slo p95=4s] [--rate 0.2] [--write tuned.yaml]
+    relevo tune FILES… [--slo p95=4s] [--rate 0.2] [--write tuned.yaml]
         measures each stage alone on these recordings, simulates every ratio × threads that fits the machine, runs the
         best three for real, prints predicted against measured, and writes the winner as a configuration
-    python -m benchmarks.tune --profile FILE --plan cores=64,gpus=4 [--gpu-speed speak=20]
+    relevo tune --profile FILE --plan cores=64,gpus=4 [--gpu-speed speak=20]
         answers from a profile for a machine that is not here: nothing is run, and the answer says so
-    python -m benchmarks.tune --seed-times FILE
+    relevo tune --seed-times FILE
         what 1:1:N could have carried with the stage times that the seed published
 
 Without --slo the aim is throughput at saturation. Settings within 1 % of each other are equal, and the cheaper goes
@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,24 +26,23 @@ from rich.console import Console
 from rich.progress import Progress
 
 from benchmarks.common.environment import environment
-from benchmarks.load.arrivals import Arrivals, parse_arrivals
-from benchmarks.load.driver import Clip
-from benchmarks.load.objective import Objective
+from benchmarks.load.figures.objective import Objective
+from benchmarks.load.sending.arrivals import Arrivals, parse_arrivals
+from benchmarks.load.sending.driver import InputClip
 from benchmarks.tune.capacity import growth, limits
-from benchmarks.tune.fit import RelayModel, fit
-from benchmarks.tune.measure import Inputs, cells_of, profile
-from benchmarks.tune.profile import Profile
-from benchmarks.tune.real import Compared, measure, predict, run_length
-from benchmarks.tune.search import Candidate, Wanted, callers, search, shortlist
-from benchmarks.tune.seed_times import read_seed_times
+from benchmarks.tune.config_file import write_config
+from benchmarks.tune.confirmation import Confirmation, measure, predict, run_length
+from benchmarks.tune.model.fit import RelayModel, fit
+from benchmarks.tune.model.measure import StageInputs, cells_of, profile
+from benchmarks.tune.model.profile import Profile
+from benchmarks.tune.model.seed_times import read_seed_times
+from benchmarks.tune.search import Candidate, TuningGoal, callers, search, shortlist
 from benchmarks.tune.setting import Machine, Setting, stage_plans
-from benchmarks.tune.simulate import cycled, simulate_closed
-from benchmarks.tune.steady import middle
-from benchmarks.tune.view import compared_table, disturbed, growth_table, model_table, ranking_table
-from benchmarks.tune.view import console as wide_console
-from benchmarks.tune.write import write_config
+from benchmarks.tune.simulation.simulated_relay import cycled, simulate_closed
+from benchmarks.tune.simulation.steady_state import middle
+from benchmarks.tune.tables import compared_table, disturbed, growth_table, model_table, ranking_table
+from benchmarks.tune.tables import console as wide_console
 from checkout import ROOT
-from errors import RelevoError
 from modules.audio.files import read_audio
 from workers.config import PipelineConfig, load_config, nested
 from workers.processes.budget import available_cores
@@ -57,24 +55,13 @@ ROUNDS, LONGEST = 60, 2000  # requests of each caller, and of all, where a ratio
 MOST_STEPS = 20  # of the growth that is shown
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the tuner; the exit status is 2 when what was asked cannot be."""
-    parsed = _parser().parse_args(arguments)
-    console = wide_console()
-    try:
-        if parsed.seed_times is not None:
-            _answer_for_seed(parsed.seed_times, console)
-        else:
-            _tune(parsed, console)
-    except RelevoError as error:
-        print(f"tune: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.tune", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command `relevo tune`."""
+    parser = commands.add_parser(
+        "tune",
+        help="find the ratio that carries the most",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="recordings like those to be served")
     relay = parser.add_argument_group("the relay")
@@ -112,7 +99,17 @@ def _parser() -> argparse.ArgumentParser:
     answer.add_argument("--write", type=Path, metavar="FILE", help="write the winner as a configuration")
     answer.add_argument("--json", type=Path, metavar="FILE", help="write every figure")
     answer.add_argument("--seed-times", type=Path, metavar="FILE", help="the seed's stage times; nothing else is done")
-    return parser
+    parser.set_defaults(run=main)
+
+
+def main(parsed: argparse.Namespace) -> int:
+    """Runs the tuner."""
+    console = wide_console()
+    if parsed.seed_times is not None:
+        _answer_for_seed(parsed.seed_times, console)
+    else:
+        _tune(parsed, console)
+    return 0
 
 
 def _tune(parsed: argparse.Namespace, console: Console) -> None:
@@ -122,8 +119,8 @@ def _tune(parsed: argparse.Namespace, console: Console) -> None:
     arrivals = parse_arrivals(parsed.arrivals)
     if not isinstance(arrivals, Arrivals):
         raise SystemExit("a closed loop has no rate to tune for; use poisson, constant or burst[:SIZE]")
-    wanted = Wanted(arrivals, parsed.slo, parsed.rate, parsed.requests, parsed.seed)
-    clips = [Clip(path.name, read_audio(path)) for path in parsed.files]
+    wanted = TuningGoal(arrivals, parsed.slo, parsed.rate, parsed.requests, parsed.seed)
+    clips = [InputClip(path.name, read_audio(path)) for path in parsed.files]
     if parsed.plan is None and not clips:
         raise SystemExit("pass recordings to profile the stages and to run the best settings for real (see --help)")
     with Progress(console=Console(stderr=True), transient=True) as progress:
@@ -167,7 +164,7 @@ def _tune(parsed: argparse.Namespace, console: Console) -> None:
         print(f"carried most for real: {best.setting}")
     if parsed.write is not None:
         write_config(parsed.write, config, best, machine, simulated_only=not compared)
-        print(f"wrote {parsed.write}; look at it with: python pipeline.py check --config {parsed.write}")
+        print(f"wrote {parsed.write}; look at it with: relevo check --config {parsed.write}")
     if parsed.json is not None:
         record = {
             "environment": environment(),
@@ -177,7 +174,9 @@ def _tune(parsed: argparse.Namespace, console: Console) -> None:
         parsed.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
-def _profile(parsed: argparse.Namespace, config: PipelineConfig, clips: Sequence[Clip], progress: Progress) -> Profile:
+def _profile(
+    parsed: argparse.Namespace, config: PipelineConfig, clips: Sequence[InputClip], progress: Progress
+) -> Profile:
     """The profile that there is, or a new one."""
     if parsed.profile is not None and parsed.profile.exists():
         found = Profile.read(parsed.profile)
@@ -192,7 +191,7 @@ def _profile(parsed: argparse.Namespace, config: PipelineConfig, clips: Sequence
     threads = parsed.threads or (1, cores)
     count = sum(len(cells_of(stage.max_batch, threads, cores)) for stage in config.stages.values())
     task = progress.add_task("the stages' inputs", total=None)
-    inputs = Inputs.trace(config, [clip.payload for clip in clips])
+    inputs = StageInputs.trace(config, [clip.payload for clip in clips])
     progress.update(task, total=count)
 
     def on_cell(cell: str) -> None:
@@ -234,10 +233,10 @@ def _confirm(
     config: PipelineConfig,
     model: RelayModel,
     plans: Sequence[StagePlan],
-    clips: Sequence[Clip],
+    clips: Sequence[InputClip],
     ranking: Sequence[Candidate],
     machine: Machine,
-) -> list[Compared]:
+) -> list[Confirmation]:
     """Runs the best settings for real."""
     found, requests = [], parsed.confirm_requests
     with Progress(console=Console(stderr=True), transient=True) as progress:
@@ -247,11 +246,11 @@ def _confirm(
             progress.update(task, description=f"for real: {candidate.setting}", total=total, completed=0)
             predicted = predict(model, plans, candidate.setting, machine, requests)
             run = measure(config, plans, candidate.setting, clips, requests, lambda _: progress.advance(task))
-            found.append(Compared(candidate.setting, predicted, run))
+            found.append(Confirmation(candidate.setting, predicted, run))
     return found
 
 
-def _in_words(best: Candidate, wanted: Wanted) -> str:
+def _in_words(best: Candidate, wanted: TuningGoal) -> str:
     following = f"; after it, {best.limits[1].name} at {best.limits[1].rps:.3f}" if len(best.limits) > 1 else ""
     short = wanted.rate is not None and best.rps < wanted.rate
     verdict = f" Nothing that fits reaches {wanted.rate} requests/s." if short else ""
@@ -310,7 +309,3 @@ def _gpu_speed(text: str) -> tuple[str, float]:
     if not stage or speed <= 0:
         raise argparse.ArgumentTypeError(f"{text!r}: write a stage and a factor, such as speak=20")
     return stage, speed
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.tune.fit import RelayModel, StageModel
+from benchmarks.tune.model.fit import RelayModel, StageModel
 from workers.config import PipelineConfig
 from workers.plan import make_plan
 from workers.scheduling.stage import StagePlan
@@ -71,7 +71,7 @@ class Setting:
         return min(machine.gpus, max(counts, default=0))
 
     def fits(self, model: RelayModel, machine: Machine) -> bool:
-        """Whether each stage alone stays within the cores, as `pipeline.py check` asks, and all within the memory."""
+        """Whether each stage alone stays within the cores, as `relevo check` asks, and all within the memory."""
         within = all(
             count * threads <= machine.cores or stage.gpu_speed
             for count, threads, stage in zip(self.replicas, self.threads, model.stages, strict=True)

@@ -139,7 +139,6 @@ def test_what_cannot_be_used_is_refused_with_the_reason(listener, checkpoint, tm
         Whisper(None, WhisperTorchOptions(), Compute())
 
 
-@pytest.mark.weights
 def test_on_real_weights_it_reads_what_the_converted_one_reads(listener, speech, tmp_path):
     source = locate("whisper-base-ct2")
     ct2 = WhisperCT2(source, WhisperCT2Options(window="full", compute_type="float32"), Compute())

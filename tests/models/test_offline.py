@@ -10,7 +10,6 @@ import wave
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from checkout import ROOT
 
@@ -38,7 +37,6 @@ def write_float_wav(path, samples, rate):
     return path
 
 
-@pytest.mark.weights
 def test_speech_of_any_kind_is_translated_and_bad_input_fails_alone(tmp_path):
     from modules.audio.files import read_audio
 

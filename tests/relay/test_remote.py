@@ -446,7 +446,7 @@ def test_what_another_environment_needs_is_pinned_as_in_ours():
     assert set(theirs) <= set(ours)
     code = (
         "import sys; sys.modules.update(dict.fromkeys(sys.argv[1:]))\n"
-        "import workers.replica.process, workers.replica.batch, modules.weights\n"
+        "import workers.replica.command, workers.replica.batch, modules.weights\n"
         "import modules.contract.registry, modules.contract.module"
     )
     absent = ["pydantic_settings", "rich", "onnxruntime", "ctranslate2", "faster_whisper"]

@@ -20,7 +20,7 @@ import zmq
 from workers.broker.dead_letters import write_letter
 from workers.broker.router_sockets import RouterSockets
 from workers.broker.settings import BrokerSettings
-from workers.processes.lifetime import set_when_asked_to_end
+from workers.processes.termination import termination_event
 from workers.scheduling.request import Job
 from workers.scheduling.scheduler import Scheduler
 from workers.wire import codec, messages
@@ -69,7 +69,7 @@ class Broker:
     def run(self) -> None:
         """Serves until SIGTERM, then sends what is left to send."""
         sockets = self._sockets
-        asked_to_end = set_when_asked_to_end(sockets.poller)
+        asked_to_end = termination_event(sockets.poller)
         sockets.on_message(self._control, messages.FromSupervisor, self._from_supervisor)
         sockets.on_message(self._replicas, messages.FromReplica, self._from_replica)
         sockets.on_message(self._clients, messages.FromClient, self._from_client)

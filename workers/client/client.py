@@ -22,6 +22,7 @@ from workers.client.pending import OnEvent, PendingRequest
 from workers.client.result import Result
 from workers.client.stream import Stream
 from workers.wire import codec, messages
+from workers.wire.addresses import validate_address
 from workers.wire.keys import PeerKeys
 from workers.wire.payload_frames import pack
 
@@ -41,13 +42,13 @@ class Client:
         """Connects to a relay; returns without waiting for an answer.
 
         Args:
-            address: as printed by `python pipeline.py serve`.
+            address: as printed by `relevo serve`.
             keys: folder with broker.key and peer.key_secret, for a tcp:// address of a relay that has keys.
 
         Raises:
-            ConfigError: the keys cannot be read.
+            ConfigError: the address is not valid, or the keys cannot be read.
         """
-        self.address = address
+        self.address = validate_address(address)
         self._numbers = itertools.count(1)
         self._name = secrets.token_hex(4)
         self._instance = ""  # of the broker that has our requests; empty while none has answered
@@ -163,7 +164,7 @@ class Client:
         try:
             return self._calls.ask(question, timeout_s)
         except TimeoutError:
-            error = f"no relay answers at {self.address}; start one with `python pipeline.py serve`"
+            error = f"no relay answers at {self.address}; start one with `relevo serve`"
             raise RelayClosed(error) from None
 
     def close(self) -> None:

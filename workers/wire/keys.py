@@ -13,7 +13,6 @@ permissions of their folder protect them.
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,11 +22,11 @@ import zmq.auth
 from zmq.utils.monitor import recv_monitor_message
 
 from errors import ConfigError
+from workers.wire.addresses import TCP
 from workers.wire.sockets import has_message
 
 logger = logging.getLogger("relevo.keys")
 
-TCP = "tcp://"
 DOMAIN = "relevo"
 ADMITTED = "admitted"
 BROKER, PEER = "broker", "peer"
@@ -134,17 +133,6 @@ class Handshakes:
         self.monitor.close()
 
 
-def is_exposed(address: str) -> bool:
-    """Whether another machine could reach the address."""
-    if not address.startswith(TCP):
-        return False
-    host = address.removeprefix(TCP).rpartition(":")[0]
-    try:
-        return not ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host != "localhost"
-
-
 class KeyAuthenticator:
     """The broker's side: its key pair, and the peers that it admits.
 
@@ -190,7 +178,7 @@ def _pair(folder: Path, owner: str) -> tuple[bytes, bytes]:
     file = folder / f"{owner}.key_secret"
     public, secret = _certificate(file)
     if secret is None:
-        raise ConfigError(f"{file} holds no secret key; make a folder of keys with `python pipeline.py keys DIR`")
+        raise ConfigError(f"{file} holds no secret key; make a folder of keys with `relevo keys DIR`")
     return public, secret
 
 
@@ -199,5 +187,5 @@ def _certificate(file: Path) -> tuple[bytes, bytes | None]:
         return zmq.auth.load_certificate(file)
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"cannot read the key {file} ({error}); make a folder of keys with `python pipeline.py keys DIR`"
+            f"cannot read the key {file} ({error}); make a folder of keys with `relevo keys DIR`"
         ) from error

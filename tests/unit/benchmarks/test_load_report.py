@@ -6,21 +6,30 @@ import re
 
 import numpy as np
 import pytest
+from benchmarks.load.trials.relay_state import RelayState, StageState
 from PIL import Image
 
-from benchmarks.common.environment import environment
 from benchmarks.load import compare
 from benchmarks.load.command import EXIT_INTERRUPTED, EXIT_INVALID, EXIT_MISSED, INTERRUPTED, status
-from benchmarks.load.figures import TrialSamples
-from benchmarks.load.peak import Peak
+from benchmarks.load.figures.level_figures import TrialSamples
+from benchmarks.load.figures.samples import RequestSample, SpanSample
 from benchmarks.load.report.page import write_report
-from benchmarks.load.run import Run, StageSetting, load, save
-from benchmarks.load.samples import Sample, StageSpan
-from benchmarks.load.standing import StageStanding, Standing
-from benchmarks.load.trial import Trial
+from benchmarks.load.run_record import LoadRun, StageSetting, load, save
+from benchmarks.load.trials.peak_search import Peak
+from benchmarks.load.trials.trial import Trial
 from errors import ConfigError
 
 STAGES = ["listen", "speak"]
+ENVIRONMENT: dict[str, object] = {
+    "at": "2026-01-01T00:00:00+00:00",
+    "commit": "0123456",
+    "modified": False,
+    "cpu": "of tests",
+    "cores": 2,
+    "system": "Linux",
+    "python": "3.11.0",
+    "packages": {"pyzmq": "1.0"},
+}
 SECTIONS = [
     "figures",
     "latency-rate",
@@ -39,12 +48,12 @@ def made_trial(number, rate, slower=1.0, outcome="ok", lag_s=0.0, requests=60):
     for index in range(requests):
         at_s, took_s = index / rate, slower * (0.5 + float(generator.exponential(0.2)))
         spans = (
-            StageSpan("listen", (), 1, "l", 0.0, 0.0, 0.2, 0.2, 1),
-            StageSpan("speak", (0,), 1, "s", 0.3, 0.1, took_s - 0.3, took_s - 0.3, 1),
+            SpanSample("listen", (), 1, "l", 0.0, 0.0, 0.2, 0.2, 1),
+            SpanSample("speak", (0,), 1, "s", 0.3, 0.1, took_s - 0.3, took_s - 0.3, 1),
         )
         first_s = at_s + took_s - 0.1 if outcome == "ok" else None
         samples.append(
-            Sample(
+            RequestSample(
                 number,
                 index,
                 "a.wav",
@@ -61,16 +70,16 @@ def made_trial(number, rate, slower=1.0, outcome="ok", lag_s=0.0, requests=60):
             )
         )
     standings = [
-        Standing(at_s, {name: StageStanding(1, 1, 0, 0, 1 + (at_s > 5)) for name in STAGES}) for at_s in range(1, 10)
+        RelayState(at_s, {name: StageState(1, 1, 0, 0, 1 + (at_s > 5)) for name in STAGES}) for at_s in range(1, 10)
     ]
     return TrialSamples(Trial(number, "poisson", rate, 0, requests, 60.0, 30.0, 0.1, standings), samples)
 
 
 def made_run(trials, objectives=("p95=2s",), peak=None, **changes):
-    run = Run(
+    run = LoadRun(
         name="fakes <of tests>",
         command=["--rate", "1"],
-        environment=environment(),
+        environment=ENVIRONMENT,
         config={"name": "fakes"},
         ready_s=1.0,
         stages=[StageSetting(name, "modules.testing.faulty", 1, 1) for name in STAGES],
@@ -85,32 +94,44 @@ def made_run(trials, objectives=("p95=2s",), peak=None, **changes):
     return run
 
 
-def written(folder, trials, **changes):
+def saved(folder, trials, **changes):
     folder.mkdir(exist_ok=True)
     run = made_run(trials, **changes)
     save(folder, run, trials)
+    return run
+
+
+def written(folder, trials, **changes):
+    run = saved(folder, trials, **changes)
     return run, write_report(folder, run, trials).read_text()
 
 
-def test_the_report_has_every_section_and_needs_no_other_file(tmp_path):
+@pytest.fixture(scope="module")
+def two_rates(tmp_path_factory):
+    """The folder and the page of a run at two rates."""
+    folder = tmp_path_factory.mktemp("report")
     trials = [made_trial(0, 1.0), made_trial(1, 2.0, slower=2.0)]
-    _, page = written(tmp_path, trials, peak=Peak(1.0, 2.0, 2))
+    return folder, written(folder, trials, peak=Peak(1.0, 2.0, 2))[1]
+
+
+def test_the_report_has_every_section_and_needs_no_other_file(two_rates):
+    _, page = two_rates
     assert re.findall(r'<section id="([\w-]+)"', page) == SECTIONS
     assert re.findall(r'(?:src|href)="(?!data:image/png;base64,)', page) == []
     assert "highest rate that held p95=2s" in page
     assert "fakes &lt;of tests&gt; at 1:1" in page
-    for word in ("commit", "p50", "p95", "poisson 1/s", "poisson 2/s", "python -m benchmarks.load --rate 1"):
+    for word in ("commit", "p50", "p95", "poisson 1/s", "poisson 2/s", "relevo load --rate 1"):
         assert word in page
 
 
-def test_the_plots_are_beside_the_page_and_are_not_blank(tmp_path):
-    written(tmp_path, [made_trial(0, 1.0), made_trial(1, 2.0)])
-    plots = sorted(path.name for path in tmp_path.glob("*.png"))
+def test_the_plots_are_beside_the_page_and_are_not_blank(two_rates):
+    folder, _ = two_rates
+    plots = sorted(path.name for path in folder.glob("*.png"))
     assert plots == sorted(
         ["rate.png", "distribution.png", "waterfall.png", "utilisation.png", "timeline-1.png", "timeline-2.png"]
     )
     for name in plots:
-        with Image.open(tmp_path / name) as image:
+        with Image.open(folder / name) as image:
             assert image.width > 900
             assert len(image.convert("L").getcolors()) > 10
 
@@ -167,8 +188,8 @@ def test_a_run_comes_back_with_the_same_figures(tmp_path, name):
 
 
 def test_a_comparison_shows_what_differs_and_what_may_be_chance(tmp_path, capsys):
-    written(tmp_path / "one", [made_trial(0, 1.0), made_trial(1, 2.0)])
-    written(tmp_path / "other", [made_trial(0, 1.0, slower=3.0), made_trial(1, 4.0)])
+    saved(tmp_path / "one", [made_trial(0, 1.0), made_trial(1, 2.0)])
+    saved(tmp_path / "other", [made_trial(0, 1.0, slower=3.0), made_trial(1, 4.0)])
     assert compare.main([str(tmp_path / "one"), str(tmp_path / "other"), "--output", str(tmp_path / "both")]) == 0
     page = (tmp_path / "both" / "compare.html").read_text()
     assert page.count('<section class="pair"') == 1  # 1/s is what both were offered
@@ -182,7 +203,7 @@ def test_a_comparison_shows_what_differs_and_what_may_be_chance(tmp_path, capsys
 
 
 def test_a_run_beside_itself_differs_by_nothing(tmp_path, capsys):
-    written(tmp_path / "one", [made_trial(0, 1.0)])
+    saved(tmp_path / "one", [made_trial(0, 1.0)])
     assert compare.main([str(tmp_path / "one"), str(tmp_path / "one")]) == 0
     printed = capsys.readouterr().out
     assert "worse" not in printed

@@ -1,6 +1,6 @@
 """Any order of events: clients that submit again, replicas that come and go, and a broker that is killed.
 
-The clients and replicas are played, and behave as `workers.client.client` and `workers.replica.process` do. A
+The clients and replicas are played, and behave as `workers.client.client` and `workers.replica.replica` do. A
 job's outputs follow from its payload, as those of a model do, so that a whole answer can be checked however often parts
 of it were computed.
 """
