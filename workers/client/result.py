@@ -36,7 +36,7 @@ class Result:
     ``outcome`` is one of ok, rejected, expired, cancelled, failed, dead_letter; ``error`` says why it is not ok,
     and after a rejection ``retry_after_s`` is the wait to expect. ``latency_s`` runs from submission to the outcome,
     ``time_to_first_audio_s`` to the first audible sample, leading silence included (None when there is none).
-    ``spans`` hold the raw queue and service times of every job.
+    ``spans`` hold the raw queue and service times of every job, in the order in which their service began.
     """
 
     request: str
