@@ -4,10 +4,13 @@
 PYTHON ?= python3.11
 VENV := .venv
 RUN := $(VENV)/bin/python
+RELEVO := $(VENV)/bin/relevo
 HUB := .venv-hub
 S2T2 := .venv-s2t2
 COMPILE := ../$(VENV)/bin/uv pip compile --quiet --no-emit-index-url --no-header --python-version 3.11 --python-platform linux
 INSTALL := -m pip install --quiet --disable-pip-version-check
+# Installs the checkout for the command `relevo`; its requirements and setuptools are there by then.
+EDITABLE := --no-deps --no-build-isolation --editable .
 CONFIG ?= pipelines/offline.yaml
 RATIO ?= 1:1:1
 # Tests run in so many processes. Each relay among them has processes of its own.
@@ -21,13 +24,13 @@ $(PYTHON) -m venv $(1)
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all $(TIERS) lint hub env-s2t2 lock peers weights
+.PHONY: help demo dev test test-all $(TIERS) lint hub env-s2t2 lock peers weights
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: weights ## set up, fetch the weights and translate samples/ (RATIO=1:1:2 to change the ratio)
-	$(RUN) pipeline.py run --config $(CONFIG) --ratio $(RATIO) --report output/report.json samples/*.flac
+	$(RELEVO) run --config $(CONFIG) --ratio $(RATIO) --report output/report.json samples/*.flac
 
 test: $(TIERS) ## set up and run every test, tier by tier
 
@@ -55,11 +58,14 @@ lint: $(VENV)/.dev ## style, types and the direction of imports
 	$(VENV)/bin/lint-imports --no-cache --no-logo
 
 weights: $(VENV)/.run ## fetch and verify the offline weights
-	$(RUN) pipeline.py weights fetch
+	$(RELEVO) weights fetch
 
-$(VENV)/.run: requirements/run.txt
+dev: $(VENV)/.dev ## what `relevo load`, `tune` and `compare`, the measurements and the tests need besides
+
+$(VENV)/.run: requirements/run.txt requirements/build.txt
 	$(call new_venv,$(VENV))
-	$(RUN) $(INSTALL) --requirement requirements/run.txt
+	$(RUN) $(INSTALL) --requirement requirements/run.txt --requirement requirements/build.txt
+	$(RUN) $(INSTALL) $(EDITABLE)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
@@ -79,6 +85,7 @@ $(HUB)/.hub: requirements/hub-first.txt requirements/hub.txt requirements/cpu_to
 	$(HUB)/bin/uv pip install --quiet --python $(HUB)/bin/python --no-deps --requirement requirements/hub.txt
 	$(HUB)/bin/python $(INSTALL) --no-build-isolation --no-deps parallel_wavegan==0.6.1
 	$(HUB)/bin/python requirements/cpu_torchaudio.py
+	$(HUB)/bin/python $(INSTALL) $(EDITABLE)
 	@touch $@
 
 $(S2T2)/.s2t2: requirements/hub-first.txt requirements/s2t2.txt

@@ -1,36 +1,54 @@
-"""Relevo's front door: the `Pipeline` class, and the command line `python pipeline.py --help`.
+"""Relevo's library and its command line: the class `Pipeline`, and `main`, which the command `relevo` calls.
 
-with Pipeline.from_config("pipelines/offline.yaml", ratio="1:1:2") as pipeline:
-    result = pipeline.submit(read_audio("hola.flac")).result()
+    with Pipeline.from_config("pipelines/offline.yaml", ratio="1:1:2") as pipeline:
+        result = pipeline.submit(read_audio(Path("hola.flac"))).result()
+
+`relevo --help` imports this file, so ZeroMQ, NumPy and pydantic, which take a second, are imported where they are used.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
+import platform
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from commands import check, dead, keys, run, scale, serve, weights
+from checkout import ROOT, VERSION
+from commands import check, completion, dead, keys, scale, serve
+from commands.arguments import CommandParser
+from commands.missing_package import remedy
 from commands.options import config_of
+from commands.output import lasting_output, say
+from commands.run import command as run
 from commands.signals import end_by
+from commands.weights import command as weights
 from errors import ConfigError, RelayClosed, RelevoError
-from modules.contract.payloads import Payload
-from workers.client.client import Client, OnEvent, Stream
-from workers.client.result import Result
-from workers.config import PipelineConfig, load_config
-from workers.plan import make_plan
-from workers.supervisor.slot import SlotView
-from workers.supervisor.supervisor import Supervisor
-from workers.wire import messages
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from modules.contract.payloads import Payload
+    from workers.client import Client
+    from workers.client.client import OnEvent, Stream
+    from workers.client.result import Result
+    from workers.config import PipelineConfig
+    from workers.supervisor.slot import SlotView
+    from workers.wire import messages
+
+EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
+
+EXAMPLES = """\
+begin with:
+  relevo weights fetch
+  relevo run --config pipelines/offline.yaml samples/*.flac"""
 
 
 class Pipeline:
@@ -48,6 +66,9 @@ class Pipeline:
             ConfigError: the configuration does not fit the modules or the machine.
             MissingWeights: a model is not on this machine.
         """
+        from workers.plan import make_plan
+        from workers.supervisor.supervisor import Supervisor
+
         self.plan = make_plan(config, weights)
         self.ready_s: float | None = None
         self._supervisor = Supervisor(self.plan, weights, quiet)
@@ -58,6 +79,8 @@ class Pipeline:
         cls, path: str | Path, *, ratio: str | None = None, weights: Path | None = None, **overrides: Any
     ) -> Pipeline:
         """A pipeline from a configuration file; `ratio` and `overrides` win over environment and file."""
+        from workers.config import load_config
+
         if ratio is not None:
             overrides["ratio"] = ratio
         return cls(load_config(path, **overrides), weights=weights)
@@ -78,6 +101,8 @@ class Pipeline:
         Raises:
             RelayError: the relay cannot come up; the message says why.
         """
+        from workers.client import Client
+
         began = time.monotonic()
         try:
             self._supervisor.start(on_change)
@@ -169,35 +194,78 @@ def open_pipeline(arguments: argparse.Namespace, quiet: bool = True) -> Pipeline
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    made = argparse.ArgumentParser(
-        prog="pipeline.py",
-        description="Relevo: Spanish speech to Chinese speech through a relay of models.",
-        epilog="Begin with: python pipeline.py weights fetch, then "
-        "python pipeline.py run --config pipelines/offline.yaml samples/*.flac",
+    made: argparse.ArgumentParser = CommandParser(
+        prog="relevo",
+        description="Translates Spanish speech to Chinese speech through a relay of models. Every command has a --help "
+        "that says more.",
+        epilog=EXAMPLES,
     )
-    commands = made.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    version = f"relevo {VERSION} ({ROOT}, Python {platform.python_version()})"
+    made.add_argument("--version", action="version", version=version)
+    commands = made.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
     run.add_parser(commands, lambda parsed: run.run(open_pipeline, parsed))
     serve.add_parser(commands, lambda parsed: serve.run(open_pipeline, parsed))
     scale.add_parser(commands)
     check.add_parser(commands)
     dead.add_parser(commands)
-    keys.add_parser(commands)
     weights.add_parser(commands)
+    keys.add_parser(commands)
+    _add_benchmarks(commands)
+    completion.add_parser(commands, made)
     return made
 
 
+def _add_benchmarks(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the commands of `benchmarks`.
+
+    `benchmarks` stands above this file and imports `Pipeline` from it, so it is imported here and not at the top.
+    """
+    from benchmarks.load import command as load
+    from benchmarks.load import compare
+    from benchmarks.tune import command as tune
+
+    load.add_parser(commands)
+    compare.add_parser(commands)
+    tune.add_parser(commands)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line and returns the exit status: 0 well, 1 something failed, 2 wrong usage or configuration."""
-    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
-    signal.signal(signal.SIGTERM, lambda number, _: end_by(number))
+    """Runs the command line and returns the exit status.
+
+    The current folder is searched for the modules that a configuration names, after everything else: no file in it can
+    take the place of one of Relevo's.
+
+    Returns:
+        0 all went well, 1 something failed, 2 wrong usage or configuration, 130 interrupted; some commands have more.
+    """
+    with lasting_output() as output:
+        logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+        signal.signal(signal.SIGTERM, lambda number, _: end_by(number))
+        with contextlib.suppress(FileNotFoundError):  # the current folder was removed
+            if (here := str(Path.cwd())) not in sys.path:
+                sys.path.append(here)
+        status = _run(arguments)
+    if failure := output.failure():
+        say(f"relevo: output is lost: {failure}", error=True)
+        return status or EXIT_FAILED
+    return status
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     parsed = parser().parse_args(arguments)
     try:
         status: int = parsed.run(parsed)
     except RelevoError as error:
-        print(f"relevo: {error}", file=sys.stderr)
-        return EXIT_USAGE if isinstance(error, ConfigError) else 1
+        say(f"relevo: {error}", error=True)
+        return EXIT_USAGE if isinstance(error, ConfigError) else EXIT_FAILED
+    except ModuleNotFoundError as error:
+        message = remedy(error, f"relevo {parsed.command}")
+        if message is None:
+            raise
+        say(f"relevo: {message}", error=True)
+        return EXIT_FAILED
     except KeyboardInterrupt:
-        print("relevo: interrupted", file=sys.stderr)
+        say("relevo: interrupted", error=True)
         return EXIT_INTERRUPTED
     return status
 

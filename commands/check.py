@@ -1,14 +1,20 @@
-"""`python pipeline.py check`: whether a configuration can run here, and what it comes to."""
+"""`relevo check`: tells whether a configuration can run here, and what it comes to."""
 
 from __future__ import annotations
 
 import argparse
-
-from rich.console import Console
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from commands.options import add_config_options, config_of
-from workers.plan import PROCESS_BYTES, StageLayout, make_plan
+
+if TYPE_CHECKING:
+    from workers.plan import StageLayout
+
+EXAMPLES = """\
+examples:
+  relevo check                                              config.yaml of the checkout
+  relevo check --config pipelines/offline.yaml --ratio 1:1:2
+  relevo check --config mine.yaml --set stages.speak.threads=2"""
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -18,6 +24,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="validate a configuration and print the plan",
         description="Validates a configuration, its modules, options and weights, and prints what would be started: "
         "processes, threads, devices and memory. Starts nothing.",
+        epilog=EXAMPLES,
     )
     add_config_options(parser)
     parser.set_defaults(run=run)
@@ -25,27 +32,39 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints the plan; an error says what does not fit."""
+    from commands.tables import SafeConsole, TableColumn, print_table
+    from workers.plan import PROCESS_BYTES, make_plan
+
     config = config_of(arguments)
     plan = make_plan(config, arguments.weights)
-    table = Table(title=f"{config.name}: {plan.cores} cores, 1 broker, {sum(s.replicas for s in plan.stages)} replicas")
-    for column in ("stage", "module", "model", "takes → yields"):
-        table.add_column(column)
-    for column in ("replicas", "threads each", "memory each, about"):
-        table.add_column(column, justify="right")
-    table.add_column("devices")
-    for stage in plan.stages:
-        table.add_row(
-            stage.name,
-            stage.config.module,
-            stage.config.model or "–",
-            f"{stage.module.accepts.__name__} → {stage.module.yields.__name__}",
-            _replicas(stage),
-            str(stage.threads),
-            f"{stage.replica_bytes / 2**20:.0f} MiB",
-            ", ".join(sorted(set(stage.devices))),
-        )
-    console = Console()
-    console.print(table)
+    console = SafeConsole()
+    print_table(
+        console,
+        [
+            TableColumn("stage", "name"),
+            TableColumn("module"),
+            TableColumn("model"),
+            TableColumn("takes → yields"),
+            TableColumn("replicas", "number"),
+            TableColumn("threads each", "number"),
+            TableColumn("memory each, about", "number"),
+            TableColumn("devices"),
+        ],
+        [
+            (
+                stage.name,
+                stage.config.module,
+                stage.config.model or "–",
+                f"{stage.module.accepts.__name__} → {stage.module.yields.__name__}",
+                _replicas(stage),
+                str(stage.threads),
+                f"{stage.replica_bytes / 2**20:.0f} MiB",
+                ", ".join(sorted(set(stage.devices))),
+            )
+            for stage in plan.stages
+        ],
+        title=f"{config.name}: {plan.cores} cores, 1 broker, {sum(stage.replicas for stage in plan.stages)} replicas",
+    )
     console.print(
         f"memory of all replicas: about {plan.memory_bytes / 2**20:.0f} MiB "
         f"(model files + {PROCESS_BYTES / 2**20:.0f} MiB a process)"

@@ -1,16 +1,23 @@
-"""`python pipeline.py serve`: keeps a relay up for other processes."""
+"""`relevo serve`: keeps a relay up for other processes."""
 
 from __future__ import annotations
 
 import argparse
 import logging
-import signal
 from collections.abc import Callable
-from queue import SimpleQueue
 
-from commands.opened_relay import OpenRelay
 from commands.options import add_config_options
-from commands.signals import send_signals_to, take
+from commands.output import say
+from commands.own_relay import MakeOwnRelay
+
+EXAMPLES = """\
+examples:
+  relevo serve --config pipelines/offline.yaml --listen ipc:///tmp/relevo.sock
+  relevo serve --config pipelines/offline.yaml --ratio 1:1:2 --metrics 127.0.0.1:9464
+  relevo run --connect ipc:///tmp/relevo.sock hola.wav        in another terminal
+
+beyond this machine (see `relevo keys --help`):
+  relevo serve --listen tcp://0.0.0.0:7000 --set keys=DIR"""
 
 
 def add_parser(
@@ -21,9 +28,9 @@ def add_parser(
         "serve",
         help="keep a relay up until SIGTERM or Ctrl-C",
         description="Starts a relay, prints its address once it is ready and that of its metrics, and keeps it up. "
-        "Submit to it with "
-        "`python pipeline.py run --connect ADDRESS FILES…` or Client(address), from any number of processes. SIGTERM "
-        "or Ctrl-C refuses new requests, finishes the accepted ones (at most drain_s) and ends.",
+        "Any number of processes submit to it, with `relevo run --connect ADDRESS FILE` or Client(address). SIGTERM or "
+        "Ctrl-C refuses new requests, finishes the accepted ones (for at most drain_s seconds) and ends.",
+        epilog=EXAMPLES,
     )
     add_config_options(parser)
     parser.add_argument("--listen", metavar="ADDRESS", help="ipc, ipc:///path or tcp://127.0.0.1:PORT; see config.yaml")
@@ -36,21 +43,24 @@ def add_parser(
     parser.set_defaults(run=run)
 
 
-def run(open_relay: OpenRelay, arguments: argparse.Namespace) -> int:
+def run(make_relay: MakeOwnRelay, arguments: argparse.Namespace) -> int:
     """Serves until a signal."""
+    import signal
+    from queue import SimpleQueue
+
+    from commands.signals import send_signals_to, take
+
     logging.getLogger("relevo").setLevel(logging.INFO)
-    if arguments.listen is not None:
-        arguments.assignments.append(f"listen={arguments.listen}")
-    if arguments.listen_replicas is not None:
-        arguments.assignments.append(f"listen_replicas={arguments.listen_replicas}")
-    if arguments.metrics is not None:
-        arguments.assignments.append(f"metrics={arguments.metrics}")
+    for key in ("listen", "listen_replicas", "metrics"):
+        value = getattr(arguments, key)
+        if value is not None:
+            arguments.assignments.append(f"{key}={value}")
     asked_to_end: SimpleQueue[signal.Signals] = SimpleQueue()
-    with open_relay(arguments, quiet=False) as relay:
+    with make_relay(arguments, quiet=False) as relay:
         send_signals_to(asked_to_end)
-        print(f"ready at {relay.address}", flush=True)
+        say(f"ready at {relay.address}")
         if relay.metrics_url is not None:
-            print(f"metrics at {relay.metrics_url}", flush=True)
+            say(f"metrics at {relay.metrics_url}")
         take(asked_to_end)
-        print("draining", flush=True)
+        say("draining")
     return 0

@@ -2,7 +2,7 @@
 
 Reads texts.tsv, speaks each text with one of Kokoro's Spanish voices, writes FLAC files beside it, and puts their
 lengths back into texts.tsv. Nothing is random, so the same weights make the same clips. Needs the weights of the model
-kokoro-82m-onnx (``python pipeline.py weights fetch``) and the development requirements, for the phonemes.
+kokoro-82m-onnx (``relevo weights fetch``) and the development requirements, for the phonemes.
 """
 
 from __future__ import annotations

@@ -5,7 +5,11 @@ Precedence is one sentence: command line > environment > file > default.
 
 from __future__ import annotations
 
+import contextlib
+import difflib
+import os
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,7 +25,7 @@ from pydantic_settings import (
 
 from checkout import ROOT
 from errors import ConfigError
-from workers.wire.keys import is_exposed
+from workers.wire.addresses import is_exposed, validate_address, validate_http_address
 
 
 class _Loader(yaml.SafeLoader):
@@ -35,10 +39,20 @@ _Loader.yaml_implicit_resolvers = {
 _Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"[-+]?[0-9]+$"), list("-+0123456789"))
 
 ENVIRONMENT_PREFIX = "RELEVO_"
+NESTED_DELIMITER = "__"
+OTHER_VARIABLES = ("RELEVO_CACHE", "RELEVO_WEIGHTS")  # read by modules.weights
 STAGE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 CUDA_DEVICE = r"^cuda:\d+$"
-MAX_PORT = 2**16 - 1
 _FILE = "_file"  # how the file's content reaches the sources
+
+
+@contextlib.contextmanager
+def _as_value_error() -> Iterator[None]:
+    """Lets pydantic add to a ConfigError the key that it is about."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
 
 
 class AutoscaleConfig(BaseModel):
@@ -121,7 +135,7 @@ class PipelineConfig(BaseSettings):
     """A whole relay."""
 
     model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__"
+        extra="forbid", frozen=True, env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter=NESTED_DELIMITER
     )
 
     name: str = Field("relevo", description="What the relay is called in reports.")
@@ -139,7 +153,7 @@ class PipelineConfig(BaseSettings):
         "ipc", description="Where replicas dial in; another address than ipc lets them come from elsewhere."
     )
     keys: str | None = Field(
-        None, description="Folder made by `python pipeline.py keys`; with it, every tcp:// address is encrypted."
+        None, description="Folder made by `relevo keys`; with it, every tcp:// address is encrypted."
     )
     metrics: str | None = Field(
         "127.0.0.1:0",
@@ -169,18 +183,15 @@ class PipelineConfig(BaseSettings):
 
     @field_validator("listen", "listen_replicas")
     @classmethod
-    def _address(cls, address: str) -> str:
-        if address == "ipc" or re.fullmatch(r"ipc:///.+|tcp://[^:/]+:\d+", address):
-            return address
-        raise ValueError(f"{address!r}: write ipc, ipc:///path/of/socket or tcp://host:port")
+    def _can_listen(cls, address: str) -> str:
+        with _as_value_error():
+            return validate_address(address, to_listen=True)
 
     @field_validator("metrics")
     @classmethod
-    def _host_and_port(cls, address: str | None) -> str | None:
-        host, _, port = (address or "localhost:0").rpartition(":")
-        if not re.fullmatch(r"[^:/\s]+", host) or not port.isdecimal() or int(port) > MAX_PORT:
-            raise ValueError(f"{address!r}: write host:port, such as 127.0.0.1:9464, or null for no metrics")
-        return address
+    def _can_serve_metrics(cls, address: str | None) -> str | None:
+        with _as_value_error():
+            return None if address is None else validate_http_address(address)
 
     @model_validator(mode="after")
     def _exposed_only_with_keys(self) -> PipelineConfig:
@@ -188,7 +199,7 @@ class PipelineConfig(BaseSettings):
             if is_exposed(address) and self.keys is None:
                 raise ValueError(
                     f"{key}: {address} can be reached from other machines, so it needs keys: a folder made by "
-                    f"`python pipeline.py keys DIR`; or listen on tcp://127.0.0.1:port"
+                    f"`relevo keys DIR`; or listen on tcp://127.0.0.1:port"
                 )
         return self
 
@@ -256,11 +267,13 @@ def load_config(path: str | Path, **overrides: Any) -> PipelineConfig:
         raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path} holds no mapping; see pipelines/offline.yaml for one that does")
+    stages = list(content["stages"]) if isinstance(content.get("stages"), dict) else []
+    _check_environment(os.environ, stages)
     try:
         values: dict[str, Any] = {_FILE: content, **overrides}
         config = PipelineConfig(**values)
     except ValidationError as error:
-        problems = "; ".join(_problem(detail) for detail in error.errors())
+        problems = "; ".join(_problem(detail, stages) for detail in error.errors())
         raise ConfigError(f"{path}: {problems}") from error
     except SettingsError as error:
         raise ConfigError(f"the environment's {ENVIRONMENT_PREFIX}… variables: {error}") from error
@@ -268,12 +281,50 @@ def load_config(path: str | Path, **overrides: Any) -> PipelineConfig:
     return config
 
 
-def _problem(detail: Any) -> str:
+def _check_environment(variables: Iterable[str], stages: Iterable[str]) -> None:
+    """Refuses variables that look like keys and are none: pydantic-settings ignores them.
+
+    Raises:
+        ConfigError: names each of them, with the nearest that is known.
+    """
+    known = [key.replace(".", NESTED_DELIMITER).upper() for key in _keys(stages)]
+    known += (variable.removeprefix(ENVIRONMENT_PREFIX) for variable in OTHER_VARIABLES)
+    unknown = []
+    for variable in sorted(variables):
+        prefix, name = variable[: len(ENVIRONMENT_PREFIX)].upper(), variable[len(ENVIRONMENT_PREFIX) :].upper()
+        is_of_a_stage = name.startswith(f"STAGES{NESTED_DELIMITER}")  # the rest of it is checked with the values
+        if prefix == ENVIRONMENT_PREFIX and name not in known and not is_of_a_stage:
+            unknown.append(f"unknown environment variable {variable}; {_remedy(name, known, ENVIRONMENT_PREFIX)}")
+    if unknown:
+        raise ConfigError("; ".join(unknown))
+
+
+def _problem(detail: Any, stages: Iterable[str]) -> str:
     where = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
-        return f"unknown key {where!r} (value {detail['input']!r}); remove it or mend its spelling"
+        parent, dot, name = where.rpartition(".")
+        known = [key.removeprefix(parent + dot) for key in _keys(stages) if key.startswith(parent + dot)]
+        return f"unknown key {where!r} (value {detail['input']!r}); {_remedy(name, known, parent + dot)}"
+    prefix = f"{where}: " if where else ""
+    if detail["type"] == "value_error":  # a validator of ours, which names the value itself
+        return f"{prefix}{detail['ctx']['error']}"
     value = f" (value {detail['input']!r})" if isinstance(detail["input"], str | int | float) else ""
-    return f"{where + ': ' if where else ''}{detail['msg'].removeprefix('Value error, ')}{value}"
+    return f"{prefix}{detail['msg']}{value}"
+
+
+def _remedy(name: str, known: Iterable[str], prefix: str) -> str:
+    """What to do about an unknown name; `prefix` is what it and the known ones have in common."""
+    nearest = difflib.get_close_matches(name, known, 1)
+    return f"did you mean {prefix}{nearest[0]}?" if nearest else "remove it or correct its spelling"
+
+
+def _keys(stages: Iterable[str]) -> list[str]:
+    """Every key with its dots, such as stages.speak.threads; the options of modules are theirs to know."""
+    keys = list(PipelineConfig.model_fields)
+    for stage in stages:
+        keys += (f"stages.{stage}.{key}" for key in StageConfig.model_fields)
+        keys += (f"stages.{stage}.autoscale.{key}" for key in AutoscaleConfig.model_fields)
+    return keys
 
 
 def nested(assignments: list[str]) -> dict[str, Any]:

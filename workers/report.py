@@ -1,4 +1,4 @@
-"""What a run came to, as typed figures: the JSON report of `python pipeline.py run --report`."""
+"""What a run came to, as typed figures: the JSON report of `relevo run --report`."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class ClipStage(_Figures):
 class ClipFigures(_Figures):
     """One input file."""
 
-    file: str = Field(description="The path as it was given.")
+    file: str = Field(description="The path as it was given; a byte of it that is not UTF-8 as \\xNN.")
     outcome: OutcomeName = Field(description="How the request ended; failed when the file could not be read.")
     error: str = Field(description="Why the outcome is not ok; empty otherwise.")
     seconds: float | None = Field(description="Length of the recording; null when it could not be read.")

@@ -1,4 +1,4 @@
-"""The load generator: `python -m benchmarks.load --help`.
+"""The load generator: `relevo load --help`.
 
 From Python, `driver.Driver` sends what `arrivals` drew to anything that has `submit`, and returns a `samples.Sample` of
 every request. `trial.run_trial` does so from a process of its own, and `figures.level_figures` takes it from there:

@@ -1,14 +1,13 @@
-"""`python -m benchmarks.load`: loads a relay and writes the report; see `--help`."""
+"""`relevo load`: loads a relay and writes the report; see `--help`."""
 
 from __future__ import annotations
 
 import argparse
 import signal
 import sys
-from collections.abc import Sequence
 
 from benchmarks.common.environment import environment
-from benchmarks.load.options import Asked, asked, parser
+from benchmarks.load.options import DESCRIPTION, EPILOG, Asked, add_arguments, asked
 from benchmarks.load.report.page import write_report
 from benchmarks.load.run import Run, StageSetting, save
 from benchmarks.load.target import RelayUnderLoad, own_relay, running_relay
@@ -18,22 +17,29 @@ from commands.options import config_of
 from errors import ConfigError, RelevoError
 
 EXIT_MISSED = 1
-EXIT_USAGE = 2
 EXIT_INVALID = 3
 EXIT_INTERRUPTED = 130
 INTERRUPTED = "interrupted"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line and returns the exit status; see the end of `--help`."""
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command `relevo load`."""
+    parser = commands.add_parser(
+        "load",
+        help="load a relay and report its latency",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_arguments(parser)
+    parser.set_defaults(run=main)
+
+
+def main(parsed: argparse.Namespace) -> int:
+    """Loads the relay and returns the exit status; see the end of `--help`."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # either way, what is done gets its report
-    arguments = sys.argv[1:] if arguments is None else arguments
-    parsed = parser().parse_args(arguments)
     try:
-        run = load_relay(parsed, asked(parsed), list(arguments))
-    except RelevoError as error:
-        print(f"relevo: {error}", file=sys.stderr)
-        return EXIT_USAGE if isinstance(error, ConfigError) else 1
+        run = load_relay(parsed, asked(parsed), sys.argv[2:])
     except KeyboardInterrupt:
         print("relevo: interrupted before a trial was over", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -104,7 +110,3 @@ def _new_run(relay: RelayUnderLoad, wanted: Asked, command: list[str]) -> Run:
         clips=[file.name for file in wanted.files],
         samples=wanted.samples,
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

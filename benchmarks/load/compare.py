@@ -1,6 +1,6 @@
-"""Two runs of `benchmarks.load` side by side: is the second better, and is that more than chance?
+"""Two runs of `relevo load` side by side: is the second better, and is that more than chance?
 
-    python -m benchmarks.load.compare reports/ONE reports/OTHER [--output DIR]
+    relevo compare reports/ONE reports/OTHER [--output DIR]
 
 The levels that both runs were offered alike (same arrivals, same rate) are compared; when there are none, the one that
 each report shows: the peak, or the highest rate that held. Every difference has a bootstrap interval of 95 %, from
@@ -26,29 +26,30 @@ from benchmarks.load.run import load
 from benchmarks.load.samples import Sample
 from benchmarks.load.view import WIDTH
 from benchmarks.load.words import number_text
-from errors import ConfigError, RelevoError
+from errors import ConfigError
 
 PAGE = "compare.html"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Compares and returns the exit status: 0, or 2 when a folder holds no run."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.load.compare",
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command `relevo compare`."""
+    parser = commands.add_parser(
+        "compare",
+        help="put two runs of `relevo load` side by side",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("before", type=Path, help="folder of the run to compare with")
     parser.add_argument("after", type=Path, help="folder of the run to judge")
     parser.add_argument("--output", type=Path, metavar="DIR", help="folder for the page (default: the second run's)")
-    parsed = parser.parse_args(arguments)
-    try:
-        before, after = Loaded(*load(parsed.before)), Loaded(*load(parsed.after))
-        pairs = compare(before, after)
-        page = write_comparison(parsed.output or parsed.after, before, after, pairs)
-    except RelevoError as error:
-        print(f"relevo: {error}", file=sys.stderr)
-        return 2
+    parser.set_defaults(run=main)
+
+
+def main(parsed: argparse.Namespace) -> int:
+    """Compares and returns the exit status."""
+    before, after = Loaded(*load(parsed.before)), Loaded(*load(parsed.after))
+    pairs = compare(before, after)
+    page = write_comparison(parsed.output or parsed.after, before, after, pairs)
     for pair in pairs:
         _print(pair)
     for name, loaded in (("first", before), ("second", after)):
@@ -106,7 +107,3 @@ def _print(pair: Pair) -> None:
             verdict(one),
         )
     (Console() if sys.stdout.isatty() else Console(width=WIDTH)).print(table)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -43,10 +43,10 @@ Arrivals:
 """
 EPILOG = """\
 examples:
-  python -m benchmarks.load --config pipelines/offline.yaml --ratio 1:1:2 --rate 0.2 --requests 60 --slo p95=12s
-  python -m benchmarks.load --config pipelines/offline.yaml --rate 0.05 0.1 0.15 0.2 --requests 60 --warm-up 5
-  python -m benchmarks.load --connect ADDRESS --find-peak --rate 0.1 --requests 60 --slo p95=12s samples/*.flac
-  python -m benchmarks.load.compare reports/ONE reports/OTHER
+  relevo load --config pipelines/offline.yaml --ratio 1:1:2 --rate 0.2 --requests 60 --slo p95=12s
+  relevo load --config pipelines/offline.yaml --rate 0.05 0.1 0.15 0.2 --requests 60 --warm-up 5
+  relevo load --connect ADDRESS --find-peak --rate 0.1 --requests 60 --slo p95=12s samples/*.flac
+  relevo compare reports/ONE reports/OTHER
 
 Exit status: 0 all well, 1 an objective was missed, nothing ended well or the relay failed, 2 wrong usage or
 configuration, 3 the run is invalid because the generator could not keep its schedule, 130 interrupted. Trials that were
@@ -96,14 +96,8 @@ class Asked:
             )
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    made = argparse.ArgumentParser(
-        prog="python -m benchmarks.load",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(made: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the load generator."""
     made.add_argument(
         "files", nargs="*", type=Path, metavar="FILE", help="recordings to send (default: samples/*.flac)"
     )
@@ -171,7 +165,6 @@ def parser() -> argparse.ArgumentParser:
     )
     add_connect_options(made, "load the relay that `serve` keeps up there, instead of starting one", required=False)
     add_config_options(made)
-    return made
 
 
 def asked(parsed: argparse.Namespace) -> Asked:
@@ -222,7 +215,6 @@ def asked(parsed: argparse.Namespace) -> Asked:
     )
     for rate in made.rates:
         made.schedule(rate, made.seed)
-    return made
 
 
 def _rates(parsed: argparse.Namespace, arrivals: Arrivals | Closed, objectives: list[Objective]) -> list[float]:

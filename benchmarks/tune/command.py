@@ -1,11 +1,11 @@
 """Finds the ratio of replicas for a machine and a load.
 
-    python -m benchmarks.tune FILES… [--slo p95=4s] [--rate 0.2] [--write tuned.yaml]
+    relevo tune FILES… [--slo p95=4s] [--rate 0.2] [--write tuned.yaml]
         measures each stage alone on these recordings, simulates every ratio × threads that fits the machine, runs the
         best three for real, prints predicted against measured, and writes the winner as a configuration
-    python -m benchmarks.tune --profile FILE --plan cores=64,gpus=4 [--gpu-speed speak=20]
+    relevo tune --profile FILE --plan cores=64,gpus=4 [--gpu-speed speak=20]
         answers from a profile for a machine that is not here: nothing is run, and the answer says so
-    python -m benchmarks.tune --seed-times FILE
+    relevo tune --seed-times FILE
         what 1:1:N could have carried with the stage times that the seed published
 
 Without --slo the aim is throughput at saturation. Settings within 1 % of each other are equal, and the cheaper goes
@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,7 +43,6 @@ from benchmarks.tune.view import compared_table, disturbed, growth_table, model_
 from benchmarks.tune.view import console as wide_console
 from benchmarks.tune.write import write_config
 from checkout import ROOT
-from errors import RelevoError
 from modules.audio.files import read_audio
 from workers.config import PipelineConfig, load_config, nested
 from workers.processes.budget import available_cores
@@ -57,24 +55,13 @@ ROUNDS, LONGEST = 60, 2000  # requests of each caller, and of all, where a ratio
 MOST_STEPS = 20  # of the growth that is shown
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the tuner; the exit status is 2 when what was asked cannot be."""
-    parsed = _parser().parse_args(arguments)
-    console = wide_console()
-    try:
-        if parsed.seed_times is not None:
-            _answer_for_seed(parsed.seed_times, console)
-        else:
-            _tune(parsed, console)
-    except RelevoError as error:
-        print(f"tune: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.tune", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command `relevo tune`."""
+    parser = commands.add_parser(
+        "tune",
+        help="find the ratio that carries the most",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="recordings like those to be served")
     relay = parser.add_argument_group("the relay")
@@ -112,7 +99,17 @@ def _parser() -> argparse.ArgumentParser:
     answer.add_argument("--write", type=Path, metavar="FILE", help="write the winner as a configuration")
     answer.add_argument("--json", type=Path, metavar="FILE", help="write every figure")
     answer.add_argument("--seed-times", type=Path, metavar="FILE", help="the seed's stage times; nothing else is done")
-    return parser
+    parser.set_defaults(run=main)
+
+
+def main(parsed: argparse.Namespace) -> int:
+    """Runs the tuner."""
+    console = wide_console()
+    if parsed.seed_times is not None:
+        _answer_for_seed(parsed.seed_times, console)
+    else:
+        _tune(parsed, console)
+    return 0
 
 
 def _tune(parsed: argparse.Namespace, console: Console) -> None:
@@ -167,7 +164,7 @@ def _tune(parsed: argparse.Namespace, console: Console) -> None:
         print(f"carried most for real: {best.setting}")
     if parsed.write is not None:
         write_config(parsed.write, config, best, machine, simulated_only=not compared)
-        print(f"wrote {parsed.write}; look at it with: python pipeline.py check --config {parsed.write}")
+        print(f"wrote {parsed.write}; look at it with: relevo check --config {parsed.write}")
     if parsed.json is not None:
         record = {
             "environment": environment(),
@@ -310,7 +307,3 @@ def _gpu_speed(text: str) -> tuple[str, float]:
     if not stage or speed <= 0:
         raise argparse.ArgumentTypeError(f"{text!r}: write a stage and a factor, such as speak=20")
     return stage, speed
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -19,7 +19,7 @@ def write_config(
     values = chosen.model_dump(mode="json", exclude_defaults=True)
     how = "simulated only, on no machine yet" if simulated_only else "simulated, and run for real on this machine"
     head = (
-        f"# Made by `python -m benchmarks.tune` ({how}).\n"
+        f"# Made by `relevo tune` ({how}).\n"
         f"# {best.rps:.3f} requests/s predicted; what binds is {best.binding.name}: {best.binding.why}.\n"
         "# Every key is documented in config.yaml.\n"
     )

@@ -94,15 +94,14 @@ def voices(folder: Path) -> list[str]:
 def _read_voice(folder: Path, voice: str) -> Samples:
     names = voices(folder)
     if not names:
-        raise MissingWeights(f"{folder / 'voices'} holds no voice; run `python pipeline.py weights fetch`")
+        raise MissingWeights(f"{folder / 'voices'} holds no voice; run `relevo weights fetch`")
     if voice not in names:
         raise ConfigError(f"there is no voice {voice!r}; use one of {', '.join(names)}")
     path = folder / "voices" / f"{voice}.bin"
     table = np.fromfile(path, np.float32)
     if table.size != MAX_PHONEMES * _STYLE_SIZE:
         raise CorruptWeights(
-            f"{path} holds {table.size} numbers, not {MAX_PHONEMES} x {_STYLE_SIZE}; "
-            "run `python pipeline.py weights fetch`"
+            f"{path} holds {table.size} numbers, not {MAX_PHONEMES} x {_STYLE_SIZE}; run `relevo weights fetch`"
         )
     return table.reshape(MAX_PHONEMES, _STYLE_SIZE)
 
@@ -112,9 +111,9 @@ def _read_vocabulary(folder: Path) -> dict[str, int]:
     try:
         return cast(dict[str, int], json.loads(path.read_text(encoding="utf-8"))["vocab"])
     except FileNotFoundError as error:
-        raise MissingWeights(f"{path} is not there; run `python pipeline.py weights fetch`") from error
+        raise MissingWeights(f"{path} is not there; run `relevo weights fetch`") from error
     except (ValueError, KeyError) as error:
-        raise CorruptWeights(f"{path} is not a vocabulary ({error}); run `python pipeline.py weights fetch`") from error
+        raise CorruptWeights(f"{path} is not a vocabulary ({error}); run `relevo weights fetch`") from error
 
 
 def _open_session(path: Path, compute: Compute) -> Any:
@@ -124,7 +123,7 @@ def _open_session(path: Path, compute: Compute) -> Any:
     if provider not in onnxruntime.get_available_providers():
         raise ConfigError(f"ONNX Runtime cannot compute on device {compute.device!r} here; use cpu")
     if not path.is_file():
-        raise MissingWeights(f"{path} is not there; run `python pipeline.py weights fetch`")
+        raise MissingWeights(f"{path} is not there; run `relevo weights fetch`")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = compute.threads
     options.inter_op_num_threads = 1
@@ -133,7 +132,7 @@ def _open_session(path: Path, compute: Compute) -> Any:
     try:
         return onnxruntime.InferenceSession(path, options, providers=[provider])
     except Exception as error:  # as above
-        raise CorruptWeights(f"{path} does not open ({error}); run `python pipeline.py weights fetch`") from error
+        raise CorruptWeights(f"{path} does not open ({error}); run `relevo weights fetch`") from error
 
 
 def _trimmed(samples: Samples) -> Samples:

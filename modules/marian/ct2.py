@@ -32,7 +32,7 @@ class MarianCT2Options(MarianOptions):
 class MarianCT2(Module):
     """Translates text; yields one Text a sentence, see ``modules.tasks.translation.translate``.
 
-    ``model`` is a folder made by ``pipeline.py weights convert`` from a MarianMTModel.
+    ``model`` is a folder made by ``relevo weights convert`` from a MarianMTModel.
     """
 
     accepts = Text

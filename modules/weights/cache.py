@@ -14,7 +14,7 @@ from modules.weights.conversion.converted import PREFIX, locate_converted
 from modules.weights.hub.names import HubId
 
 RECORD_FILE = "relevo.json"
-FETCH_COMMAND = "python pipeline.py weights fetch"
+FETCH_COMMAND = "relevo weights fetch"
 
 
 class Record(BaseModel):

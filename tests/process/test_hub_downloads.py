@@ -176,11 +176,11 @@ def test_hub_offline_is_obeyed(hub, monkeypatch):
 
 def test_without_a_connection_the_command_for_another_machine_is_told(tmp_path, monkeypatch):
     _point_to(monkeypatch, "http://127.0.0.1:9", tmp_path)
-    command = "`python pipeline.py weights fetch some/ear --to DIR`"
+    command = "`relevo weights fetch some/ear --to DIR`"
     with pytest.raises(WeightsError, match="no hub answers") as caught:
         fetch_from_hub(HubId("some/ear", None))
     assert command in str(caught.value)
-    with pytest.raises(MissingWeights, match=r"`python pipeline.py weights fetch some/ear`, or with `--to DIR`"):
+    with pytest.raises(MissingWeights, match=r"`relevo weights fetch some/ear`, or with `--to DIR`"):
         locate("some/ear")
 
 

@@ -7,7 +7,7 @@ import pytest
 import zmq.auth
 
 from errors import ConfigError
-from workers.wire.keys import ADMITTED, Handshakes, PeerKeys, check_keys, dial, is_exposed, make_keys
+from workers.wire.keys import ADMITTED, Handshakes, PeerKeys, check_keys, dial, make_keys
 
 
 def mode(path):
@@ -61,24 +61,6 @@ def test_a_public_key_in_the_place_of_a_secret_one_is_named(tmp_path):
     (tmp_path / "keys" / "peer.key_secret").write_bytes((tmp_path / "keys" / "broker.key").read_bytes())
     with pytest.raises(ConfigError, match=r"peer\.key_secret holds no secret key"):
         PeerKeys.read(tmp_path / "keys")
-
-
-@pytest.mark.parametrize(
-    ("address", "exposed"),
-    [
-        ("ipc", False),
-        ("ipc:///run/relevo", False),
-        ("tcp://127.0.0.1:0", False),
-        ("tcp://127.3.2.1:5555", False),
-        ("tcp://localhost:5555", False),
-        ("tcp://0.0.0.0:5555", True),
-        ("tcp://*:5555", True),
-        ("tcp://192.168.0.3:5555", True),
-        ("tcp://relay.example:5555", True),
-    ],
-)
-def test_an_address_is_exposed_when_another_machine_could_reach_it(address, exposed):
-    assert is_exposed(address) is exposed
 
 
 def test_another_mechanism_is_a_refusal_at_once():

@@ -124,7 +124,7 @@ def test_the_default_configuration_says_in_one_line_what_brings_its_models(tmp_p
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     done = relevo("check")
     assert done.returncode == 1
-    assert "`python pipeline.py weights fetch openai/whisper-large`" in done.stderr
+    assert "`relevo weights fetch openai/whisper-large`" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 
@@ -214,7 +214,7 @@ def test_a_signal_ends_a_run_though_a_library_drops_its_exception(fake_config, t
             signal.raise_signal(number)
         return Audio(np.full(8000, 0.5, np.float32), 16000)
 
-    monkeypatch.setattr("commands.run.read_audio", read_audio)
+    monkeypatch.setattr("commands.run.command.read_audio", read_audio)
     gate = tmp_path / "gate"
     gate.touch()
     arguments = ["run", "a.wav", "--config", str(fake_config(speak={"gate": str(gate)}))]

@@ -64,7 +64,7 @@ def read_letter(folder: Path, name: str) -> tuple[DeadLetter, bytes]:
     """
     place = folder / name
     if not (place / _LETTER).is_file():
-        raise ConfigError(f"there is no dead letter {name!r} in {folder}; see `python pipeline.py dead list`")
+        raise ConfigError(f"there is no dead letter {name!r} in {folder}; see `relevo dead list`")
     return _read(place / _LETTER), (place / _PAYLOAD).read_bytes()
 
 

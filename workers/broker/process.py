@@ -18,7 +18,7 @@ from workers.processes.lifetime import die_with
 
 def main() -> None:
     """Runs the broker's process."""
-    parser = argparse.ArgumentParser(description="The broker of a relay; `python pipeline.py` starts it.")
+    parser = argparse.ArgumentParser(description="The broker of a relay; `relevo` starts it.")
     parser.add_argument("--settings", type=Path, required=True, help="file with the BrokerSettings, as MessagePack")
     parser.add_argument("--parent", type=int, required=True, help="process id of the supervisor, to end with it")
     arguments = parser.parse_args()

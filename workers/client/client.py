@@ -22,6 +22,7 @@ from modules.contract.payloads import Payload
 from workers.client.connection import Connection
 from workers.client.result import Event, Result, Transcript
 from workers.wire import codec, messages
+from workers.wire.addresses import validate_address
 from workers.wire.keys import PeerKeys
 from workers.wire.payload_frames import pack, unpack
 
@@ -77,13 +78,13 @@ class Client:
         """Dials a relay; returns without waiting for an answer.
 
         Args:
-            address: as printed by `python pipeline.py serve`.
+            address: as printed by `relevo serve`.
             keys: folder with broker.key and peer.key_secret, for a tcp:// address of a relay that has keys.
 
         Raises:
-            ConfigError: the keys cannot be read.
+            ConfigError: the address is not valid, or the keys cannot be read.
         """
-        self.address = address
+        self.address = validate_address(address)
         self._numbers = itertools.count(1)
         self._name = secrets.token_hex(4)
         self._instance = ""  # of the broker that has our requests; they wait here until one has answered
@@ -211,7 +212,7 @@ class Client:
                 return answer in self._answers or self._closed or self._refusal is not None
 
             if not self._answered.wait_for(settled, timeout_s):
-                raise RelayClosed(f"no relay answers at {self.address}; start one with `python pipeline.py serve`")
+                raise RelayClosed(f"no relay answers at {self.address}; start one with `relevo serve`")
             if self._refusal is not None:
                 raise self._refusal
             if answer not in self._answers:

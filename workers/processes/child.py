@@ -34,8 +34,10 @@ class Child:
         `python` is the interpreter; default: the one that runs this.
         """
         self.log = log
-        search = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        command = [python or sys.executable, "-m", module, *arguments, "--parent", str(os.getpid())]
+        # The user's own modules are found in the current folder, but nothing in it takes the place of ours: it comes
+        # last, and -P keeps Python from putting it first.
+        search = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"), os.curdir)))
+        command = [python or sys.executable, "-P", "-m", module, *arguments, "--parent", str(os.getpid())]
         output = log.open("ab") if log else sys.stderr.fileno()
         try:
             self._process = subprocess.Popen(

@@ -34,6 +34,7 @@ from errors import ConfigError, ProtocolError, RelayError, RelevoError
 from workers.processes.budget import apply_budget
 from workers.processes.lifetime import die_with, set_when_asked_to_end
 from workers.wire import codec, messages
+from workers.wire.addresses import validate_address
 from workers.wire.keys import Handshakes, PeerKeys, dial
 from workers.wire.poller import SocketPoller
 from workers.wire.sockets import receive, send
@@ -295,6 +296,7 @@ def main() -> None:
         return module_class(spec.module)(model, module_options(spec.module, spec.options), compute)
 
     try:
+        validate_address(arguments.connect)
         keys = None if arguments.keys is None else PeerKeys.read(arguments.keys)
     except ConfigError as error:
         parser.error(str(error))

@@ -190,7 +190,7 @@ def _pair(folder: Path, owner: str) -> tuple[bytes, bytes]:
     file = folder / f"{owner}.key_secret"
     public, secret = _certificate(file)
     if secret is None:
-        raise ConfigError(f"{file} holds no secret key; make a folder of keys with `python pipeline.py keys DIR`")
+        raise ConfigError(f"{file} holds no secret key; make a folder of keys with `relevo keys DIR`")
     return public, secret
 
 
@@ -199,5 +199,5 @@ def _certificate(file: Path) -> tuple[bytes, bytes | None]:
         return zmq.auth.load_certificate(file)
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"cannot read the key {file} ({error}); make a folder of keys with `python pipeline.py keys DIR`"
+            f"cannot read the key {file} ({error}); make a folder of keys with `relevo keys DIR`"
         ) from error

@@ -23,7 +23,7 @@ from benchmarks.peers.systems.system import Called, StageWorker, Task
 from modules.contract.payloads import Audio, Payload
 from workers.processes.budget import THREAD_VARIABLES
 
-TASK_VARIABLE = "RELEVO_PEERS_TASK"
+TASK_VARIABLE = "PEERS_TASK"
 DRAIN_S = 5.0
 TIMEOUT_MS = 600_000  # of a request: long, so that waiting in a queue is measured and not cut off
 

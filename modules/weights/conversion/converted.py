@@ -20,7 +20,7 @@ from modules.weights.disk import disk_errors, require_space
 from modules.weights.progress import Progress, Silent, watched
 
 PREFIX = "ct2:"
-CONVERT_COMMAND = ".venv-hub/bin/python pipeline.py weights convert"
+CONVERT_COMMAND = ".venv-hub/bin/relevo weights convert"
 Quantization = Literal["int8", "int8_float16", "float16", "float32"]
 """How weights are stored; a module can still compute in another arithmetic."""
 

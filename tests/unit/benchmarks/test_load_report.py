@@ -120,7 +120,7 @@ def test_the_report_has_every_section_and_needs_no_other_file(two_rates):
     assert re.findall(r'(?:src|href)="(?!data:image/png;base64,)', page) == []
     assert "highest rate that held p95=2s" in page
     assert "fakes &lt;of tests&gt; at 1:1" in page
-    for word in ("commit", "p50", "p95", "poisson 1/s", "poisson 2/s", "python -m benchmarks.load --rate 1"):
+    for word in ("commit", "p50", "p95", "poisson 1/s", "poisson 2/s", "relevo load --rate 1"):
         assert word in page
 
 

@@ -37,23 +37,52 @@ def test_the_ratio_may_come_from_the_environment(file, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("variable", "message"),
+    [
+        ("RELEVO_RATOI", r"unknown environment variable RELEVO_RATOI; did you mean RELEVO_RATIO\?"),
+        ("relevo_ratoi", r"unknown environment variable relevo_ratoi; did you mean RELEVO_RATIO\?"),
+        ("RELEVO_RATIO__B", r"did you mean RELEVO_RATIO\?"),
+        ("RELEVO_STAGES_B_THREADS", r"did you mean RELEVO_STAGES__B__THREADS\?"),
+        ("RELEVO_WEIGHT", r"did you mean RELEVO_WEIGHTS\?"),
+        ("RELEVO_", "remove it or correct its spelling"),
+        ("RELEVO_STAGES__B__THREDS", r"unknown key 'stages\.b\.threds' .*did you mean stages\.b\.threads\?"),
+        ("RELEVO_STAGES__B__AUTOSCALE__MXA", r"did you mean stages\.b\.autoscale\.max\?"),
+    ],
+)
+def test_an_unknown_variable_is_named_with_the_nearest_known(file, monkeypatch, variable, message):
+    monkeypatch.setenv(variable, "1")
+    with pytest.raises(ConfigError, match=message):
+        load_config(file)
+
+
+def test_variables_that_are_no_keys_are_left_alone(file, monkeypatch):
+    for variable in ("RELEVO_CACHE", "RELEVO_WEIGHTS", "RELEVOX", "MY_RELEVO_RATOI"):
+        monkeypatch.setenv(variable, "1")
+    monkeypatch.setenv("RELEVO_STAGES__B__OPTIONS__VOICE", "zm_yunxi")
+    assert load_config(file).stages["b"].options == {"voice": "zm_yunxi"}
+
+
+@pytest.mark.parametrize(
     ("assignment", "message"),
     [
         ("nope=1", "unknown key 'nope'"),
-        ("stages.a.thread=1", r"unknown key 'stages\.a\.thread'"),
+        ("ratoi=1:1", r"unknown key 'ratoi' .*; did you mean ratio\?"),
+        ("stages.a.thread=1", r"unknown key 'stages\.a\.thread' .*; did you mean stages\.a\.threads\?"),
         ("ratio=1:2:3", "3 parts but the relay has 2 stages"),
         ("ratio=1:0", "whole number from 1"),
         ("ratio=1:x", "whole number from 1"),
         ("stages.a.max_batch=0", "max_batch"),
         ("stages.Bad.module=kokoro", "lower-case"),
         ("stages.a.device=[gpu]", "device"),
-        ("listen=somewhere", "tcp://host:port"),
-        ("listen_replicas=somewhere", "tcp://host:port"),
+        ("listen=somewhere", "tcp://HOST:PORT"),
+        ("listen_replicas=somewhere", "tcp://HOST:PORT"),
         ("listen=tcp://0.0.0.0:5555", r"listen: tcp://0\.0\.0\.0:5555 can be reached .* needs keys"),
         ("listen_replicas=tcp://*:5555", "listen_replicas: .* needs keys"),
         ("ratio=1:0", "needs listen_replicas"),
-        ("metrics=somewhere:x", "metrics: .* write host:port"),
-        ("metrics=127.0.0.1:99999", "metrics: .* write host:port"),
+        ("metrics=somewhere:x", "metrics: .* write HOST:PORT"),
+        ("listen=tcp://127.0.0.1:80000", "listen: .* port '80000' is no number from 0 to 65535"),
+        ("listen_replicas=tcp://127.0.0.1", "listen_replicas: .* has no port"),
+        ("metrics=127.0.0.1:99999", "metrics: .* write HOST:PORT"),
         ("objectives_s=[0]", "objectives_s"),
         ("stages.a.autoscale={min: 2, max: 1}", "min: 2 is more than max: 1"),
         ("stages.a.autoscale={max: 2, busy_below: 0.9}", "busy_below: 0.9 must be less than busy_above"),

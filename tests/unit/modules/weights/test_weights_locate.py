@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from checkout import ROOT
-from commands import weights as command
+from commands.weights import command, watchers
 from errors import CorruptWeights, MissingWeights
 from modules.weights import cache_root, fetch, load_catalog, locate, verify
 from modules.weights.progress import watched
@@ -37,7 +37,7 @@ def test_missing_model_is_told_with_the_places_and_the_command(registry: Any, ca
     message = str(caught.value)
     assert str(tmp_path / "usb" / "ear") in message
     assert str(cache / "models" / "ear") in message
-    assert "`python pipeline.py weights fetch ear`" in message
+    assert "`relevo weights fetch ear`" in message
 
 
 def test_unknown_name_is_told_with_the_names_there_are(registry: Any) -> None:
@@ -123,7 +123,7 @@ def test_list_prints_licence_and_provenance_of_every_model(capsys: pytest.Captur
 def test_bars_show_running_tasks_and_lines_stay() -> None:
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=100)
-    with command.TerminalWatcher(console) as progress, watched(progress, "downloading ear", 2_000_000) as update:
+    with watchers.TerminalWatcher(console) as progress, watched(progress, "downloading ear", 2_000_000) as update:
         update(1_000_000)
         progress.say("ear: on its way")
     assert "downloading ear" in screen.getvalue()
@@ -132,7 +132,7 @@ def test_bars_show_running_tasks_and_lines_stay() -> None:
 
 
 def test_lines_tell_of_long_tasks_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    with command.LineWatcher() as progress:
+    with watchers.LineWatcher() as progress:
         for task, size in (("short", 1_000), ("long", 50_000_000)):
             with watched(progress, task, size) as update:
                 update(size // 2)

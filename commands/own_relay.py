@@ -1,0 +1,52 @@
+"""The relay that a command starts for itself, as commands see it.
+
+`pipeline.Pipeline` is one. It stands above `commands`, so `pipeline.py` hands the function that makes it to the
+commands that need it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from workers.client import Client
+    from workers.supervisor.slot import SlotView
+
+
+class OwnRelay(Protocol):
+    """A relay with its processes, from `start` to `stop`; see `pipeline.Pipeline`."""
+
+    ready_s: float | None
+
+    def __enter__(self) -> OwnRelay:
+        """Starts it."""
+
+    def __exit__(self, kind: type[BaseException] | None, *details: object) -> None:
+        """Stops it."""
+
+    def start(self, on_change: Callable[[list[SlotView]], None] | None = None) -> None:
+        """Starts it and returns once it is ready; `on_change` is called with the replicas meanwhile."""
+
+    def stop(self, drain_s: float | None = None) -> None:
+        """Stops it; accepted requests have `drain_s` seconds to finish."""
+
+    @property
+    def client(self) -> Client:
+        """The client of this relay."""
+
+    @property
+    def address(self) -> str:
+        """The address that other clients connect to."""
+
+    @property
+    def metrics_url(self) -> str | None:
+        """The URL that Prometheus scrapes; None when no metrics are served."""
+
+
+class MakeOwnRelay(Protocol):
+    """Makes the relay that the arguments ask for, and does not start it."""
+
+    def __call__(self, arguments: argparse.Namespace, quiet: bool = True) -> OwnRelay:
+        """See `pipeline.open_pipeline`."""

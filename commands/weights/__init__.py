@@ -1,0 +1,1 @@
+"""`relevo weights`: lists, fetches, converts, verifies and finds models."""
