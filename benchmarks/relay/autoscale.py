@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 
 from benchmarks.common.environment import environment
-from modules.testing.timed import request_audio, stages
+from modules.testing import stand_in_stages
+from modules.testing.timed import request_audio
 from pipeline import Pipeline
 from workers.config import PipelineConfig
 
@@ -129,10 +130,10 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, default=Path("output/autoscale.png"), metavar="FILE")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample")
     arguments = parser.parse_args()
-    keys = stages(speak=[SERVICE_S])
-    keys[STAGE] |= {"autoscale": BOUNDS, "queue_items": 10_000}
+    keys = {STAGE: {"autoscale": BOUNDS, "queue_items": 10_000}}
+    stages = stand_in_stages("timed", keys, **{STAGE: {"service_s": [SERVICE_S]}})
     due_s, course = arrivals(arguments.seconds, arguments.peak), Course()
-    with Pipeline(PipelineConfig(stages=keys, cores=2 + BOUNDS["max"])) as pipeline:
+    with Pipeline(PipelineConfig(stages=stages, cores=2 + BOUNDS["max"])) as pipeline:
         latencies, lag_s = drive(pipeline, due_s, course, settle_s=2 * BOUNDS["down_after_s"])
     draw(arguments.plot, due_s, latencies, course, arguments.seconds, arguments.peak)
     steps = np.diff(course.wanted)

@@ -21,7 +21,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from rich.progress import Progress
 
 from benchmarks.common.environment import environment
-from modules.testing.timed import request_audio, stages
+from modules.testing import stand_in_stages
+from modules.testing.timed import request_audio
 from pipeline import Pipeline
 from workers.config import PipelineConfig
 
@@ -54,9 +55,8 @@ def waited_s(pid: int) -> float:
 
 def measure(stage: str, service_s: float, jobs: int) -> dict[str, float]:
     """Busy and CPU seconds of one stage that spins."""
-    keys = stages(**{stage: [service_s]})
-    keys[stage]["options"]["spin"] = True
-    with Pipeline(PipelineConfig(stages=keys)) as pipeline:
+    stages = stand_in_stages("timed", **{stage: {"service_s": [service_s], "spin": True}})
+    with Pipeline(PipelineConfig(stages=stages)) as pipeline:
         pid = next(replica.pid for replica in pipeline.replicas() if replica.stage == stage)
         assert pid is not None
         assert pipeline.metrics_url is not None

@@ -36,7 +36,8 @@ from benchmarks.common.environment import environment
 from benchmarks.common.memory_series import MemorySeries
 from modules.audio.files import read_audio
 from modules.contract.payloads import Audio
-from modules.testing.timed import PHRASES, number_of, request_audio, stages
+from modules.testing import stand_in_stages
+from modules.testing.timed import PHRASES, number_of, request_audio
 from pipeline import Pipeline
 from workers.client.result import Result
 from workers.config import PipelineConfig, load_config
@@ -153,7 +154,8 @@ def main() -> int:
     arguments = parser.parse_args()
     kinds = [kind for kind in arguments.kill.split(",") if kind] + ["garbage"] + ["stall"] * arguments.stall
     if arguments.config is None:
-        values = {**PATIENCE, "stages": stages(speak=[0.001, 0.002]), "ratio": arguments.ratio or RATIO, "cores": 64}
+        stages = stand_in_stages("timed", speak={"service_s": [0.001, 0.002]})
+        values = {**PATIENCE, "stages": stages, "ratio": arguments.ratio or RATIO, "cores": 64}
         config = PipelineConfig(**values)
         clips: list[Audio] = []
     else:

@@ -30,7 +30,8 @@ from checkout import ROOT
 from errors import ConfigError
 from modules.audio.files import read_audio
 from modules.contract.payloads import Audio
-from modules.testing.timed import request_audio, stages
+from modules.testing import stand_in_stages
+from modules.testing.timed import request_audio
 from pipeline import Pipeline
 from workers.config import PipelineConfig, load_config, nested
 from workers.processes.budget import available_cores
@@ -41,7 +42,8 @@ SPEECH_STAGE = "zh_text_to_zh_audio"
 
 def measure(replicas: int, times: list[float], requests: int) -> float:
     """Achieved over ideal throughput with so many replicas of the stand-in."""
-    config = PipelineConfig(stages=stages(speak=times), ratio=f"1:1:{replicas}", cores=max(2, replicas))
+    stages = stand_in_stages("timed", speak={"service_s": times})
+    config = PipelineConfig(stages=stages, ratio=f"1:1:{replicas}", cores=max(2, replicas))
     with Pipeline(config) as pipeline:
         in_flight = 4 * replicas
         list(pipeline.map((request_audio(n) for n in range(in_flight)), in_flight=in_flight))

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-import yaml
 
 from benchmarks.load.figures.samples import RequestSample
 from benchmarks.peers.__main__ import run_bout
@@ -17,15 +16,13 @@ from benchmarks.peers.contestant import Bout, Record
 from benchmarks.peers.systems.system import answer
 from benchmarks.peers.view import Row, plot, table
 from modules.contract.payloads import Audio
-from modules.testing.timed import stages
+from modules.testing import stand_in_stages, write_configuration
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> str:
-    path = tmp_path / "stand-ins.yaml"
-    relay = {"cores": 4, "dead_letters": str(tmp_path / "dead"), "stages": stages(listen=[0.01], speak=[0.3])}
-    path.write_text(yaml.safe_dump(relay, sort_keys=False))
-    return str(path)
+    stages = stand_in_stages("timed", listen={"service_s": [0.01]}, speak={"service_s": [0.3]})
+    return str(write_configuration(tmp_path / "stand-ins.yaml", stages, cores=4, dead_letters=str(tmp_path / "dead")))
 
 
 def bout(config: str, *, kill: bool) -> Bout:

@@ -77,6 +77,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from bisect import insort
 from typing import Any
 
 from workers.scheduling.admission import CLOSING, check_admission
@@ -212,7 +213,8 @@ class Scheduler:
         del request.jobs[job.id]
         self._observer.job_ended(job, ended, now)
         if self._keep_spans:
-            request.spans.append(job.span(stage.plan.name, ended.service_s, share_s, batch))
+            span = job.span(stage.plan.name, ended.service_s, share_s, batch)
+            insort(request.spans, span, key=lambda span: span.start_s)  # a job may end before one that it came from
         if ended.error:
             self._requests.end(request, "failed", ended.error, now)
         elif ended.expired:

@@ -126,6 +126,19 @@ def test_a_request_passes_every_stage_and_ends_ok(relay):
     assert [output.stage for output in relay.delivery.outputs("a")] == list(STAGES)
 
 
+def test_spans_are_in_the_order_in_which_service_began_whatever_ends_first(relay):
+    relay.submit("a")
+    relay.now += 1
+    relay.output("listen-0")
+    relay.now += 1
+    relay.output("translate-0")
+    relay.done("translate-0")
+    relay.done("listen-0")
+    relay.done("speak-0")
+    spans = relay.outcome("a").spans
+    assert [(span.stage, span.start_s) for span in spans] == [("listen", 0), ("translate", 1), ("speak", 2)]
+
+
 def test_a_job_without_outputs_ends_its_request_ok_before_the_later_stages(relay):
     relay.submit("a")
     relay.done("listen-0")
