@@ -76,22 +76,15 @@ hub: $(HUB)/.hub ## the environment of the hub models: torch, transformers, ESPn
 
 env-s2t2: $(S2T2)/.s2t2 ## the environment of a stage that runs Speech2Text2, which newer transformers do not have
 
-# pip chooses the build of torch; uv brings the other packages as they are resolved. They are not resolved here: some
-# of them ask for versions that exclude each other (requirements/hub-overrides.txt). parallel_wavegan's set-up script
-# imports pip and torch, so it cannot be built in an environment of its own.
-$(HUB)/.hub: requirements/hub-first.txt requirements/hub.txt requirements/cpu_torchaudio.py
+$(HUB)/.hub: requirements/install_hub.sh requirements/hub-first.txt requirements/hub.txt requirements/cpu_torchaudio.py
 	$(call new_venv,$(HUB))
-	$(HUB)/bin/python $(INSTALL) --requirement requirements/hub-first.txt
-	$(HUB)/bin/uv pip install --quiet --python $(HUB)/bin/python --no-deps --requirement requirements/hub.txt
-	$(HUB)/bin/python $(INSTALL) --no-build-isolation --no-deps parallel_wavegan==0.6.1
-	$(HUB)/bin/python requirements/cpu_torchaudio.py
+	requirements/install_hub.sh $(HUB)/bin/python hub
 	$(HUB)/bin/python $(INSTALL) $(EDITABLE)
 	@touch $@
 
-$(S2T2)/.s2t2: requirements/hub-first.txt requirements/s2t2.txt
+$(S2T2)/.s2t2: requirements/install_hub.sh requirements/hub-first.txt requirements/s2t2.txt
 	$(call new_venv,$(S2T2))
-	$(S2T2)/bin/python $(INSTALL) --requirement requirements/hub-first.txt
-	$(S2T2)/bin/uv pip install --quiet --python $(S2T2)/bin/python --no-deps --requirement requirements/s2t2.txt
+	requirements/install_hub.sh $(S2T2)/bin/python s2t2
 	@touch $@
 
 peers: $(VENV)/.dev ## what benchmarks/relay/overhead.py and benchmarks/peers measure us beside (mosec, Ray: 1 GB)
