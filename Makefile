@@ -9,7 +9,7 @@ HUB := .venv-hub
 S2T2 := .venv-s2t2
 COMPILE := ../$(VENV)/bin/uv pip compile --quiet --no-emit-index-url --no-header --python-version 3.11 --python-platform linux
 INSTALL := -m pip install --quiet --disable-pip-version-check
-# Installs the checkout for the command `relevo`; the requirements, setuptools among them, are there by then.
+# Installs the checkout for the command `relevo`; its requirements and setuptools are there by then.
 EDITABLE := --no-deps --no-build-isolation --editable .
 CONFIG ?= pipelines/offline.yaml
 RATIO ?= 1:1:1
@@ -62,9 +62,9 @@ weights: $(VENV)/.run ## fetch and verify the offline weights
 
 dev: $(VENV)/.dev ## what `relevo load`, `tune` and `compare`, the measurements and the tests need besides
 
-$(VENV)/.run: requirements/run.txt
+$(VENV)/.run: requirements/run.txt requirements/build.txt
 	$(call new_venv,$(VENV))
-	$(RUN) $(INSTALL) --requirement requirements/run.txt
+	$(RUN) $(INSTALL) --requirement requirements/run.txt --requirement requirements/build.txt
 	$(RUN) $(INSTALL) $(EDITABLE)
 	@touch $@
 
