@@ -24,7 +24,7 @@ $(PYTHON) -m venv $(1)
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-all $(TIERS) lint hub env-s2t2 lock peers weights
+.PHONY: help demo dev test test-all test-images $(TIERS) lint hub env-s2t2 lock peers weights
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,10 @@ test-deploy: $(VENV)/.dev ## the compose file, the Prometheus rules and the dash
 
 test-hub: hub env-s2t2 weights ## the hub models, on tiny checkpoints of the real classes
 	$(HUB)/bin/python $(PYTEST) tests/hub
+
+test-images: $(VENV)/.dev weights ## build the images and run them; needs root on Debian, 6 GB and 20 minutes
+	$(RUN) -m tests.deploy.images.build
+	tests/deploy/images/isolated.sh $(RUN) -m pytest tests/deploy/images
 
 lint: $(VENV)/.dev ## style, types and the direction of imports
 	$(VENV)/bin/ruff check .
