@@ -75,7 +75,7 @@ def test_what_an_image_runs_is_not_owned_by_the_user_who_runs_it():
         assert stage.index("\nUSER 10001") > stage.index("\nCOPY . .")
 
 
-class Service:
+class ServiceCommand:
     """A service's command, run as its container would run it; its output is kept in a file."""
 
     def __init__(self, name: str, command: list[str], variables: dict[str, str], log: Path) -> None:
@@ -97,7 +97,7 @@ class Service:
             pytest.fail(f"still runs after {WAIT_S} s: {self.output()}")
 
 
-class Services:
+class ServiceCommands:
     """Starts services with volumes in a folder of the test, and with the compose file's own ports.
 
     The ports are on an address of loopback that belongs to this process alone, so no other test can hold them.
@@ -105,7 +105,7 @@ class Services:
 
     def __init__(self, folder: Path, config: Path) -> None:
         self._folder, self._config = folder, config
-        self._started: list[Service] = []
+        self._started: list[ServiceCommand] = []
         self.host = str(ipaddress.IPv4Address("127.64.0.0") + os.getpid())
         for volume in VOLUMES:
             (folder / volume).mkdir()
@@ -117,15 +117,15 @@ class Services:
         text = re.sub(rf"(?<!\S)/({'|'.join(VOLUMES)})\b", rf"{self._folder}/\1", text)
         return re.sub(r"\b(relay|0\.0\.0\.0|127\.0\.0\.1):", f"{self.host}:", text)
 
-    def start(self, name: str, command: list[str] | None = None) -> Service:
+    def start(self, name: str, command: list[str] | None = None) -> ServiceCommand:
         service = SERVICES[name]
         variables = {key: self.adapted(value) for key, value in service.get("environment", {}).items()}
         words = [self.adapted(word) for word in command or service["command"]]
         log = self._folder / f"{len(self._started)}-{name}.log"
-        self._started.append(Service(name, words, variables, log))
+        self._started.append(ServiceCommand(name, words, variables, log))
         return self._started[-1]
 
-    def until(self, seen: Callable[[], Any], *needed: Service) -> Any:
+    def until(self, seen: Callable[[], Any], *needed: ServiceCommand) -> Any:
         """What `seen` returns once it is true; fails, with all output, once a needed service has ended."""
         give_up_at = time.monotonic() + WAIT_S
         while not (found := seen()):
@@ -144,7 +144,7 @@ class Services:
 
 @pytest.fixture
 def services(tmp_path, fake_config):
-    made = Services(tmp_path, fake_config())
+    made = ServiceCommands(tmp_path, fake_config())
     yield made
     made.close()
 

@@ -18,10 +18,19 @@ import yaml
 
 from pipeline import Pipeline
 from tests.conftest import clip, until
-from tests.deploy.dashboard import DASHBOARD, PROMETHEUS, WAIT_S, PrometheusApi, panels, queries, rules, variables
+from tests.deploy.dashboard import (
+    DASHBOARD,
+    PROMETHEUS,
+    QUIET,
+    WAIT_S,
+    PrometheusApi,
+    panels,
+    queries,
+    rules,
+    variables,
+)
 
 LISTENING, READY = "Listening on", "Server is ready to receive web requests."
-QUIET = {"Restarts"}  # panels that show nothing while no replica dies
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("prometheus") and shutil.which("promtool")), reason="prometheus is not installed; see .ci/run"

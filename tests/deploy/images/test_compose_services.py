@@ -14,14 +14,13 @@ import pytest
 from checkout import ROOT
 from errors import RelayClosed
 from modules.audio.files import read_audio
-from tests.deploy.dashboard import PrometheusApi, panels, queries, rules
+from tests.deploy.dashboard import QUIET, PrometheusApi, panels, queries, rules
 from tests.deploy.images.conftest import USER, podman, processes
 from workers.client import Client
 
 RELAY, METRICS, PROMETHEUS = "tcp://127.0.0.1:7000", "http://127.0.0.1:9464", "http://127.0.0.1:9090"
 WAIT_S = 120
 NOBODY = 65534  # the user of Prometheus' image
-QUIET = {"Restarts"}
 
 pytestmark = pytest.mark.timeout(900)
 
