@@ -7,6 +7,7 @@
     │   └── CorruptWeights      … do not have the recorded checksum
     ├── InputError              one request's audio or text cannot be used
     ├── ModelError              a model failed on an input that was fine
+    ├── MeasurementError        a load test or a tuning run has no result
     └── RelayError              the running relay
         ├── AddressInUse        … cannot listen where it was told to
         ├── StageFailed         … has a stage that cannot be kept alive
@@ -46,6 +47,10 @@ class InputError(RelevoError):
 
 class ModelError(RelevoError):
     """A model failed while it computed; the request that asked for it ends as ``failed``."""
+
+
+class MeasurementError(RelevoError):
+    """A load test or a tuning run has no result: a request failed, or the load could not be sent."""
 
 
 class RelayError(RelevoError):

@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import logging
 import platform
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,14 +28,16 @@ from commands.run import command as run
 from commands.signals import end_by
 from commands.weights import command as weights
 from errors import ConfigError, RelayClosed, RelevoError
+from workers.processes.termination import on_termination
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from modules.contract.payloads import Payload
     from workers.client import Client
-    from workers.client.client import OnEvent, Stream
+    from workers.client.pending import OnEvent
     from workers.client.result import Result
+    from workers.client.stream import Stream
     from workers.config import PipelineConfig
     from workers.supervisor.slot import SlotView
     from workers.wire import messages
@@ -240,7 +241,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     with lasting_output() as output:
         logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
-        signal.signal(signal.SIGTERM, lambda number, _: end_by(number))
+        on_termination(end_by)
         with contextlib.suppress(FileNotFoundError):  # the current folder was removed
             if (here := str(Path.cwd())) not in sys.path:
                 sys.path.append(here)

@@ -22,13 +22,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from benchmarks.common.environment import environment
-from benchmarks.load.arrivals import Bound, Constant
-from benchmarks.load.figures import send_lag
-from benchmarks.load.samples import Sample, latencies
-from benchmarks.load.sender import Order
-from benchmarks.load.statistics import percentile
-from benchmarks.load.target import own_relay
-from benchmarks.load.trial import run_trial
+from benchmarks.load.figures.level_figures import send_lag
+from benchmarks.load.figures.samples import RequestSample, latencies
+from benchmarks.load.figures.statistics import percentile
+from benchmarks.load.sending.arrivals import Bound, Constant
+from benchmarks.load.sending.sender import TrialOrder
+from benchmarks.load.trials.relay_under_load import own_relay
+from benchmarks.load.trials.trial import run_trial
 from checkout import ROOT
 from modules.audio.files import write_wav
 from modules.contract.payloads import Audio
@@ -55,7 +55,7 @@ def main() -> None:
         noise = np.random.default_rng(0).uniform(-0.5, 0.5, round(CLIP_S * RATE_HZ)).astype(np.float32)
         write_wav(clip, Audio(noise, RATE_HZ))
         task = progress.add_task("sending", total=len(arrivals))
-        order = Order(relay.client.address, [str(clip)], samples="", arrivals=arrivals)
+        order = TrialOrder(relay.client.address, [str(clip)], samples="", arrivals=arrivals)
         trial, samples = run_trial(
             relay,
             order,
@@ -66,7 +66,7 @@ def main() -> None:
     print(json.dumps(accuracy(samples) | {"sender_cpu_s": round(trial.sender_cpu_s, 2), "environment": environment()}))
 
 
-def accuracy(samples: list[Sample]) -> dict[str, object]:
+def accuracy(samples: list[RequestSample]) -> dict[str, object]:
     """The figures, times in milliseconds."""
     lag, took = send_lag(samples), latencies(samples)
     lags = [sample.lag_s for sample in samples]

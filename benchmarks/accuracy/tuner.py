@@ -24,16 +24,16 @@ from rich.console import Console
 from rich.progress import Progress
 
 from benchmarks.common.environment import environment
-from benchmarks.load.arrivals import Poisson
-from benchmarks.load.driver import Clip
-from benchmarks.tune.fit import fit
-from benchmarks.tune.measure import Inputs, profile
-from benchmarks.tune.profile import Profile
-from benchmarks.tune.real import Compared, Run, mean, measure, predict, run_length
-from benchmarks.tune.search import Wanted, search
+from benchmarks.load.sending.arrivals import Poisson
+from benchmarks.load.sending.driver import InputClip
+from benchmarks.tune.confirmation import Confirmation, SaturatedRun, mean, measure, predict, run_length
+from benchmarks.tune.model.fit import fit
+from benchmarks.tune.model.measure import StageInputs, profile
+from benchmarks.tune.model.profile import Profile
+from benchmarks.tune.search import TuningGoal, search
 from benchmarks.tune.setting import Machine, Setting, stage_plans
-from benchmarks.tune.view import compared_table, disturbed
-from benchmarks.tune.view import console as wide_console
+from benchmarks.tune.tables import compared_table, disturbed
+from benchmarks.tune.tables import console as wide_console
 from checkout import ROOT
 from modules.audio.files import read_audio
 from modules.testing.timed import request_audio, stages
@@ -76,12 +76,12 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.files:
         config = load_config(arguments.config)
-        clips = [Clip(path.name, read_audio(path)) for path in arguments.files]
+        clips = [InputClip(path.name, read_audio(path)) for path in arguments.files]
         written, requests, bound = arguments.settings or OFFLINE_SETTINGS, arguments.requests or 32, OFFLINE_BOUND
     else:
         values: dict[str, Any] = {"name": "stand-ins", "stages": stages(**STAND_INS), "cores": STAND_IN_CORES}
         config = PipelineConfig(**values)
-        clips = [Clip(str(number), request_audio(number)) for number in range(STAND_IN_CLIPS)]
+        clips = [InputClip(str(number), request_audio(number)) for number in range(STAND_IN_CLIPS)]
         written, requests, bound = arguments.settings or STAND_IN_SETTINGS, arguments.requests or 300, STAND_IN_BOUND
     settings = [Setting.parse(text) for text in written]
     plans = stage_plans(config)
@@ -89,10 +89,10 @@ def main() -> int:
     before, runs, after = _run(config, plans, clips, settings, requests, rounds)
     model, machine = fit(before.joined(after)), Machine(before.cores)
     found = [
-        Compared(setting, predict(model, plans, setting, machine, requests), mean(runs[setting]))
+        Confirmation(setting, predict(model, plans, setting, machine, requests), mean(runs[setting]))
         for setting in settings
     ]
-    ranking = [c.setting for c in search(model, plans, machine, settings, Wanted(Poisson()), lambda: None)]
+    ranking = [c.setting for c in search(model, plans, machine, settings, TuningGoal(Poisson()), lambda: None)]
     best = max(found, key=lambda compared: compared.measured.rps)
     measured = {compared.setting: compared.measured.rps for compared in found}
     chosen, confirmed = ranking[0], max(ranking[:CONFIRMED], key=measured.__getitem__)
@@ -123,23 +123,23 @@ def main() -> int:
 def _run(
     config: PipelineConfig,
     plans: Sequence[StagePlan],
-    clips: Sequence[Clip],
+    clips: Sequence[InputClip],
     settings: Sequence[Setting],
     requests: int,
     rounds: int,
-) -> tuple[Profile, dict[Setting, list[Run]], Profile]:
+) -> tuple[Profile, dict[Setting, list[SaturatedRun]], Profile]:
     """A profile, every setting for real in every round, and the profile again."""
     threads = sorted({count for setting in settings for count in setting.threads})
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("the stages' inputs", total=None)
-        inputs = Inputs.trace(config, [clip.payload for clip in clips])
+        inputs = StageInputs.trace(config, [clip.payload for clip in clips])
 
         def profiled() -> Profile:
             progress.update(task, total=None)
             return profile(config, inputs, threads, 1, lambda cell: progress.update(task, description=cell))
 
         before = profiled()
-        runs: dict[Setting, list[Run]] = {setting: [] for setting in settings}
+        runs: dict[Setting, list[SaturatedRun]] = {setting: [] for setting in settings}
         for number in range(rounds):
             for setting in settings if number % 2 == 0 else reversed(settings):
                 total = run_length(plans, setting, requests)

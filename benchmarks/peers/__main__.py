@@ -35,7 +35,7 @@ from rich.progress import Progress
 from benchmarks.common.environment import environment
 from benchmarks.peers.contestant import READY_S, SYSTEMS, Bout, Record
 from benchmarks.peers.view import Row, plot, table
-from benchmarks.tune.view import console
+from benchmarks.tune.tables import console
 from checkout import ROOT
 
 CLOSE_S = 60.0  # how long a system may take to end

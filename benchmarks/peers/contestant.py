@@ -19,10 +19,10 @@ import msgspec
 import numpy as np
 
 from benchmarks.common.process_tree import PeakMemory
-from benchmarks.load.arrivals import Arrival, Bound, Poisson
-from benchmarks.load.clock import SystemClock
-from benchmarks.load.driver import Clip, Driver, choose_clips
-from benchmarks.load.samples import Sample
+from benchmarks.load.figures.samples import RequestSample
+from benchmarks.load.sending.arrivals import Arrival, Bound, Poisson
+from benchmarks.load.sending.clock import SystemClock
+from benchmarks.load.sending.driver import Driver, InputClip, choose_clips
 from benchmarks.peers.systems.system import System, Task
 from modules.audio.files import read_audio
 from modules.contract.payloads import Audio
@@ -63,7 +63,7 @@ class Record(msgspec.Struct, frozen=True):
     peak_rss_bytes: int
     killed_at_s: float | None
     replaced: bool
-    samples: tuple[Sample, ...]
+    samples: tuple[RequestSample, ...]
 
 
 def main() -> None:
@@ -81,7 +81,7 @@ def main() -> None:
 
 
 def _fight(name: str, bout: Bout, task: Task) -> Record:
-    clips = [Clip(Path(file).name, read_audio(Path(file))) for file in bout.files]
+    clips = [InputClip(Path(file).name, read_audio(Path(file))) for file in bout.files]
     arrivals = Poisson().draw(bout.rate, Bound(requests=bout.requests), bout.seed)
     module, _, maker = SYSTEMS[name].partition(":")
     with PeakMemory() as memory:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from benchmarks.load.samples import ended_ok, latencies, times_to_first_audio
-from benchmarks.load.statistics import percentile
+from benchmarks.load.figures.samples import ended_ok, latencies, times_to_first_audio
+from benchmarks.load.figures.statistics import percentile
 from benchmarks.peers.contestant import Record
 
 OURS = "relevo"

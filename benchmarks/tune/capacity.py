@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.tune.fit import RelayModel
+from benchmarks.tune.model.fit import RelayModel
 from benchmarks.tune.setting import Machine, Setting
 from workers.scheduling.stage import StagePlan
 

@@ -26,22 +26,22 @@ from rich.console import Console
 from rich.progress import Progress
 
 from benchmarks.common.environment import environment
-from benchmarks.load.arrivals import Arrivals, parse_arrivals
-from benchmarks.load.driver import Clip
-from benchmarks.load.objective import Objective
+from benchmarks.load.figures.objective import Objective
+from benchmarks.load.sending.arrivals import Arrivals, parse_arrivals
+from benchmarks.load.sending.driver import InputClip
 from benchmarks.tune.capacity import growth, limits
-from benchmarks.tune.fit import RelayModel, fit
-from benchmarks.tune.measure import Inputs, cells_of, profile
-from benchmarks.tune.profile import Profile
-from benchmarks.tune.real import Compared, measure, predict, run_length
-from benchmarks.tune.search import Candidate, Wanted, callers, search, shortlist
-from benchmarks.tune.seed_times import read_seed_times
+from benchmarks.tune.config_file import write_config
+from benchmarks.tune.confirmation import Confirmation, measure, predict, run_length
+from benchmarks.tune.model.fit import RelayModel, fit
+from benchmarks.tune.model.measure import StageInputs, cells_of, profile
+from benchmarks.tune.model.profile import Profile
+from benchmarks.tune.model.seed_times import read_seed_times
+from benchmarks.tune.search import Candidate, TuningGoal, callers, search, shortlist
 from benchmarks.tune.setting import Machine, Setting, stage_plans
-from benchmarks.tune.simulate import cycled, simulate_closed
-from benchmarks.tune.steady import middle
-from benchmarks.tune.view import compared_table, disturbed, growth_table, model_table, ranking_table
-from benchmarks.tune.view import console as wide_console
-from benchmarks.tune.write import write_config
+from benchmarks.tune.simulation.simulated_relay import cycled, simulate_closed
+from benchmarks.tune.simulation.steady_state import middle
+from benchmarks.tune.tables import compared_table, disturbed, growth_table, model_table, ranking_table
+from benchmarks.tune.tables import console as wide_console
 from checkout import ROOT
 from modules.audio.files import read_audio
 from workers.config import PipelineConfig, load_config, nested
@@ -119,8 +119,8 @@ def _tune(parsed: argparse.Namespace, console: Console) -> None:
     arrivals = parse_arrivals(parsed.arrivals)
     if not isinstance(arrivals, Arrivals):
         raise SystemExit("a closed loop has no rate to tune for; use poisson, constant or burst[:SIZE]")
-    wanted = Wanted(arrivals, parsed.slo, parsed.rate, parsed.requests, parsed.seed)
-    clips = [Clip(path.name, read_audio(path)) for path in parsed.files]
+    wanted = TuningGoal(arrivals, parsed.slo, parsed.rate, parsed.requests, parsed.seed)
+    clips = [InputClip(path.name, read_audio(path)) for path in parsed.files]
     if parsed.plan is None and not clips:
         raise SystemExit("pass recordings to profile the stages and to run the best settings for real (see --help)")
     with Progress(console=Console(stderr=True), transient=True) as progress:
@@ -174,7 +174,9 @@ def _tune(parsed: argparse.Namespace, console: Console) -> None:
         parsed.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
-def _profile(parsed: argparse.Namespace, config: PipelineConfig, clips: Sequence[Clip], progress: Progress) -> Profile:
+def _profile(
+    parsed: argparse.Namespace, config: PipelineConfig, clips: Sequence[InputClip], progress: Progress
+) -> Profile:
     """The profile that there is, or a new one."""
     if parsed.profile is not None and parsed.profile.exists():
         found = Profile.read(parsed.profile)
@@ -189,7 +191,7 @@ def _profile(parsed: argparse.Namespace, config: PipelineConfig, clips: Sequence
     threads = parsed.threads or (1, cores)
     count = sum(len(cells_of(stage.max_batch, threads, cores)) for stage in config.stages.values())
     task = progress.add_task("the stages' inputs", total=None)
-    inputs = Inputs.trace(config, [clip.payload for clip in clips])
+    inputs = StageInputs.trace(config, [clip.payload for clip in clips])
     progress.update(task, total=count)
 
     def on_cell(cell: str) -> None:
@@ -231,10 +233,10 @@ def _confirm(
     config: PipelineConfig,
     model: RelayModel,
     plans: Sequence[StagePlan],
-    clips: Sequence[Clip],
+    clips: Sequence[InputClip],
     ranking: Sequence[Candidate],
     machine: Machine,
-) -> list[Compared]:
+) -> list[Confirmation]:
     """Runs the best settings for real."""
     found, requests = [], parsed.confirm_requests
     with Progress(console=Console(stderr=True), transient=True) as progress:
@@ -244,11 +246,11 @@ def _confirm(
             progress.update(task, description=f"for real: {candidate.setting}", total=total, completed=0)
             predicted = predict(model, plans, candidate.setting, machine, requests)
             run = measure(config, plans, candidate.setting, clips, requests, lambda _: progress.advance(task))
-            found.append(Compared(candidate.setting, predicted, run))
+            found.append(Confirmation(candidate.setting, predicted, run))
     return found
 
 
-def _in_words(best: Candidate, wanted: Wanted) -> str:
+def _in_words(best: Candidate, wanted: TuningGoal) -> str:
     following = f"; after it, {best.limits[1].name} at {best.limits[1].rps:.3f}" if len(best.limits) > 1 else ""
     short = wanted.rate is not None and best.rps < wanted.rate
     verdict = f" Nothing that fits reaches {wanted.rate} requests/s." if short else ""

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.load.arrivals import Arrivals, Bound
-from benchmarks.load.objective import Objective
-from benchmarks.load.peak import find_peak
+from benchmarks.load.figures.objective import Objective
+from benchmarks.load.sending.arrivals import Arrivals, Bound
+from benchmarks.load.trials.peak_search import find_peak
 from benchmarks.tune.capacity import Limit, limits
-from benchmarks.tune.fit import RelayModel
+from benchmarks.tune.model.fit import RelayModel
 from benchmarks.tune.setting import Machine, Setting, choices
-from benchmarks.tune.simulate import Ended, drawn, simulate_closed, simulate_open
-from benchmarks.tune.steady import middle
+from benchmarks.tune.simulation.simulated_relay import SimulatedRequest, drawn, simulate_closed, simulate_open
+from benchmarks.tune.simulation.steady_state import middle
 from workers.scheduling.stage import StagePlan
 
 MOST = 60  # settings that are simulated; of more, those that the means speak for
@@ -28,7 +28,7 @@ PROBES = 9  # rates that are tried for each setting
 
 
 @dataclass(frozen=True)
-class Wanted:
+class TuningGoal:
     """What the relay is tuned for. Without an objective it is throughput at saturation; a rate asks for no more."""
 
     arrivals: Arrivals
@@ -104,7 +104,7 @@ def callers(plans: Sequence[StagePlan], setting: Setting) -> int:
 
 
 def evaluate(
-    model: RelayModel, plans: Sequence[StagePlan], setting: Setting, machine: Machine, wanted: Wanted
+    model: RelayModel, plans: Sequence[StagePlan], setting: Setting, machine: Machine, wanted: TuningGoal
 ) -> Candidate:
     """Simulates one setting at saturation and, where there is an objective, finds the highest rate that holds it."""
     found = limits(model, plans, setting, machine)
@@ -128,8 +128,8 @@ def evaluate(
     return Candidate(setting, tuple(found), saturated_rps, rps, cost)
 
 
-def _attained(requests: Sequence[Ended], objective: Objective) -> float:
-    def took_s(request: Ended) -> float | None:
+def _attained(requests: Sequence[SimulatedRequest], objective: Objective) -> float:
+    def took_s(request: SimulatedRequest) -> float | None:
         return request.first_audio_s if objective.what == "ttfa" else request.latency_s
 
     in_time = [r.outcome == "ok" and (s := took_s(r)) is not None and s <= objective.bound_s for r in requests]
@@ -141,7 +141,7 @@ def search(
     plans: Sequence[StagePlan],
     machine: Machine,
     settings: Iterable[Setting],
-    wanted: Wanted,
+    wanted: TuningGoal,
     on_setting: Callable[[], None],
 ) -> list[Candidate]:
     """Evaluates the settings; the first of the answer is the one to choose."""

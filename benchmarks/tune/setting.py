@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.tune.fit import RelayModel, StageModel
+from benchmarks.tune.model.fit import RelayModel, StageModel
 from workers.config import PipelineConfig
 from workers.plan import make_plan
 from workers.scheduling.stage import StagePlan

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks.load.options import asked, parser
-from benchmarks.load.run import load
+from benchmarks.load.run_record import load
 from checkout import ROOT
 from errors import ConfigError
 

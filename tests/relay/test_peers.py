@@ -11,7 +11,7 @@ import psutil
 import pytest
 import yaml
 
-from benchmarks.load.samples import Sample
+from benchmarks.load.figures.samples import RequestSample
 from benchmarks.peers.__main__ import run_bout
 from benchmarks.peers.contestant import Bout, Record
 from benchmarks.peers.systems.system import answer
@@ -75,8 +75,10 @@ def test_silence_before_the_sound_counts_into_the_first_audio() -> None:
     assert result.time_to_first_audio_s == pytest.approx(2.25)
 
 
-def sample(number: int, outcome: str, end_s: float) -> Sample:
-    return Sample(0, number, "clip", 1.0, False, float(number), float(number), end_s, end_s, outcome, "", 0.0, ())
+def sample(number: int, outcome: str, end_s: float) -> RequestSample:
+    return RequestSample(
+        0, number, "clip", 1.0, False, float(number), float(number), end_s, end_s, outcome, "", 0.0, ()
+    )
 
 
 def test_the_table_says_what_a_kill_did(tmp_path: Path) -> None:

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import yaml
 
-from benchmarks.load.driver import Clip
+from benchmarks.load.sending.driver import InputClip
 from benchmarks.tune.command import main
-from benchmarks.tune.fit import fit
-from benchmarks.tune.measure import Inputs, profile
-from benchmarks.tune.profile import Cell, Piece, Profile, jobs_at
-from benchmarks.tune.real import measure, predict
+from benchmarks.tune.confirmation import measure, predict
+from benchmarks.tune.model.fit import fit
+from benchmarks.tune.model.measure import StageInputs, profile
+from benchmarks.tune.model.profile import Profile, StageMeasurement, TracedJob, jobs_at
 from benchmarks.tune.setting import Machine, Setting, stage_plans
 from modules.testing.timed import request_audio, stages
 from pipeline import main as pipeline_main
@@ -35,14 +35,16 @@ def config_file(tmp_path: Path) -> Path:
 def profile_file(tmp_path: Path) -> Path:
     """A profile of a relay with these stages, as if it had been measured on two cores."""
 
-    def cells(seconds: float) -> tuple[Cell, ...]:
+    def cells(seconds: float) -> tuple[StageMeasurement, ...]:
         made = [(1, 1, 1.0, 1.0), (1, 2, 0.6, 1.8), (2, 1, 1.1, 1.0)]
         return tuple(
-            Cell(n, k, 1, (seconds * share,) * 2, (1, 1), 2 * seconds, 2 * seconds * share * demand, 100 << 20)
+            StageMeasurement(
+                n, k, 1, (seconds * share,) * 2, (1, 1), 2 * seconds, 2 * seconds * share * demand, 100 << 20
+            )
             for n, k, share, demand in made
         )
 
-    request = Piece(3.0, (Piece(20.0, (Piece(9.0, (Piece(2.0), Piece(2.0))),)),))
+    request = TracedJob(3.0, (TracedJob(20.0, (TracedJob(9.0, (TracedJob(2.0), TracedJob(2.0))),)),))
     stages_ = {"listen": cells(0.4), "translate": cells(0.8), "speak": cells(3.0)}
     path = tmp_path / "profile.json"
     Profile({}, 2, (request, request), stages_).write(path)
@@ -52,7 +54,7 @@ def profile_file(tmp_path: Path) -> Path:
 def test_a_profile_of_real_processes_finds_the_waits_and_the_shape_of_the_requests(config_file: Path) -> None:
     seen: list[str] = []
     config = load_config(config_file)
-    found = profile(config, Inputs.trace(config, [request_audio(n) for n in (0, 1)]), (1,), 1, seen.append)
+    found = profile(config, StageInputs.trace(config, [request_audio(n) for n in (0, 1)]), (1,), 1, seen.append)
     assert list(found.stages) == ["listen", "translate", "speak"]
     assert [len(list(jobs_at(found.requests, depth))) for depth in range(4)] == [2, 2, 2, 4]  # speech has two phrases
     single = found.stages["speak"][0]
@@ -66,9 +68,9 @@ def test_a_profile_of_real_processes_finds_the_waits_and_the_shape_of_the_reques
 
 def test_a_real_run_and_its_prediction_are_of_the_same_requests(config_file: Path) -> None:
     config = load_config(config_file)
-    clips = [Clip(str(n), request_audio(n)) for n in (0, 1)]
+    clips = [InputClip(str(n), request_audio(n)) for n in (0, 1)]
     plans, setting = stage_plans(config), Setting((1, 1, 2), (1, 1, 1))
-    model = fit(profile(config, Inputs.trace(config, [clip.payload for clip in clips]), (1,), 1, lambda _: None))
+    model = fit(profile(config, StageInputs.trace(config, [clip.payload for clip in clips]), (1,), 1, lambda _: None))
     ended: list[str] = []
     counted = 13
     run = measure(config, plans, setting, clips, counted, lambda sample: ended.append(sample.clip))

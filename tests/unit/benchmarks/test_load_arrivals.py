@@ -5,7 +5,17 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.load.arrivals import Arrival, Bound, Burst, Closed, Constant, Poisson, Ramp, Replay, parse_arrivals
+from benchmarks.load.sending.arrivals import (
+    Arrival,
+    Bound,
+    Burst,
+    ClosedLoop,
+    Constant,
+    Poisson,
+    Ramp,
+    Replay,
+    parse_arrivals,
+)
 from errors import ConfigError
 
 PROCESSES = st.sampled_from([Constant(), Poisson(), Burst(1), Burst(7), Ramp(0.0), Ramp(3.0), Ramp(300.0)])
@@ -99,7 +109,7 @@ def test_the_command_line_names_every_process():
     assert parse_arrivals("constant") == Constant()
     assert parse_arrivals("burst:5") == Burst(5)
     assert parse_arrivals("ramp:2.5") == Ramp(2.5)
-    assert parse_arrivals("closed:3") == Closed(3)
+    assert parse_arrivals("closed:3") == ClosedLoop(3)
 
 
 @pytest.mark.parametrize(

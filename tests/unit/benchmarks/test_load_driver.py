@@ -10,14 +10,14 @@ from concurrent.futures import Future
 import numpy as np
 import pytest
 
-from benchmarks.load.arrivals import Arrival, Bound, Burst, Constant
-from benchmarks.load.driver import Clip, Driver, WarmUp, choose_clips, clip_turns
-from benchmarks.load.statistics import percentile
+from benchmarks.load.figures.statistics import percentile
+from benchmarks.load.sending.arrivals import Arrival, Bound, Burst, Constant
+from benchmarks.load.sending.driver import Driver, InputClip, WarmUp, choose_clips, clip_turns
 from errors import ConfigError
 from modules.contract.payloads import Text
 from workers.client.result import Result
 
-CLIPS = [Clip(name, Text(name, "es")) for name in "abc"]
+CLIPS = [InputClip(name, Text(name, "es")) for name in "abc"]
 PAUSE_FROM_S, PAUSE_TO_S = 10.0, 15.0
 SERVICE_S = 0.01
 

@@ -2,25 +2,27 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.load.figures import TrialSamples, busy_between, by_level, level_figures, send_lag
-from benchmarks.load.objective import Objective
+from benchmarks.load.figures.level_figures import TrialSamples, busy_between, by_level, level_figures, send_lag
+from benchmarks.load.figures.objective import Objective
+from benchmarks.load.figures.samples import RequestSample, SpanSample
 from benchmarks.load.report.timeline import restarts
-from benchmarks.load.samples import Sample, StageSpan
-from benchmarks.load.standing import StageStanding, Standing
-from benchmarks.load.trial import Trial
+from benchmarks.load.trials.relay_state import RelayState, StageState
+from benchmarks.load.trials.trial import Trial
 
 
 def span(start_s, service_s, stage="speak", queue_s=0.0, busy_s=None, batch=1):
-    return StageSpan(stage, (), 1, "r", start_s, queue_s, service_s, service_s if busy_s is None else busy_s, batch)
+    return SpanSample(stage, (), 1, "r", start_s, queue_s, service_s, service_s if busy_s is None else busy_s, batch)
 
 
 def sample(number, at_s, took_s=1.0, outcome="ok", lag_s=0.0, warm_up=False, spans=()):
     sent_s = at_s + lag_s
-    return Sample(0, number, "a", 1.0, warm_up, at_s, sent_s, None, at_s + took_s, outcome, "", 0.0, tuple(spans))
+    return RequestSample(
+        0, number, "a", 1.0, warm_up, at_s, sent_s, None, at_s + took_s, outcome, "", 0.0, tuple(spans)
+    )
 
 
 def trial(samples, number=0, rate=1.0, cpu_s=None, ready=1):
-    standings = [Standing(0.5, {"speak": StageStanding(ready, ready, 0, 0)})]
+    standings = [RelayState(0.5, {"speak": StageState(ready, ready, 0, 0)})]
     record = Trial(number, "constant", rate, 0, len(samples), 1.0, cpu_s, 0.1, standings)
     return TrialSamples(record, samples)
 
@@ -117,7 +119,7 @@ def test_levels_are_what_was_offered_alike_in_order_of_rate():
 
 
 def standing(at_s, replicas, ready, starts):
-    return Standing(at_s, {"speak": StageStanding(replicas, ready, 0, 0, starts)})
+    return RelayState(at_s, {"speak": StageState(replicas, ready, 0, 0, starts)})
 
 
 def test_restarts_are_seen_by_their_starts_or_by_replicas_that_vanish():

@@ -10,13 +10,13 @@ from PIL import Image
 
 from benchmarks.load import compare
 from benchmarks.load.command import EXIT_INTERRUPTED, EXIT_INVALID, EXIT_MISSED, INTERRUPTED, status
-from benchmarks.load.figures import TrialSamples
-from benchmarks.load.peak import Peak
+from benchmarks.load.figures.level_figures import TrialSamples
+from benchmarks.load.figures.samples import RequestSample, SpanSample
 from benchmarks.load.report.page import write_report
-from benchmarks.load.run import Run, StageSetting, load, save
-from benchmarks.load.samples import Sample, StageSpan
-from benchmarks.load.standing import StageStanding, Standing
-from benchmarks.load.trial import Trial
+from benchmarks.load.run_record import LoadRun, StageSetting, load, save
+from benchmarks.load.trials.peak_search import Peak
+from benchmarks.load.trials.relay_state import RelayState, StageState
+from benchmarks.load.trials.trial import Trial
 from errors import ConfigError
 
 STAGES = ["listen", "speak"]
@@ -48,12 +48,12 @@ def made_trial(number, rate, slower=1.0, outcome="ok", lag_s=0.0, requests=60):
     for index in range(requests):
         at_s, took_s = index / rate, slower * (0.5 + float(generator.exponential(0.2)))
         spans = (
-            StageSpan("listen", (), 1, "l", 0.0, 0.0, 0.2, 0.2, 1),
-            StageSpan("speak", (0,), 1, "s", 0.3, 0.1, took_s - 0.3, took_s - 0.3, 1),
+            SpanSample("listen", (), 1, "l", 0.0, 0.0, 0.2, 0.2, 1),
+            SpanSample("speak", (0,), 1, "s", 0.3, 0.1, took_s - 0.3, took_s - 0.3, 1),
         )
         first_s = at_s + took_s - 0.1 if outcome == "ok" else None
         samples.append(
-            Sample(
+            RequestSample(
                 number,
                 index,
                 "a.wav",
@@ -70,13 +70,13 @@ def made_trial(number, rate, slower=1.0, outcome="ok", lag_s=0.0, requests=60):
             )
         )
     standings = [
-        Standing(at_s, {name: StageStanding(1, 1, 0, 0, 1 + (at_s > 5)) for name in STAGES}) for at_s in range(1, 10)
+        RelayState(at_s, {name: StageState(1, 1, 0, 0, 1 + (at_s > 5)) for name in STAGES}) for at_s in range(1, 10)
     ]
     return TrialSamples(Trial(number, "poisson", rate, 0, requests, 60.0, 30.0, 0.1, standings), samples)
 
 
 def made_run(trials, objectives=("p95=2s",), peak=None, **changes):
-    run = Run(
+    run = LoadRun(
         name="fakes <of tests>",
         command=["--rate", "1"],
         environment=ENVIRONMENT,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.load.statistics import TooFewSamples, difference, percentile, percentile_figure, samples_needed
+from benchmarks.load.figures.statistics import TooFewSamples, difference, percentile, percentile_figure, samples_needed
 
 VALUES = st.lists(st.floats(0, 1e6), min_size=1, max_size=200)
 

@@ -8,17 +8,19 @@ import msgspec
 import numpy as np
 import pytest
 
-from benchmarks.tune.fit import fit, line
-from benchmarks.tune.profile import Cell, Piece, Profile, jobs_at
+from benchmarks.tune.model.fit import fit, line
+from benchmarks.tune.model.profile import Profile, StageMeasurement, TracedJob, jobs_at
 
 COSTS = np.array([1.0, 2.0, 4.0, 8.0, 5.0, 3.0])
 BASE_S, SLOPE_S, SERIAL, FLOOR, NEIGHBOURS, TURNS = 0.5, 0.25, 0.4, 0.3, 0.1, 0.2
 NOISE = np.array([1.02, 0.98, 1.01, 0.99, 1.0, 1.0])
 
 
-def cell(replicas: int, threads: int, max_batch: int, share: float, demand: float = 1.0, beside: int = 0) -> Cell:
+def cell(
+    replicas: int, threads: int, max_batch: int, share: float, demand: float = 1.0, beside: int = 0
+) -> StageMeasurement:
     service_s = ((BASE_S + SLOPE_S * COSTS) * NOISE * share).tolist()
-    return Cell(
+    return StageMeasurement(
         replicas=replicas,
         threads=threads,
         max_batch=max_batch,
@@ -42,7 +44,7 @@ def profile() -> Profile:
         # both threads at work for 0.6 of the time: three threads on two cores, one of which has to be shared
         cell(1, 2, 1, two * (1 + 0.4 * NEIGHBOURS) * (0.6 * 1.75 + 0.4 * 1.0) * (1 + TURNS), beside=1),
     )
-    requests = tuple(Piece(cost, (Piece(2 * cost),)) for cost in COSTS.tolist())
+    requests = tuple(TracedJob(cost, (TracedJob(2 * cost),)) for cost in COSTS.tolist())
     return Profile({}, 2, requests, {"speak": cells})
 
 
@@ -89,8 +91,11 @@ def test_threads_that_were_not_measured_follow_amdahl(profile: Profile) -> None:
 
 
 def test_a_stage_that_waits_asks_for_no_cores() -> None:
-    cells = (Cell(1, 1, 1, (0.2, 0.2), (1, 1), 0.42, 0.0, 1), Cell(2, 1, 1, (0.2, 0.2), (1, 1), 0.21, 0.0, 1))
-    (stage,) = fit(Profile({}, 2, (Piece(1.0), Piece(1.0)), {"speak": cells})).stages
+    cells = (
+        StageMeasurement(1, 1, 1, (0.2, 0.2), (1, 1), 0.42, 0.0, 1),
+        StageMeasurement(2, 1, 1, (0.2, 0.2), (1, 1), 0.21, 0.0, 1),
+    )
+    (stage,) = fit(Profile({}, 2, (TracedJob(1.0), TracedJob(1.0)), {"speak": cells})).stages
     assert (stage.base_s, stage.slope_s) == (pytest.approx(0.2), 0.0)
     assert stage.load(1).slowdown(0.0, cores=2) == pytest.approx(1.0)
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.common.environment import ROOT
-from benchmarks.load.arrivals import Poisson
-from benchmarks.load.objective import Objective
+from benchmarks.load.figures.objective import Objective
+from benchmarks.load.sending.arrivals import Poisson
 from benchmarks.tune.capacity import growth, knee, limits
-from benchmarks.tune.fit import RelayModel, StageModel
-from benchmarks.tune.profile import Piece
-from benchmarks.tune.search import MOST, Candidate, Wanted, ranked, search, shortlist
-from benchmarks.tune.seed_times import STAGES, read_seed_times
+from benchmarks.tune.model.fit import RelayModel, StageModel
+from benchmarks.tune.model.profile import TracedJob
+from benchmarks.tune.model.seed_times import STAGES, read_seed_times
+from benchmarks.tune.search import MOST, Candidate, TuningGoal, ranked, search, shortlist
 from benchmarks.tune.setting import Machine, Setting
 from workers.scheduling.stage import StagePlan
 
@@ -29,7 +29,7 @@ def relay(gpu_speed: float = 0.0) -> tuple[RelayModel, list[StagePlan]]:
         StageModel("listen", 1.0, 0.0, **scaling),
         StageModel("speak", 3.0, 0.0, gpu_speed=gpu_speed, **scaling),
     )
-    return RelayModel(stages, (Piece(1.0, (Piece(1.0, (Piece(1.0),)),)),)), [
+    return RelayModel(stages, (TracedJob(1.0, (TracedJob(1.0, (TracedJob(1.0),)),)),)), [
         StagePlan("listen", "audio"),
         StagePlan("speak"),
     ]
@@ -105,11 +105,11 @@ def test_of_equals_the_cheaper_goes_first_and_a_wanted_rate_makes_equal() -> Non
 def test_an_objective_keeps_the_rate_below_saturation_and_more_room_carries_more() -> None:
     model, plans = relay()
     settings = [Setting((1, n), (1, 1)) for n in (1, 2, 4)]
-    wanted = Wanted(Poisson(), Objective.parse("p95=8s"))
+    wanted = TuningGoal(Poisson(), Objective.parse("p95=8s"))
     best, *others = search(model, plans, Machine(16), settings, wanted, lambda: None)
     assert best.setting.ratio == "1:4"
     assert all(0 < c.rps < c.saturated_rps for c in (best, *others))
-    hopeless = Wanted(Poisson(), Objective.parse("p95=2s"))  # a lone request takes 4 s
+    hopeless = TuningGoal(Poisson(), Objective.parse("p95=2s"))  # a lone request takes 4 s
     assert search(model, plans, Machine(16), settings[:1], hopeless, lambda: None)[0].rps == 0.0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.tune.steady import Mark, length, middle
+from benchmarks.tune.simulation.steady_state import Mark, length, middle
 
 
 def test_the_beginning_and_the_end_do_not_count() -> None:

@@ -1,6 +1,6 @@
 """The scheduler among clients that insist, replicas that come and go and a broker that is killed, in any order.
 
-The clients and replicas here are played, and behave as `workers.client.client` and `workers.replica.process` do. What
+The clients and replicas here are played, and behave as `workers.client.client` and `workers.replica.replica` do. What
 each job yields follows from its payload, as a model's answer does, so that the whole of an answer can be checked,
 however often parts of it were computed.
 """

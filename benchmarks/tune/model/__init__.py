@@ -1,0 +1,1 @@
+"""What is known of each stage: its profile as measured, and the model that is fitted to it."""

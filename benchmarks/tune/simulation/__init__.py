@@ -1,0 +1,1 @@
+"""The relay in simulated time."""
