@@ -25,10 +25,10 @@ from rich.progress import Progress
 
 from benchmarks.common.environment import environment
 from benchmarks.load.sending.arrivals import Poisson
-from benchmarks.load.sending.driver import InputClip
-from benchmarks.tune.confirmation import Confirmation, SaturatedRun, mean, measure, predict, run_length
+from benchmarks.load.sending.clips import InputClip
+from benchmarks.tune.confirmation import Confirmation, SaturatedRun, mean_run, measure, predict, total_requests
 from benchmarks.tune.model.fit import fit
-from benchmarks.tune.model.measure import StageInputs, profile
+from benchmarks.tune.model.measure import StageInputs, measure_stages
 from benchmarks.tune.model.profile import Profile
 from benchmarks.tune.search import TuningGoal, search
 from benchmarks.tune.setting import Machine, Setting, stage_plans
@@ -89,7 +89,7 @@ def main() -> int:
     before, runs, after = _run(config, plans, clips, settings, requests, rounds)
     model, machine = fit(before.joined(after)), Machine(before.cores)
     found = [
-        Confirmation(setting, predict(model, plans, setting, machine, requests), mean(runs[setting]))
+        Confirmation(setting, predict(model, plans, setting, machine, requests), mean_run(runs[setting]))
         for setting in settings
     ]
     ranking = [c.setting for c in search(model, plans, machine, settings, TuningGoal(Poisson()), lambda: None)]
@@ -136,13 +136,13 @@ def _run(
 
         def profiled() -> Profile:
             progress.update(task, total=None)
-            return profile(config, inputs, threads, 1, lambda cell: progress.update(task, description=cell))
+            return measure_stages(config, inputs, threads, 1, lambda cell: progress.update(task, description=cell))
 
         before = profiled()
         runs: dict[Setting, list[SaturatedRun]] = {setting: [] for setting in settings}
         for number in range(rounds):
             for setting in settings if number % 2 == 0 else reversed(settings):
-                total = run_length(plans, setting, requests)
+                total = total_requests(plans, setting, requests)
                 progress.update(task, description=str(setting), total=total, completed=0)
                 run = measure(config, plans, setting, clips, requests, lambda _: progress.advance(task))
                 runs[setting].append(run)
