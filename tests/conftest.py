@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from modules.contract.payloads import Audio
 from modules.testing import stand_in_stages, write_configuration
+from modules.testing.configuration import STAGES
 
 # No test depends on how fast the machine is, nor on chance: the same examples every time.
 settings.register_profile("relevo", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
@@ -33,7 +34,8 @@ def fake_config(tmp_path: Path) -> Callable[..., Path]:
     """Writes the configuration of a relay of stand-ins; options of each stage may be given by its name."""
 
     def write(stage_keys: dict[str, dict[str, Any]] | None = None, **options: dict[str, Any]) -> Path:
-        stages = stand_in_stages("faulty", stage_keys, **options)
+        keys = {name: {"threads": "auto", **(stage_keys or {}).get(name, {})} for name in STAGES}
+        stages = stand_in_stages("faulty", keys, **options)
         dead = str(tmp_path / "dead")
         return write_configuration(tmp_path / "fake.yaml", stages, name="fake", cores=4, dead_letters=dead)
 

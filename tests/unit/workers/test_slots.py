@@ -37,7 +37,7 @@ def test_fewer_replicas_are_surplus_and_forgotten_once_they_are_empty(slots):
 
 
 def test_another_thread_budget_replaces_every_replica(slots):
-    made = slots(threads="auto")
+    made = slots()
     assert made.resize("speak", 2) == ""
     assert of_speak(made) == [(0, "cpu", True), (1, "cpu", False), (2, "cpu", False)]
     assert {slot.stage.threads for slot in made if not slot.surplus and slot.stage.name == "speak"} == {2}
