@@ -85,7 +85,7 @@ class TrialRecord(msgspec.Struct, frozen=True):
     second_tries: tuple[SecondTry, ...]
 
 
-def run_trial(name: str, plan: TrialPlan, folder: str) -> TrialRecord:
+def run_system(name: str, plan: TrialPlan, folder: str) -> TrialRecord:
     """Starts a system, waits until it answers, drives it, and ends it.
 
     Raises:
@@ -162,7 +162,7 @@ def main() -> int:
     arguments = parser.parse_args()
     plan = msgspec.json.decode(arguments.plan, type=TrialPlan)
     with tempfile.TemporaryDirectory(prefix="peers-") as folder:
-        record = run_trial(arguments.system, plan, folder)
+        record = run_system(arguments.system, plan, folder)
     arguments.out.write_bytes(msgspec.json.encode(record))
     os._exit(0)  # threads that wait for an answer that never comes would keep the process
 
