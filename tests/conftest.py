@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-import yaml
 from hypothesis import HealthCheck, settings
 
 from modules.contract.payloads import Audio
+from modules.testing import stand_in_stages, write_configuration
+from modules.testing.configuration import STAGES
 
 pytest_plugins = ["tests.fake_registry"]
 
@@ -32,22 +33,13 @@ def no_orphans() -> Iterator[None]:
 
 @pytest.fixture
 def fake_config(tmp_path: Path) -> Callable[..., Path]:
-    """Writes the configuration of a relay of fakes; options of each stage may be given by its name."""
+    """Writes the configuration of a relay of stand-ins; options of each stage may be given by its name."""
 
     def write(stage_keys: dict[str, dict[str, Any]] | None = None, **options: dict[str, Any]) -> Path:
-        classes = {"listen": "FakeListen", "translate": "FakeTranslate", "speak": "FakeSpeak"}
-        stages = {
-            name: {
-                "module": f"modules.testing.faulty:{kind}",
-                "options": options.get(name, {}),
-                **(stage_keys or {}).get(name, {}),
-            }
-            for name, kind in classes.items()
-        }
-        path = tmp_path / "fake.yaml"
-        relay = {"name": "fake", "cores": 4, "dead_letters": str(tmp_path / "dead"), "stages": stages}
-        path.write_text(yaml.safe_dump(relay, sort_keys=False))
-        return path
+        keys = {name: {"threads": "auto", **(stage_keys or {}).get(name, {})} for name in STAGES}
+        stages = stand_in_stages("faulty", keys, **options)
+        dead = str(tmp_path / "dead")
+        return write_configuration(tmp_path / "fake.yaml", stages, name="fake", cores=4, dead_letters=dead)
 
     return write
 

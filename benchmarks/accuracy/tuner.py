@@ -36,7 +36,8 @@ from benchmarks.tune.tables import compared_table, disturbed
 from benchmarks.tune.tables import console as wide_console
 from checkout import ROOT
 from modules.audio.files import read_audio
-from modules.testing.timed import request_audio, stages
+from modules.testing import stand_in_stages
+from modules.testing.timed import request_audio
 from workers.config import PipelineConfig, load_config
 from workers.scheduling.stage import StagePlan
 
@@ -79,7 +80,8 @@ def main() -> int:
         clips = [InputClip(path.name, read_audio(path)) for path in arguments.files]
         written, requests, bound = arguments.settings or OFFLINE_SETTINGS, arguments.requests or 32, OFFLINE_BOUND
     else:
-        values: dict[str, Any] = {"name": "stand-ins", "stages": stages(**STAND_INS), "cores": STAND_IN_CORES}
+        stages = stand_in_stages("timed", **{stage: {"service_s": times} for stage, times in STAND_INS.items()})
+        values: dict[str, Any] = {"name": "stand-ins", "stages": stages, "cores": STAND_IN_CORES}
         config = PipelineConfig(**values)
         clips = [InputClip(str(number), request_audio(number)) for number in range(STAND_IN_CLIPS)]
         written, requests, bound = arguments.settings or STAND_IN_SETTINGS, arguments.requests or 300, STAND_IN_BOUND

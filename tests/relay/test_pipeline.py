@@ -154,7 +154,7 @@ def test_a_failing_request_fails_alone_and_says_why(fake_config):
     with Pipeline.from_config(fake_config(translate={"fail_on": "en13."})) as pipeline:
         results = list(pipeline.map([clip(0.012), clip(0.013), clip(0.014)]))
     assert [result.outcome for result in results] == ["ok", "failed", "ok"]
-    assert "the fake fails on en13." in results[1].error
+    assert "the stand-in fails on en13." in results[1].error
 
 
 def test_an_input_error_names_the_remedy_and_others_go_on(fake_config):
@@ -227,7 +227,7 @@ def test_nobody_at_the_address_is_a_clear_error(tmp_path):
 
 def test_the_threads_the_niceness_and_the_seed_reach_the_replica(fake_config, tmp_path):
     path = tmp_path / "one.yaml"
-    only = "{module: 'modules.testing.faulty:FakeBudgetReport', threads: 3, nice: 2}"
+    only = "{module: 'modules.testing.budget_report:BudgetReport', threads: 3, nice: 2}"
     path.write_text(f"cores: 3\nseed: 7\nstages:\n  only: {only}\n")
     with Pipeline.from_config(path) as pipeline:
         assert pipeline.submit(clip()).result(WAIT_S).texts["only"] == f"3 3 {min(19, os.nice(0) + 2)} 7"

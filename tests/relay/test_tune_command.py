@@ -15,7 +15,8 @@ from benchmarks.tune.model.fit import fit
 from benchmarks.tune.model.measure import StageInputs, measure_stages
 from benchmarks.tune.model.profile import Profile, StageMeasurement, TracedJob, jobs_at
 from benchmarks.tune.setting import Machine, Setting, stage_plans
-from modules.testing.timed import request_audio, stages
+from modules.testing import stand_in_stages, write_configuration
+from modules.testing.timed import request_audio
 from pipeline import main
 from workers.config import PipelineConfig, load_config
 
@@ -24,10 +25,9 @@ TIMES = {"listen": [0.02], "speak": [0.06, 0.1]}
 
 @pytest.fixture
 def config_file(tmp_path: Path) -> Path:
-    path = tmp_path / "stand-ins.yaml"
-    relay = {"name": "stand-ins", "cores": 2, "dead_letters": str(tmp_path / "dead"), "stages": stages(**TIMES)}
-    path.write_text(yaml.safe_dump(relay, sort_keys=False))
-    return path
+    stages = stand_in_stages("timed", **{stage: {"service_s": times} for stage, times in TIMES.items()})
+    dead = str(tmp_path / "dead")
+    return write_configuration(tmp_path / "stand-ins.yaml", stages, name="stand-ins", cores=2, dead_letters=dead)
 
 
 @pytest.fixture
