@@ -17,6 +17,7 @@ from modules.contract.payloads import Audio, Samples
 # Playlists and image formats would open further files or have no sound: FFmpeg is not even to try them.
 _CONTAINERS = "aac,aiff,flac,matroska,mov,mp3,ogg,w64,wav"
 _MISSING_TOLERANCE_S = 0.25
+_MAX_CHANNELS = 64  # FFmpeg's resampler takes no more
 _UNKNOWN_RIFF_BYTES = 0x7FFF_0000
 
 
@@ -65,6 +66,13 @@ def _decode(file: BinaryIO, sample_rate: int, longest_s: float) -> Samples:
         if not container.streams.audio:
             raise InputError("holds no audio stream; pass a file with sound")
         stream = container.streams.audio[0]
+        channels = stream.codec_context.channels
+        if channels > _MAX_CHANNELS:
+            raise InputError(f"has {channels} channels, more than {_MAX_CHANNELS}; export fewer of them")
+        # An order of channels that the file itself defines, as AIFF may, is a list in memory. PyAV frees it twice, once
+        # with the frame and once with the frame's layout, and the process crashes. Mixing needs no order.
+        stream.codec_context.layout = f"{channels} channels"
+        stream.codec_context.layout = f"{stream.codec_context.channels} channels"
         promised_s = container.duration / av.time_base if container.duration else 0.0
         blocks: list[Samples] = []
         decoded = 0
