@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
+import tempfile
 import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 from uuid import uuid4
 
 import numpy as np
@@ -19,18 +23,22 @@ _CONTAINERS = "aac,aiff,flac,matroska,mov,mp3,ogg,w64,wav"
 _MISSING_TOLERANCE_S = 0.25
 _MAX_CHANNELS = 64  # FFmpeg's resampler takes no more
 _UNKNOWN_RIFF_BYTES = 0x7FFF_0000
+_CHUNK_BYTES = 1 << 20
+_SPOOLED_BYTES = 32 << 20
+# A second of stereo at 96 kHz, in 32 bits a sample.
+_MAX_BYTES_PER_S = 768_000
 
 
 def read_audio(path: Path, *, sample_rate: int = SPEECH_RATE, longest_s: float = 3600.0) -> Audio:
-    """Decodes a wav, flac, mp3, ogg or m4a file of any rate, mono or stereo.
+    """Decodes a wav, flac, mp3, ogg or m4a file of any sample rate and up to 64 channels.
 
-    The sound is mixed to mono and resampled while it is decoded. What a recogniser would throw away is thus never
-    held in memory nor sent to another process: a stereo recording at 96 kHz shrinks from 768 kB to 64 kB a second.
+    The sound is mixed to mono and resampled while it is decoded, so that memory and messages hold 64 kB for a second
+    at 16 kHz, and not the 768 kB of a stereo recording at 96 kHz. Channels are averaged.
 
     Args:
-        path: the file.
+        path: a file, or a pipe such as ``/dev/stdin``. A pipe is read to its end before decoding begins.
         sample_rate: rate of the result in Hz.
-        longest_s: refuse longer files, in seconds.
+        longest_s: refuse longer recordings, in seconds.
 
     Returns:
         Mono float32 audio at ``sample_rate`` Hz that begins at 0 s.
@@ -40,7 +48,7 @@ def read_audio(path: Path, *, sample_rate: int = SPEECH_RATE, longest_s: float =
             samples that are not finite. The message begins with the path.
     """
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as opened, _seekable(opened, longest_s) as file:
             audio = Audio(_decode(file, sample_rate, longest_s), sample_rate)
         check(audio)
     except OSError as error:
@@ -51,12 +59,41 @@ def read_audio(path: Path, *, sample_rate: int = SPEECH_RATE, longest_s: float =
     return Audio(np.clip(audio.samples, -1.0, 1.0), sample_rate, 0.0, audio.seconds)
 
 
-def _decode(file: BinaryIO, sample_rate: int, longest_s: float) -> Samples:
+@contextmanager
+def _seekable(file: BinaryIO, longest_s: float) -> Iterator[IO[bytes]]:
+    """The file itself, or a temporary copy of what comes through a pipe.
+
+    Containers such as m4a are read back and forth, and whether a recording is whole is known from its size.
+    """
+    mode = os.fstat(file.fileno()).st_mode
+    if stat.S_ISREG(mode):
+        yield file
+        return
+    if not stat.S_ISFIFO(mode):
+        raise InputError("is a terminal or another device; pass a file or a pipe")
+    with tempfile.SpooledTemporaryFile(_SPOOLED_BYTES) as copy:
+        while chunk := file.read(_CHUNK_BYTES):
+            if copy.tell() + len(chunk) > longest_s * _MAX_BYTES_PER_S:
+                raise InputError(
+                    f"carries more than {longest_s * _MAX_BYTES_PER_S / 1e6:.0f} MB, more than {longest_s:g} s of "
+                    "sound; cut it into shorter recordings"
+                )
+            try:
+                copy.write(chunk)
+            except OSError as error:
+                raise InputError(
+                    f"cannot be copied to {tempfile.gettempdir()} ({error.strerror}); set TMPDIR to a larger disk"
+                ) from error
+        yield copy
+
+
+def _decode(file: IO[bytes], sample_rate: int, longest_s: float) -> Samples:
     import av
 
-    size = os.fstat(file.fileno()).st_size
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
     if size == 0:
-        raise InputError("the file is empty; record or copy it again")
+        raise InputError("is empty; record or copy it again")
     _refuse_truncated_riff(file, size)
     try:
         container = av.open(file, "r", metadata_errors="ignore", options={"format_whitelist": _CONTAINERS})
@@ -95,7 +132,7 @@ def _decode(file: BinaryIO, sample_rate: int, longest_s: float) -> Samples:
     return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
 
 
-def _refuse_truncated_riff(file: BinaryIO, size: int) -> None:
+def _refuse_truncated_riff(file: IO[bytes], size: int) -> None:
     """FFmpeg shortens a cut WAV to what is there and says nothing, so its header is compared here."""
     header = file.read(8)
     file.seek(0)
