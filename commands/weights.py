@@ -18,7 +18,7 @@ from commands.needed_models import needed_models
 from errors import MissingWeights, WeightsError
 from modules.weights import HubId, fetch, fetch_from_hub, load_catalog, locate, verify
 from modules.weights.cache import State, models_folder, search_folders, state
-from modules.weights.conversion.converted import PREFIX, Quantization, convert
+from modules.weights.converted import PREFIX, Quantization, convert
 from modules.weights.disk import megabytes
 from modules.weights.progress import Progress
 

@@ -8,7 +8,7 @@ its code runs. ``fetch_from_hub`` brings models from a hub.
 from modules.weights.cache import cache_root, locate
 from modules.weights.catalog import load_catalog
 from modules.weights.hub.download import fetch_from_hub
-from modules.weights.hub.names import HubId
+from modules.weights.hub_id import HubId
 from modules.weights.packages.fetcher import fetch
 from modules.weights.verifier import verify
 

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from errors import MissingWeights
 from modules.weights.catalog import Catalog, Model, Sum, load_catalog
-from modules.weights.conversion.converted import PREFIX, locate_converted
-from modules.weights.hub.names import HubId
+from modules.weights.converted import PREFIX, locate_converted
+from modules.weights.hub_id import HubId
 
 RECORD_FILE = "relevo.json"
 FETCH_COMMAND = "python pipeline.py weights fetch"

@@ -13,7 +13,7 @@ from modules.contract.module import Compute
 from modules.contract.payloads import Text
 from modules.marian.ct2 import MarianCT2, MarianCT2Options
 from modules.marian.hf import Marian, MarianTorchOptions
-from modules.weights.conversion.converted import convert
+from modules.weights.converted import convert
 
 pytestmark = pytest.mark.timeout(900)  # a conversion imports torch in a process of its own
 

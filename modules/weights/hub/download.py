@@ -22,11 +22,11 @@ from filelock import FileLock
 
 from checkout import ROOT
 from errors import ConfigError, CorruptWeights, WeightsError
-from modules.weights import cache, child
+from modules.weights import cache, external_command
 from modules.weights.catalog import Sum
 from modules.weights.disk import disk_errors, require_space
 from modules.weights.hub.espnet_zoo import in_zoo
-from modules.weights.hub.names import HubId
+from modules.weights.hub_id import HubId
 from modules.weights.packages.archives import check
 from modules.weights.progress import Progress, Silent, watched
 
@@ -116,7 +116,7 @@ def _run(
         require_space({folder: total_bytes})
     try:
         with watched(progress, f"downloading {model}", total_bytes) as update:
-            child.run(
+            external_command.run(
                 [sys.executable, "-m", f"modules.weights.hub.{module}", *arguments],
                 folder,
                 needed_bytes=total_bytes or 0,
@@ -124,7 +124,7 @@ def _run(
                 cwd=ROOT,
                 watch=update,
             )
-    except child.ChildFailed as error:
+    except external_command.ChildFailed as error:
         raise WeightsError(f"{model} did not come: {error}; run the command again") from error
 
 

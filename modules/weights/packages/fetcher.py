@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 
 from checkout import ROOT
 from errors import CorruptWeights, WeightsError
-from modules.weights import cache, child
+from modules.weights import cache, external_command
 from modules.weights.catalog import Archive, Catalog, Conversion, Model, load_catalog
 from modules.weights.disk import disk_errors, require_space
 from modules.weights.packages.archives import assemble, check, read_chunks, write_checked
@@ -228,7 +228,7 @@ class _Run:
     def _convert(self, name: str, conversion: Conversion, libraries: dict[str, str], building: Path) -> None:
         source = building / conversion.source
         with watched(self._progress, f"converting {name}", None):
-            child.run(
+            external_command.run(
                 [sys.executable, "-m", f"modules.weights.conversion.{conversion.module}", str(source), str(building)],
                 building,
                 needed_bytes=sum(file.bytes for file in conversion.files),

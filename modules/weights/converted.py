@@ -15,7 +15,7 @@ from typing import Literal
 
 from checkout import ROOT
 from errors import ConfigError, MissingWeights, WeightsError
-from modules.weights import child
+from modules.weights import external_command
 from modules.weights.disk import disk_errors, require_space
 from modules.weights.progress import Progress, Silent, watched
 
@@ -85,7 +85,7 @@ def convert(
             command = [sys.executable, "-m", "modules.weights.conversion.transformers_to_ct2", str(source), str(whole)]
             try:
                 with watched(progress, f"converting {model}", size) as update:
-                    child.run(
+                    external_command.run(
                         [*command, "--quantization", quantization],
                         Path(half),
                         needed_bytes=size,
@@ -93,7 +93,7 @@ def convert(
                         cwd=ROOT,
                         watch=update,
                     )
-            except child.ChildFailed as error:
+            except external_command.ChildFailed as error:
                 raise WeightsError(f"{model} cannot be converted: {error}") from error
             whole.rename(final)
     return final
