@@ -10,11 +10,11 @@ from modules.chinese.numerals import spell_numbers
 from modules.contract.notes import Note
 
 _HAN = "一-鿿"
-_SPOKEN = f"{_HAN}A-Z"
-_SENTENCE_ENDS = "。！？…"
-_PHRASE_ENDS = f"{_SENTENCE_ENDS}；，、：—"
+SPOKEN = f"{_HAN}A-Z"
+SENTENCE_ENDS = "。！？…"
+PHRASE_ENDS = f"{SENTENCE_ENDS}；，、：—"
 # Marks that shape the voice's intonation or pause.
-_MARKS = f"{_PHRASE_ENDS}（）“”"
+_MARKS = f"{PHRASE_ENDS}（）“”"
 
 # The full-width forms of ASCII, so that the rules below see one form only.
 _HALF_WIDTH = str.maketrans({chr(0xFF01 + i): chr(0x21 + i) for i in range(0x5E)} | {"\u3000": " ", "〇": "零"})
@@ -74,51 +74,8 @@ def make_speakable(text: str) -> SpeakableText:
     text = LATIN_WORD.sub(lambda match: _respelled(match[0], notes), text)
     text = text.translate(_FULL_WIDTH)
     text = "".join(_symbol(c, notes) for c in _SILENT.sub("", text))
-    text = _tidy_marks(re.sub(rf"[^{_SPOKEN}{_MARKS}]+", lambda match: _dropped(match[0], notes), text))
+    text = _tidy_marks(re.sub(rf"[^{SPOKEN}{_MARKS}]+", lambda match: _dropped(match[0], notes), text))
     return SpeakableText(text, tuple(dict.fromkeys(notes)))
-
-
-def split_phrases(text: str, min_chars: int, max_chars: int) -> list[str]:
-    """Cuts speakable text after its marks, so that the first phrase can be heard while the next is computed.
-
-    A phrase of fewer than ``min_chars`` spoken characters is joined to the next one, the last to the one before it, as
-    long as the result fits. A phrase longer than ``max_chars`` characters, marks included, is cut into equal parts.
-    The phrases, joined, are ``text``; none is longer than ``max_chars``.
-
-    Raises:
-        ValueError: ``max_chars`` is not positive.
-    """
-    if max_chars < 1:
-        raise ValueError(f"max_chars is {max_chars}; a phrase needs at least 1 character")
-    phrases: list[str] = []
-    for piece in re.findall(rf"[^{_PHRASE_ENDS}]*[{_PHRASE_ENDS}]*[”）]*", text):
-        if phrases and _is_short(phrases[-1], min_chars) and len(phrases[-1] + piece) <= max_chars:
-            phrases[-1] += piece
-        elif piece:
-            phrases.extend(_equal_parts(piece, max_chars))
-    if len(phrases) > 1 and _is_short(phrases[-1], min_chars) and len(phrases[-2] + phrases[-1]) <= max_chars:
-        phrases[-2:] = [phrases[-2] + phrases[-1]]
-    return phrases
-
-
-def ends_sentence(phrase: str) -> bool:
-    """True when a phrase ends with a mark that closes a sentence."""
-    return phrase.rstrip("”）").endswith(tuple(_SENTENCE_ENDS))
-
-
-def ends_phrase(phrase: str) -> bool:
-    """True when a phrase ends with any mark that is heard as a pause."""
-    return phrase.rstrip("”）").endswith(tuple(_PHRASE_ENDS))
-
-
-def _is_short(phrase: str, min_chars: int) -> bool:
-    return len(re.findall(rf"[{_SPOKEN}]", phrase)) < min_chars
-
-
-def _equal_parts(piece: str, max_chars: int) -> list[str]:
-    parts = -(-len(piece) // max_chars)
-    size = -(-len(piece) // parts)
-    return [piece[i : i + size] for i in range(0, len(piece), size)]
 
 
 def _respelled(word: str, notes: list[Note]) -> str:
@@ -148,6 +105,6 @@ def _dropped(run: str, notes: list[Note]) -> str:
 
 
 def _tidy_marks(text: str) -> str:
-    text = re.sub(rf"([{_PHRASE_ENDS}])\1+", r"\1", text)
-    text = re.sub(rf"([{_PHRASE_ENDS}])[，、；：—]+", r"\1", text)
-    return text.lstrip(_PHRASE_ENDS)
+    text = re.sub(rf"([{PHRASE_ENDS}])\1+", r"\1", text)
+    text = re.sub(rf"([{PHRASE_ENDS}])[，、；：—]+", r"\1", text)
+    return text.lstrip(PHRASE_ENDS)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic import Field, model_validator
 
-from modules.chinese.normalization import ends_phrase, ends_sentence, make_speakable, split_phrases
+from modules.chinese.normalization import PHRASE_ENDS, SENTENCE_ENDS, SPOKEN, make_speakable
 from modules.contract.module import Options
 from modules.contract.payloads import Note, Text
 from modules.tasks.synthesis import Phrase, check_language
@@ -45,3 +47,46 @@ def cut_chinese(text: Text, options: ChineseOptions) -> tuple[list[Phrase], tupl
     if pauses:
         pauses[-1] = options.pause_s
     return list(map(Phrase, phrases, pauses)), speakable.notes
+
+
+def split_phrases(text: str, min_chars: int, max_chars: int) -> list[str]:
+    """Cuts speakable text after its marks, so that the first phrase can be heard while the next is computed.
+
+    A phrase of fewer than ``min_chars`` spoken characters is joined to the next one, the last to the one before it, as
+    long as the result fits. A phrase longer than ``max_chars`` characters, marks included, is cut into equal parts.
+    The phrases, joined, are ``text``; none is longer than ``max_chars``.
+
+    Raises:
+        ValueError: ``max_chars`` is not positive.
+    """
+    if max_chars < 1:
+        raise ValueError(f"max_chars is {max_chars}; a phrase needs at least 1 character")
+    phrases: list[str] = []
+    for piece in re.findall(rf"[^{PHRASE_ENDS}]*[{PHRASE_ENDS}]*[”）]*", text):
+        if phrases and _is_short(phrases[-1], min_chars) and len(phrases[-1] + piece) <= max_chars:
+            phrases[-1] += piece
+        elif piece:
+            phrases.extend(_equal_parts(piece, max_chars))
+    if len(phrases) > 1 and _is_short(phrases[-1], min_chars) and len(phrases[-2] + phrases[-1]) <= max_chars:
+        phrases[-2:] = [phrases[-2] + phrases[-1]]
+    return phrases
+
+
+def ends_sentence(phrase: str) -> bool:
+    """True when a phrase ends with a mark that closes a sentence."""
+    return phrase.rstrip("”）").endswith(tuple(SENTENCE_ENDS))
+
+
+def ends_phrase(phrase: str) -> bool:
+    """True when a phrase ends with any mark that is heard as a pause."""
+    return phrase.rstrip("”）").endswith(tuple(PHRASE_ENDS))
+
+
+def _is_short(phrase: str, min_chars: int) -> bool:
+    return len(re.findall(rf"[{SPOKEN}]", phrase)) < min_chars
+
+
+def _equal_parts(piece: str, max_chars: int) -> list[str]:
+    parts = -(-len(piece) // max_chars)
+    size = -(-len(piece) // parts)
+    return [piece[i : i + size] for i in range(0, len(piece), size)]

@@ -5,10 +5,11 @@ package archives, ``verify`` checks them. Every archive is an untrusted box of d
 its code runs. ``fetch_from_hub`` brings models from a hub.
 """
 
-from modules.weights.cache import cache_root, locate
+from modules.weights.cache import cache_root
 from modules.weights.catalog import load_catalog
 from modules.weights.hub.download import fetch_from_hub
 from modules.weights.hub_id import HubId
+from modules.weights.locator import locate
 from modules.weights.packages.fetcher import fetch
 from modules.weights.verifier import verify
 

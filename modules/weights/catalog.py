@@ -8,9 +8,10 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 
 from errors import ConfigError
+from modules.weights.checksums import Sum
 
 CATALOG_FILE = Path(__file__).with_name("catalog.yaml")
 
@@ -23,18 +24,10 @@ def _inside(path: str) -> str:
 
 
 InnerPath = Annotated[str, AfterValidator(_inside)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Sum(_Strict):
-    """What a file must be: its size in bytes and its sha256."""
-
-    bytes: int
-    sha256: Sha256
 
 
 class Archive(Sum):

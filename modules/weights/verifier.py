@@ -7,7 +7,8 @@ from pathlib import Path
 from errors import CorruptWeights
 from modules.weights import cache
 from modules.weights.catalog import Catalog, load_catalog
-from modules.weights.packages.archives import check
+from modules.weights.checksums import check
+from modules.weights.locator import locate
 from modules.weights.progress import Progress, Silent, watched
 
 
@@ -32,7 +33,7 @@ def verify(
     """
     catalog = catalog or load_catalog()
     (model,) = catalog.select([name]).values()
-    folder = cache.locate(name, weights, catalog)
+    folder = locate(name, weights, catalog)
     progress = progress or Silent()
     fallback = cache.state(model, folder) is cache.State.FALLBACK
     problems = []

@@ -23,11 +23,10 @@ from filelock import FileLock
 from checkout import ROOT
 from errors import ConfigError, CorruptWeights, WeightsError
 from modules.weights import cache, external_command
-from modules.weights.catalog import Sum
+from modules.weights.checksums import Sum, check
 from modules.weights.disk import disk_errors, require_space
 from modules.weights.hub.espnet_zoo import in_zoo
 from modules.weights.hub_id import HubId
-from modules.weights.packages.archives import check
 from modules.weights.progress import Progress, Silent, watched
 
 if TYPE_CHECKING:

