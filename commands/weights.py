@@ -17,7 +17,7 @@ from rich.table import Column, Table
 from commands.needed_models import needed_models
 from errors import MissingWeights, WeightsError
 from modules.weights import HubId, fetch, fetch_from_hub, load_catalog, locate, verify
-from modules.weights.cache import State, models_folder, search_folders, state
+from modules.weights.cache import FolderState, models_folder, search_folders, state
 from modules.weights.converted import PREFIX, Quantization, convert
 from modules.weights.disk import megabytes
 from modules.weights.progress import Progress
@@ -153,8 +153,8 @@ def _hub_state(name: str, weights: Path | None) -> str:
     try:
         locate(name, weights)
     except MissingWeights:
-        return State.ABSENT
-    return State.READY
+        return FolderState.ABSENT
+    return FolderState.READY
 
 
 def _fetch(args: argparse.Namespace) -> int:

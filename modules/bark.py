@@ -13,10 +13,10 @@ from typing import Any
 from pydantic import Field
 
 from errors import ConfigError, CorruptWeights, InputError
-from modules.contract.module import Compute, Module, named
+from modules.contract.module import Compute, Module, require_model
 from modules.contract.payloads import Audio, Note, Payload, Samples, Text
 from modules.runtimes.pytorch import Dtype, TorchRuntime
-from modules.tasks.synthesis import SentenceOptions, Utterance, cut_sentences, speak
+from modules.tasks.synthesis import SentenceOptions, Utterance, sentence_phrases, synthesise
 
 
 class BarkOptions(SentenceOptions):
@@ -64,7 +64,7 @@ class Bark(Module):
         from transformers import BarkModel, BarkProcessor
         from transformers.models.bark import generation_configuration_bark as settings
 
-        self._processor = self._runtime.part(BarkProcessor, named(model))
+        self._processor = self._runtime.load_component(BarkProcessor, require_model(model))
         self._history = self._preset(options.voice_preset)
         self._model = self._runtime.load(BarkModel, model)
         found = self._model.generation_config
@@ -79,13 +79,13 @@ class Bark(Module):
             pass
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """See ``modules.tasks.synthesis.speak``.
+        """See ``modules.tasks.synthesis.synthesise``.
 
         Raises:
             ModelError: a network failed.
         """
         rate: int = self._model.config.codec_config.sampling_rate
-        return speak(batch, lambda text: cut_sentences(text, self._options), self._say, rate, together=True)
+        return synthesise(batch, lambda text: sentence_phrases(text, self._options), self._say, rate, together=True)
 
     def _say(self, sentences: Sequence[str]) -> Iterator[Utterance]:
         longest = self._options.semantic_max_new_tokens

@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import Field
 
 from errors import InputError, ModelError
-from modules.chinese.translation_check import NO_WORDS, Latin, checked
+from modules.chinese.translation_check import NO_WORDS, LatinWords, with_second_pass
 from modules.contract.module import Compute, Module, Options
 from modules.contract.payloads import Payload, Text
 from modules.runtimes.ct2 import ComputeType, open_model
@@ -40,7 +40,7 @@ _HAS_LATIN = re.compile("[A-Za-z]")
 class QwenOptions(Options):
     """Options of QwenTranslator."""
 
-    latin: Latin = Field(
+    latin: LatinWords = Field(
         "names",
         description="Latin words in the Chinese text. keep: leave them; names: forbid all but the names that the "
         "English text has; never: forbid them",
@@ -90,12 +90,12 @@ class QwenTranslator(Module):
         self._generate(["Good morning."], NO_WORDS)
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """See ``modules.tasks.translation.translate`` and ``modules.chinese.translation_check.checked``.
+        """See ``modules.tasks.translation.translate`` and ``modules.chinese.translation_check.with_second_pass``.
 
         Raises:
             ModelError: the runtime failed.
         """
-        return translate(batch, checked(self._generate, self._options.latin))
+        return translate(batch, with_second_pass(self._generate, self._options.latin))
 
     def _generate(self, sentences: list[str], allowed: frozenset[str] | None) -> list[Translation]:
         english = [self._encode(sentence) for sentence in sentences]

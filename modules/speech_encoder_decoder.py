@@ -16,12 +16,12 @@ import numpy as np
 from pydantic import Field
 
 from errors import ConfigError, InputError
-from modules.audio.speech_segments import speech_spans
+from modules.audio.speech_segments import speech_ranges
 from modules.audio.waveform import SPEECH_RATE
-from modules.contract.module import Compute, Module, named
+from modules.contract.module import Compute, Module, require_model
 from modules.contract.payloads import Audio, Note, Payload, Samples, Text
 from modules.runtimes.pytorch import Dtype, TorchRuntime
-from modules.tasks.recognition import Segment, SegmentOptions, listen
+from modules.tasks.recognition import Segment, SegmentOptions, recognise
 
 _LANGUAGE_TOKEN = re.compile(r"([a-z]{2,3})_[A-Z]{2}")
 _SPEECH2TEXT2 = "speech_to_text_2"
@@ -71,10 +71,10 @@ class SpeechEncoderDecoder(Module):
         self._runtime = TorchRuntime(compute, options.dtype)
         from transformers import AutoFeatureExtractor, AutoTokenizer, SpeechEncoderDecoderModel
 
-        folder = named(model)
+        folder = require_model(model)
         _check_environment(folder)
-        self._features = self._runtime.part(AutoFeatureExtractor, folder)
-        self._tokenizer = self._runtime.part(AutoTokenizer, folder)
+        self._features = self._runtime.load_component(AutoFeatureExtractor, folder)
+        self._tokenizer = self._runtime.load_component(AutoTokenizer, folder)
         self._model = self._runtime.load(SpeechEncoderDecoderModel, folder)
         self._generation = {
             name: getattr(options, name)
@@ -88,18 +88,18 @@ class SpeechEncoderDecoder(Module):
     def warm_up(self) -> None:
         """Runs voice activity, the encoder and the decoder on a second of silence."""
         silence = np.zeros(SPEECH_RATE, np.float32)
-        speech_spans(silence)
+        speech_ranges(silence)
         self._read([silence], max_new_tokens=4)
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """Yields Text in ``target_language``, at its place on the time line; see ``modules.tasks.recognition.listen``.
+        """Yields Text in ``target_language``; see ``modules.tasks.recognition.recognise``.
 
         A Text is noted ``truncated`` when it stopped at ``max_new_tokens``.
 
         Raises:
             ModelError: the model failed.
         """
-        return listen(batch, self._options, self._texts, together=True)
+        return recognise(batch, self._options, self._texts, together=True)
 
     def _texts(self, segments: list[Segment]) -> Iterator[Text | None]:
         language = self._options.target_language

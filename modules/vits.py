@@ -13,10 +13,10 @@ from pathlib import Path
 from pydantic import Field
 
 from errors import ConfigError, InputError
-from modules.contract.module import Compute, Module, named
+from modules.contract.module import Compute, Module, require_model
 from modules.contract.payloads import Audio, Note, Payload, Samples, Text
 from modules.runtimes.pytorch import Dtype, TorchRuntime
-from modules.tasks.synthesis import SentenceOptions, Utterance, cut_sentences, speak
+from modules.tasks.synthesis import SentenceOptions, Utterance, sentence_phrases, synthesise
 
 
 class VitsOptions(SentenceOptions):
@@ -58,7 +58,7 @@ class Vits(Module):
         self._runtime = TorchRuntime(compute, options.dtype)
         from transformers import VitsModel, VitsTokenizer
 
-        self._tokenizer = self._runtime.part(VitsTokenizer, named(model))
+        self._tokenizer = self._runtime.load_component(VitsTokenizer, require_model(model))
         if self._tokenizer.is_uroman:
             raise ConfigError(
                 f"{model} reads {options.language} in Latin letters made by uroman, which Relevo does not run; "
@@ -86,13 +86,13 @@ class Vits(Module):
             pass
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """See ``modules.tasks.synthesis.speak``.
+        """See ``modules.tasks.synthesis.synthesise``.
 
         Raises:
             ModelError: the network failed.
         """
         rate: int = self._model.config.sampling_rate
-        return speak(batch, lambda text: cut_sentences(text, self._options), self._say, rate, together=True)
+        return synthesise(batch, lambda text: sentence_phrases(text, self._options), self._say, rate, together=True)
 
     def _say(self, sentences: Sequence[str]) -> Iterator[Utterance]:
         letters = [self._tokenizer.prepare_for_tokenization(sentence)[0] for sentence in sentences]

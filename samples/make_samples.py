@@ -32,7 +32,7 @@ _SENTENCE_PAUSE_S = 0.7
 
 
 @dataclass
-class Sample:
+class SpokenText:
     """A row of texts.tsv: file name, voice, length in seconds, and the words spoken."""
 
     file: str
@@ -41,22 +41,22 @@ class Sample:
     text: str
 
 
-def read_texts(path: Path = TEXTS) -> list[Sample]:
+def read_texts(path: Path = TEXTS) -> list[SpokenText]:
     """The rows of a texts.tsv."""
     with path.open(encoding="utf-8", newline="") as lines:
-        return [Sample(**row) for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)]
+        return [SpokenText(**row) for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)]
 
 
-def write_texts(samples: list[Sample], path: Path) -> None:
+def write_texts(samples: list[SpokenText], path: Path) -> None:
     """Writes the rows of a texts.tsv."""
     with path.open("w", encoding="utf-8", newline="") as lines:
-        names = [field.name for field in fields(Sample)]
+        names = [field.name for field in fields(SpokenText)]
         writer = csv.DictWriter(lines, names, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE)
         writer.writeheader()
         writer.writerows(map(asdict, samples))
 
 
-def speak(text: str, model: KokoroModel, phonemes: EspeakG2P) -> Samples:
+def synthesise(text: str, model: KokoroModel, phonemes: EspeakG2P) -> Samples:
     """Speaks Spanish text sentence by sentence, with a pause between two, at 24 kHz."""
     return np.concatenate(list(_spoken(text, model, phonemes)))
 
@@ -65,7 +65,7 @@ def _spoken(text: str, model: KokoroModel, phonemes: EspeakG2P) -> Iterator[Samp
     for number, sentence in enumerate(re.split(r"(?<=[.!?]) ", text)):
         if number:
             yield np.zeros(round(_SENTENCE_PAUSE_S * KOKORO_RATE), np.float32)
-        yield model.speak(phonemes(re.sub("[¿¡]", "", sentence))[0])
+        yield model.synthesise(phonemes(re.sub("[¿¡]", "", sentence))[0])
 
 
 def write_flac(path: Path, samples: Samples) -> None:
@@ -90,7 +90,7 @@ def main() -> None:
     folder, phonemes, samples = locate("kokoro-82m-onnx"), EspeakG2P("es"), read_texts()
     for sample in samples:
         model = KokoroModel(folder, sample.voice, Compute(threads=arguments.threads))
-        spoken = speak(sample.text, model, phonemes)
+        spoken = synthesise(sample.text, model, phonemes)
         sample.seconds = f"{len(spoken) / KOKORO_RATE:.2f}"
         write_flac(arguments.output / sample.file, spoken)
         console.print(f"{sample.file}  {sample.seconds} s  {sample.voice}")

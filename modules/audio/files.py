@@ -15,7 +15,7 @@ from uuid import uuid4
 import numpy as np
 
 from errors import InputError, RelevoError
-from modules.audio.waveform import SPEECH_RATE, check, mono_blocks
+from modules.audio.waveform import SPEECH_RATE, check_audio, mono_blocks
 from modules.contract.payloads import Audio, Samples
 
 # Playlists and image formats would open further files or have no sound: FFmpeg is not even to try them.
@@ -50,7 +50,7 @@ def read_audio(path: Path, *, sample_rate: int = SPEECH_RATE, longest_s: float =
     try:
         with path.open("rb") as opened, _seekable(opened, longest_s) as file:
             audio = Audio(_decode(file, sample_rate, longest_s), sample_rate)
-        check(audio)
+        check_audio(audio)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from error
     except InputError as error:

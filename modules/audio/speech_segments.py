@@ -25,7 +25,7 @@ _SHORTEST_OPENING_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class SampleRange:
     """A stretch of a recording, as sample indices at SPEECH_RATE: ``start`` is in it, ``end`` is not."""
 
     start: int
@@ -35,7 +35,7 @@ class Span:
         return self.end - self.start
 
 
-def speech_spans(samples: Samples) -> list[Span]:
+def speech_ranges(samples: Samples) -> list[SampleRange]:
     """Stretches of uninterrupted speech in mono ``samples`` at SPEECH_RATE, in order; none if nobody speaks.
 
     Runs on one thread.
@@ -51,10 +51,12 @@ def speech_spans(samples: Samples) -> list[Span]:
         ),
         sampling_rate=SPEECH_RATE,
     )
-    return [Span(int(span["start"]), int(span["end"])) for span in found]
+    return [SampleRange(int(span["start"]), int(span["end"])) for span in found]
 
 
-def cut(samples: Samples, spans: list[Span], longest_s: float, first_pause_s: float | None = None) -> list[Span]:
+def cut_at_pauses(
+    samples: Samples, spans: list[SampleRange], longest_s: float, first_pause_s: float | None = None
+) -> list[SampleRange]:
     """Groups spans of speech into segments of at most ``longest_s`` seconds.
 
     A segment ends at the longest pause of its second half; the first of several, at the first pause of
@@ -64,28 +66,28 @@ def cut(samples: Samples, spans: list[Span], longest_s: float, first_pause_s: fl
 
     Args:
         samples: the whole recording, mono at SPEECH_RATE.
-        spans: from ``speech_spans``, in order, not overlapping.
+        spans: from ``speech_ranges``, in order, not overlapping.
         longest_s: longest segment in seconds, padding included.
         first_pause_s: length of a pause that ends the first segment, in seconds; None: it is as long as the others.
     """
     longest = round((longest_s - 2 * _PAD_S) * SPEECH_RATE)
     waiting = list(reversed(spans))
-    segments: list[Span] = []
+    segments: list[SampleRange] = []
     if first_pause_s is not None and (opening := _opening(spans, longest, round(first_pause_s * SPEECH_RATE))):
-        segments.append(Span(opening[0].start, opening[-1].end))
+        segments.append(SampleRange(opening[0].start, opening[-1].end))
         del waiting[-len(opening) :]
     while waiting:
         if len(waiting[-1]) > longest:
             span = waiting.pop()
             spot = _quietest(samples, span.start + longest // 2, span.start + longest)
-            waiting += [Span(spot, span.end), Span(span.start, spot)]
+            waiting += [SampleRange(spot, span.end), SampleRange(span.start, spot)]
         run = _run(waiting, longest)
-        segments.append(Span(run[0].start, run[-1].end))
+        segments.append(SampleRange(run[0].start, run[-1].end))
         del waiting[-len(run) :]
     return _padded(segments, len(samples))
 
 
-def _opening(spans: list[Span], longest: int, pause: int) -> list[Span]:
+def _opening(spans: list[SampleRange], longest: int, pause: int) -> list[SampleRange]:
     """The spans before the first such pause of speech that is too long for one segment; none where there is none."""
     if not spans or spans[-1].end - spans[0].start <= longest:
         return []
@@ -98,7 +100,7 @@ def _opening(spans: list[Span], longest: int, pause: int) -> list[Span]:
     return []
 
 
-def _run(waiting: list[Span], longest: int) -> list[Span]:
+def _run(waiting: list[SampleRange], longest: int) -> list[SampleRange]:
     """The spans, taken from the end of ``waiting``, that make the next segment."""
     run = [waiting[-1]]
     pauses: list[int] = []
@@ -124,7 +126,7 @@ def _quietest(samples: Samples, start: int, end: int) -> int:
     return start + int(np.argmin(total[width:] - total[:-width])) + width // 2
 
 
-def _padded(segments: list[Span], length: int) -> list[Span]:
+def _padded(segments: list[SampleRange], length: int) -> list[SampleRange]:
     pad = round(_PAD_S * SPEECH_RATE)
     ends = [0, *(segment.end for segment in segments)]
     starts = [*(segment.start for segment in segments), length]
@@ -134,7 +136,7 @@ def _padded(segments: list[Span], length: int) -> list[Span]:
         after = starts[i + 1] - segment.end
         # Neighbours share the pause between them; the ends of the recording belong to nobody else.
         padded.append(
-            Span(
+            SampleRange(
                 segment.start - min(pad, before // 2 if i else before),
                 segment.end + min(pad, after // 2 if i < len(segments) - 1 else after),
             )

@@ -28,7 +28,7 @@ _LOUDEST = 8.0
 # from integers.
 
 
-def check(audio: Audio) -> None:
+def check_audio(audio: Audio) -> None:
     """Refuses audio that no recogniser can use.
 
     Raises:

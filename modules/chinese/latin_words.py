@@ -74,7 +74,7 @@ _KNOWN = {"wifi": "无线网络", "www": "万维网"}
 _LETTERS = "诶 必 西 地 伊 艾福 吉 艾尺 艾 杰 开 艾勒 艾姆 恩 欧 批 丘 阿尔 艾斯 提 优 维 达布留 艾克斯 歪 贼德"
 
 
-def spell(text: str) -> str:
+def spell_capitals(text: str) -> str:
     """``text`` with each capital A-Z as the Han characters that it is pronounced like, for voices without letters."""
     return text.translate({ord("A") + i: name for i, name in enumerate(_LETTERS.split())})
 

@@ -31,7 +31,7 @@ class ChineseOptions(Options):
         return self
 
 
-def cut_chinese(text: Text, options: ChineseOptions) -> tuple[list[Phrase], tuple[Note, ...]]:
+def chinese_phrases(text: Text, options: ChineseOptions) -> tuple[list[Phrase], tuple[Note, ...]]:
     """A ``modules.tasks.synthesis.Cut``: phrases of Han characters, capitals to be spelled and Chinese marks.
 
     See ``chinese_text.make_speakable`` for what is rewritten and noted, ``chinese_text.split_phrases`` for where it is

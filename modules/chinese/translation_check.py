@@ -9,21 +9,21 @@ from typing import Literal
 
 from modules.chinese.latin_words import LATIN_WORD
 from modules.contract.payloads import Note
-from modules.tasks.translation import Generate, Translation
+from modules.tasks.translation import TranslateSentences, Translation
 
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
 
-Latin = Literal["keep", "names", "never"]
+LatinWords = Literal["keep", "names", "never"]
 """Latin words in Chinese text: leave them, only those that are names in the English text, or forbid them."""
 
 NO_WORDS: frozenset[str] = frozenset()
 
-Ask = Callable[[list[str], frozenset[str] | None], list[Translation]]
+TranslateAllowing = Callable[[list[str], frozenset[str] | None], list[Translation]]
 """(English sentences, the words that may be written in Latin letters; None: any) → their translations, in order."""
 
 
-def checked(ask: Ask, latin: Latin) -> Generate:
-    """A ``Generate`` that allows few Latin words, and asks once more for what is not Chinese.
+def with_second_pass(ask: TranslateAllowing, latin: LatinWords) -> TranslateSentences:
+    """A ``TranslateSentences`` that allows few Latin words, and asks once more for what is not Chinese.
 
     To forbid a word before it is written costs less than to translate the sentence again. A name is made of pieces
     that other words have too, and sentences of one batch are allowed each other's names: so the answer is looked at.
@@ -39,13 +39,15 @@ def checked(ask: Ask, latin: Latin) -> Generate:
     def twice(english: list[str]) -> list[Translation]:
         allowed = _allowed(english, latin)
         answers = ask(english, allowed)
-        faults = {i: why for i, answer in enumerate(answers) if (why := fault(english[i], answer.text, latin))}
+        faults = {
+            i: why for i, answer in enumerate(answers) if (why := translation_fault(english[i], answer.text, latin))
+        }
         second: dict[int, Translation] = {}
         if faults and allowed != NO_WORDS:
             second = dict(zip(faults, ask([english[i] for i in faults], NO_WORDS), strict=True))
         for i, why in faults.items():
             again = second.get(i)
-            if again and again.text and not fault(english[i], again.text, latin):
+            if again and again.text and not translation_fault(english[i], again.text, latin):
                 note = Note("second_pass", f"the first translation, {answers[i].text!r}, {why}")
                 answers[i] = replace(again, notes=(note,))
             else:
@@ -56,7 +58,7 @@ def checked(ask: Ask, latin: Latin) -> Generate:
     return twice
 
 
-def fault(english: str, chinese: str, latin: Latin) -> str | None:
+def translation_fault(english: str, chinese: str, latin: LatinWords) -> str | None:
     """What ails ``chinese`` as the translation of ``english``, as a predicate; None if nothing does."""
     if not _CHINESE.search(chinese) and any(map(str.isalpha, english)):
         return "has no Chinese character"
@@ -67,7 +69,7 @@ def fault(english: str, chinese: str, latin: Latin) -> str | None:
     return f"leaves {', '.join(strangers)} untranslated" if strangers else None
 
 
-def _allowed(english: list[str], latin: Latin) -> frozenset[str] | None:
+def _allowed(english: list[str], latin: LatinWords) -> frozenset[str] | None:
     if latin == "keep":
         return None
     return NO_WORDS if latin == "never" else NO_WORDS.union(*map(_names, english))

@@ -69,7 +69,7 @@ class Module(ABC):
         """
 
 
-def named(model: Path | None) -> Path:
+def require_model(model: Path | None) -> Path:
     """The folder of a stage's model, for a module that cannot run without.
 
     Raises:

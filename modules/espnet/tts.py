@@ -13,15 +13,15 @@ from typing import Any, Literal
 from pydantic import Field
 
 from errors import ConfigError, CorruptWeights, InputError
-from modules.chinese.latin_words import spell
-from modules.chinese.phrases import ChineseOptions, cut_chinese
-from modules.contract.module import Compute, Module, named
+from modules.chinese.latin_words import spell_capitals
+from modules.chinese.phrases import ChineseOptions, chinese_phrases
+from modules.contract.module import Compute, Module, require_model
 from modules.contract.payloads import Audio, Note, Payload, Text
 from modules.espnet.files import EspnetFiles, load_tensors, read_yaml
 from modules.espnet.lean_import import import_text2speech
 from modules.espnet.vocoders import GriffinLim, ParallelWaveGAN
 from modules.runtimes.pytorch import TorchRuntime
-from modules.tasks.synthesis import Utterance, speak
+from modules.tasks.synthesis import Utterance, synthesise
 from modules.weights import locate
 
 _HAN = ("一", "鿿")
@@ -73,7 +73,7 @@ class EspnetTTS(Module):
         """
         self._options = options
         self._runtime = TorchRuntime(compute, "float32")
-        self._tts = _open(EspnetFiles.find(named(model)), options, self._runtime.device)
+        self._tts = _open(EspnetFiles.find(require_model(model)), options, self._runtime.device)
         self._ids = {token: number for number, token in enumerate(self._tts.train_args.token_list)}
 
     def warm_up(self) -> None:
@@ -89,11 +89,11 @@ class EspnetTTS(Module):
         Raises:
             ModelError: the network or the vocoder failed.
         """
-        return speak(batch, lambda text: cut_chinese(text, self._options), self._say, self._tts.fs)
+        return synthesise(batch, lambda text: chinese_phrases(text, self._options), self._say, self._tts.fs)
 
     def _say(self, phrases: Sequence[str]) -> Iterator[Utterance]:
         for phrase in phrases:
-            tokens, unspoken = self._read(spell(phrase))
+            tokens, unspoken = self._read(spell_capitals(phrase))
             notes = (Note("unspoken", unspoken),) if unspoken else ()
             if not any(map(str.isalnum, "".join(tokens))):
                 yield Utterance(None, notes)

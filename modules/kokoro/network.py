@@ -54,7 +54,7 @@ class KokoroModel:
         """Every phoneme and mark the network knows."""
         return frozenset(self._ids)
 
-    def speak(self, phonemes: str, speed: float = 1.0) -> Samples:
+    def synthesise(self, phonemes: str, speed: float = 1.0) -> Samples:
         """Synthesises one utterance.
 
         Args:

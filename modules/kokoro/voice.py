@@ -10,11 +10,11 @@ from pydantic import Field
 
 from errors import InputError
 from modules.chinese.phonemes import ChinesePhonemes
-from modules.chinese.phrases import ChineseOptions, cut_chinese
-from modules.contract.module import Compute, Module, named
+from modules.chinese.phrases import ChineseOptions, chinese_phrases
+from modules.contract.module import Compute, Module, require_model
 from modules.contract.payloads import Audio, Note, Payload, Text
 from modules.kokoro.network import KOKORO_RATE, KokoroModel
-from modules.tasks.synthesis import Utterance, speak
+from modules.tasks.synthesis import Utterance, synthesise
 
 
 class KokoroOptions(ChineseOptions):
@@ -45,7 +45,7 @@ class Kokoro(Module):
             ConfigError: no model is named, there is no such voice, or ONNX Runtime cannot use the device.
             WeightsError: a file of the model is missing or cannot be read.
         """
-        folder = named(model)
+        folder = require_model(model)
         self._options = options
         # ONNX Runtime reads the network without holding Python's lock, while Python reads the dictionary.
         with ThreadPoolExecutor(1) as executor:
@@ -66,11 +66,11 @@ class Kokoro(Module):
         Raises:
             ModelError: the network failed.
         """
-        return speak(batch, lambda text: cut_chinese(text, self._options), self._say, KOKORO_RATE)
+        return synthesise(batch, lambda text: chinese_phrases(text, self._options), self._say, KOKORO_RATE)
 
     def _say(self, phrases: Sequence[str]) -> Iterator[Utterance]:
         for phrase in phrases:
             phonemes, unspoken = self._phonemes(phrase, self._network.alphabet)
             notes = (Note("unspoken", unspoken),) if unspoken else ()
             spoken = any(map(str.isalpha, phonemes))
-            yield Utterance(self._network.speak(phonemes, self._options.speed) if spoken else None, notes)
+            yield Utterance(self._network.synthesise(phonemes, self._options.speed) if spoken else None, notes)

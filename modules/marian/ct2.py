@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import Field
 
 from errors import InputError, ModelError, WeightsError
-from modules.contract.module import Compute, Module, named
+from modules.contract.module import Compute, Module, require_model
 from modules.contract.payloads import Payload, Text
 from modules.marian.options import MarianOptions
 from modules.runtimes.ct2 import ComputeType, open_runtime
@@ -49,7 +49,7 @@ class MarianCT2(Module):
         from ctranslate2 import Translator  # type: ignore[import-untyped]
         from sentencepiece import SentencePieceProcessor
 
-        folder = named(model)
+        folder = require_model(model)
         self._options = options
         self._model = open_runtime(Translator, folder, options.compute_type, compute)
         try:

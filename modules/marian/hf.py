@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import Field
 
 from errors import InputError
-from modules.contract.module import Compute, Module, named
+from modules.contract.module import Compute, Module, require_model
 from modules.contract.payloads import Payload, Text
 from modules.marian.options import MarianOptions
 from modules.runtimes.pytorch import Dtype, TorchRuntime
@@ -50,7 +50,7 @@ class Marian(Module):
 
         self._options = options
         self._model = self._runtime.load(MarianMTModel, model)
-        self._tokenizer = self._runtime.part(MarianTokenizer, named(model))
+        self._tokenizer = self._runtime.load_component(MarianTokenizer, require_model(model))
         options.check_tag(self._tokenizer.encoder)
         trained = self._model.generation_config
         self._end = trained.eos_token_id

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from errors import ConfigError, WeightsError
-from modules.contract.module import Compute, named
+from modules.contract.module import Compute, require_model
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -34,7 +34,7 @@ def open_model(
     """
     from tokenizers import Tokenizer
 
-    folder = named(model)
+    folder = require_model(model)
     loaded = open_runtime(kind, folder, compute_type, compute)
     try:
         return loaded, Tokenizer.from_file(str(folder / "tokenizer.json"))

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from errors import ConfigError, ModelError, WeightsError
-from modules.contract.module import Compute, named
+from modules.contract.module import Compute, require_model
 
 log = logging.getLogger(__name__)
 
@@ -74,17 +74,17 @@ class TorchRuntime:
             ConfigError: no folder is named, or it holds another kind of model.
             WeightsError: its files cannot be read.
         """
-        folder = named(folder)
+        folder = require_model(folder)
         wanted = kind.config_class.model_type
         found = _model_type(folder)
         if found != wanted:
             raise ConfigError(f"{folder} holds a model of type {found!r} where {wanted!r} is needed; check `model`")
-        model, report = self.part(kind, folder, output_loading_info=True)
+        model, report = self.load_component(kind, folder, output_loading_info=True)
         if missing := sorted(report["missing_keys"]):  # often nothing that inference needs, but a user must know
             log.warning("%s has no weights for %s: they are random", folder, ", ".join(missing))
         return model.to(device=self.device, dtype=self.dtype).eval()
 
-    def part(self, kind: Any, folder: Path, **arguments: Any) -> Any:
+    def load_component(self, kind: Any, folder: Path, **arguments: Any) -> Any:
         """Calls ``kind.from_pretrained``, for what a model brings besides: tokenizers, processors, vocoders.
 
         Raises:

@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from errors import ConfigError
-from modules.audio.waveform import SPEECH_RATE, check
+from modules.audio.waveform import SPEECH_RATE, check_audio
 from modules.contract.payloads import Samples
 from modules.runtimes.pytorch import TorchRuntime
 
@@ -60,9 +60,9 @@ def from_clip(path: Path, encoder: Path, size: int, runtime: TorchRuntime) -> Sa
     from modules.audio.files import read_audio
 
     audio = read_audio(path, sample_rate=SPEECH_RATE)
-    check(audio)
-    extractor = runtime.part(AutoFeatureExtractor, encoder)
-    model = runtime.part(AutoModelForAudioXVector, encoder).to(runtime.device).eval()
+    check_audio(audio)
+    extractor = runtime.load_component(AutoFeatureExtractor, encoder)
+    model = runtime.load_component(AutoModelForAudioXVector, encoder).to(runtime.device).eval()
     inputs = extractor(audio.samples, sampling_rate=SPEECH_RATE, return_tensors="pt").to(runtime.device)
     with runtime.inference(f"listening to {path}"):
         vector = torch.nn.functional.normalize(model(**inputs).embeddings[0], dim=-1)

@@ -14,11 +14,11 @@ from pydantic import Field, model_validator
 
 from errors import InputError
 from modules.audio.waveform import SPEECH_RATE
-from modules.contract.module import Compute, Module, named
+from modules.contract.module import Compute, Module, require_model
 from modules.contract.payloads import Audio, Note, Payload, Samples, Text
 from modules.runtimes.pytorch import Dtype, TorchRuntime
 from modules.speecht5.speaker_embedding import from_clip, from_file
-from modules.tasks.synthesis import SentenceOptions, Utterance, cut_sentences, speak
+from modules.tasks.synthesis import SentenceOptions, Utterance, sentence_phrases, synthesise
 from modules.weights import locate
 
 
@@ -80,7 +80,7 @@ class SpeechT5(Module):
         import torch
         from transformers import SpeechT5ForTextToSpeech, SpeechT5HifiGan, SpeechT5Tokenizer
 
-        self._tokenizer = self._runtime.part(SpeechT5Tokenizer, named(model))
+        self._tokenizer = self._runtime.load_component(SpeechT5Tokenizer, require_model(model))
         self._model = self._runtime.load(SpeechT5ForTextToSpeech, model)
         self._vocoder = self._runtime.load(SpeechT5HifiGan, locate(options.vocoder))
         size = self._model.config.speaker_embedding_dim
@@ -98,12 +98,14 @@ class SpeechT5(Module):
             pass
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """See ``modules.tasks.synthesis.speak``.
+        """See ``modules.tasks.synthesis.synthesise``.
 
         Raises:
             ModelError: a network failed.
         """
-        return speak(batch, lambda text: cut_sentences(text, self._options), self._say, SPEECH_RATE, together=True)
+        return synthesise(
+            batch, lambda text: sentence_phrases(text, self._options), self._say, SPEECH_RATE, together=True
+        )
 
     def _say(self, sentences: Sequence[str]) -> Iterator[Utterance]:
         written = [self._spelled(sentence) for sentence in sentences]

@@ -61,7 +61,7 @@ class Hypothesis:
         return self.no_speech > limits.no_speech and self.log_probability < limits.log_probability
 
 
-def settle(
+def accept_or_retry(
     first: Hypothesis, again: Callable[[], Hypothesis] | None, limits: Thresholds, limit_option: str = "max_tokens"
 ) -> tuple[Hypothesis, tuple[Note, ...]]:
     """Decides on a reading.

@@ -12,8 +12,8 @@ from itertools import zip_longest
 from pydantic import Field
 
 from errors import InputError
-from modules.audio.speech_segments import Span, cut, speech_spans
-from modules.audio.waveform import SPEECH_RATE, check, resample
+from modules.audio.speech_segments import SampleRange, cut_at_pauses, speech_ranges
+from modules.audio.waveform import SPEECH_RATE, check_audio, resample
 from modules.contract.module import Options
 from modules.contract.payloads import Audio, Note, Payload, Samples, Text
 
@@ -45,7 +45,7 @@ Read = Callable[[list[Segment]], Iterable[Text | None]]
 """Segments → their texts, in order; None for one in which nothing was said."""
 
 
-def listen(
+def recognise(
     batch: Sequence[Payload], options: SegmentOptions, read: Read, *, together: bool = False
 ) -> Iterator[tuple[int, Text | InputError]]:
     """Yields (position in the batch, Text) for every segment in which something was said, in the order of each clip.
@@ -81,9 +81,9 @@ def listen(
 def _segments(audio: Payload, options: SegmentOptions) -> list[Segment]:
     if not isinstance(audio, Audio):
         raise InputError(f"a recogniser listens to audio, not to {type(audio).__name__}; check the stage before")
-    check(audio)
+    check_audio(audio)
     samples = resample(audio, SPEECH_RATE)
-    spans = speech_spans(samples) if options.vad else [Span(0, len(samples))]
+    spans = speech_ranges(samples) if options.vad else [SampleRange(0, len(samples))]
     return [
         Segment(
             samples[span.start : span.end],
@@ -91,5 +91,5 @@ def _segments(audio: Payload, options: SegmentOptions) -> list[Segment]:
             audio.start_s + span.end / SPEECH_RATE,
             audio.notes,
         )
-        for span in cut(samples, spans, options.segment_s, options.first_pause_s)
+        for span in cut_at_pauses(samples, spans, options.segment_s, options.first_pause_s)
     ]

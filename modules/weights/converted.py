@@ -15,9 +15,9 @@ from typing import Literal
 
 from checkout import ROOT
 from errors import ConfigError, MissingWeights, WeightsError
-from modules.weights import external_command
 from modules.weights.disk import disk_errors, require_space
-from modules.weights.progress import Progress, Silent, watched
+from modules.weights.external_command import CommandFailed, run_command
+from modules.weights.progress import Progress, SilentProgress, watched
 
 PREFIX = "ct2:"
 CONVERT_COMMAND = ".venv-hub/bin/python pipeline.py weights convert"
@@ -69,7 +69,7 @@ def convert(
         ConfigError: this interpreter has no transformers.
         WeightsError: the model is of another kind, its files are not all there, or the disk is full.
     """
-    progress = progress or Silent()
+    progress = progress or SilentProgress()
     final = target / converted_path(model)
     if final.is_dir():
         progress.say(f"{final} is there already; remove it to convert {model} again")
@@ -85,7 +85,7 @@ def convert(
             command = [sys.executable, "-m", "modules.weights.conversion.transformers_to_ct2", str(source), str(whole)]
             try:
                 with watched(progress, f"converting {model}", size) as update:
-                    external_command.run(
+                    run_command(
                         [*command, "--quantization", quantization],
                         Path(half),
                         needed_bytes=size,
@@ -93,7 +93,7 @@ def convert(
                         cwd=ROOT,
                         watch=update,
                     )
-            except external_command.ChildFailed as error:
+            except CommandFailed as error:
                 raise WeightsError(f"{model} cannot be converted: {error}") from error
             whole.rename(final)
     return final

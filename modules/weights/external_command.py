@@ -16,7 +16,7 @@ POLL_S = 0.2
 QUIT_S = 5.0
 
 
-class ChildFailed(WeightsError):
+class CommandFailed(WeightsError):
     """A child process ended with an error; ``output`` is everything it printed."""
 
     def __init__(self, message: str, output: str) -> None:
@@ -24,7 +24,7 @@ class ChildFailed(WeightsError):
         self.output = output
 
 
-def run(
+def run_command(
     command: Sequence[str],
     folder: Path,
     *,
@@ -46,7 +46,7 @@ def run(
         watch: called a few times a second.
 
     Raises:
-        ChildFailed: the child ended with an error, or was stopped.
+        CommandFailed: the child ended with an error, or was stopped.
         WeightsError: the child ran out of disk.
     """
     with tempfile.TemporaryFile() as log:
@@ -76,7 +76,7 @@ def run(
         raise full_disk(folder, needed_bytes)
     ending = f"signal {-process.returncode}" if process.returncode < 0 else f"status {process.returncode}"
     last = next((line.strip() for line in reversed(output.splitlines()) if line.strip()), "it printed nothing")
-    raise ChildFailed(f"{Path(command[0]).name} ended with {ending}: {last}", output)
+    raise CommandFailed(f"{Path(command[0]).name} ended with {ending}: {last}", output)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -23,7 +23,7 @@ class Progress(Protocol):
         """One line for the user."""
 
 
-class Silent:
+class SilentProgress:
     """Tells nobody."""
 
     def begin(self, task: str, total_bytes: int | None) -> None:

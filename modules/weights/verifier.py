@@ -7,9 +7,9 @@ from pathlib import Path
 from errors import CorruptWeights
 from modules.weights import cache
 from modules.weights.catalog import Catalog, load_catalog
-from modules.weights.checksums import check
+from modules.weights.checksums import check_file
 from modules.weights.locator import locate
-from modules.weights.progress import Progress, Silent, watched
+from modules.weights.progress import Progress, SilentProgress, watched
 
 
 def verify(
@@ -34,13 +34,13 @@ def verify(
     catalog = catalog or load_catalog()
     (model,) = catalog.select([name]).values()
     folder = locate(name, weights, catalog)
-    progress = progress or Silent()
-    fallback = cache.state(model, folder) is cache.State.FALLBACK
+    progress = progress or SilentProgress()
+    fallback = cache.state(model, folder) is cache.FolderState.FALLBACK
     problems = []
     for path, expected in model.finished(fallback).items():
         try:
             with watched(progress, f"checking {name}/{path}", expected.bytes) as update:
-                check(folder / path, expected, update)
+                check_file(folder / path, expected, update)
         except CorruptWeights as error:
             problems.append(str(error))
     if problems:

@@ -15,13 +15,13 @@ import numpy as np
 from pydantic import Field
 
 from errors import ConfigError, InputError, ModelError
-from modules.audio.speech_segments import speech_spans
+from modules.audio.speech_segments import speech_ranges
 from modules.audio.waveform import SPEECH_RATE
 from modules.contract.module import Compute, Module
 from modules.contract.payloads import Audio, Note, Payload, Samples, Text
 from modules.runtimes.ct2 import ComputeType, open_model
-from modules.tasks.hypothesis import Hypothesis, settle
-from modules.tasks.recognition import Segment, listen
+from modules.tasks.hypothesis import Hypothesis, accept_or_retry
+from modules.tasks.recognition import Segment, recognise
 from modules.whisper.options import WhisperOptions
 
 _FULL_WINDOW_S = 30.0
@@ -82,16 +82,16 @@ class WhisperCT2(Module):
     def warm_up(self) -> None:
         """Runs voice activity, the encoder and the decoder on a second of faint noise."""
         noise = 0.01 * np.random.default_rng(0).standard_normal(SPEECH_RATE, dtype=np.float32)
-        speech_spans(noise)
+        speech_ranges(noise)
         self._read(noise, 1.0 + self._options.margin_s, max_tokens=4)
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """Yields Text at its place on the request's time line; see ``modules.tasks.recognition.listen``.
+        """Yields Text at its place on the request's time line; see ``modules.tasks.recognition.recognise``.
 
         A Text is noted ``second_pass`` when the fitted window was not trusted, and ``truncated`` when it stopped at
         ``max_tokens``.
         """
-        return listen(batch, self._options, self._texts)
+        return recognise(batch, self._options, self._texts)
 
     def _texts(self, segments: list[Segment]) -> Iterator[Text | None]:
         for segment in segments:
@@ -100,11 +100,11 @@ class WhisperCT2(Module):
     def _reading(self, speech: Samples) -> tuple[Hypothesis, tuple[Note, ...]]:
         options = self._options
         if options.window == "full":
-            return settle(self._read(speech, _FULL_WINDOW_S, options.max_tokens), None, self._limits)
+            return accept_or_retry(self._read(speech, _FULL_WINDOW_S, options.max_tokens), None, self._limits)
         speech_s = len(speech) / SPEECH_RATE
         max_tokens = min(options.max_tokens, _SPARE_TOKENS + round(_TOKENS_PER_S[options.task] * speech_s))
         fitted = self._read(speech, min(speech_s + options.margin_s, _FULL_WINDOW_S), max_tokens)
-        return settle(fitted, lambda: self._read(speech, _FULL_WINDOW_S, options.max_tokens), self._limits)
+        return accept_or_retry(fitted, lambda: self._read(speech, _FULL_WINDOW_S, options.max_tokens), self._limits)
 
     def _read(self, speech: Samples, window_s: float, max_tokens: int) -> Hypothesis:
         """Encodes ``speech`` in a window of ``window_s`` seconds and decodes at most ``max_tokens`` tokens.

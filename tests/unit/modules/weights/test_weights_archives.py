@@ -14,10 +14,10 @@ import pytest
 from pydantic import ValidationError
 
 from errors import CorruptWeights, WeightsError
-from modules.weights import external_command
-from modules.weights.catalog import AssembledFile, Part
-from modules.weights.checksums import Sum, write_checked
+from modules.weights.catalog import ArchivePart, AssembledFile
+from modules.weights.checksums import Checksum, write_checked
 from modules.weights.disk import disk_errors
+from modules.weights.external_command import CommandFailed, run_command
 from modules.weights.packages.archives import assemble
 
 
@@ -26,7 +26,7 @@ def file_of(member: str, content: bytes, path: str = "model.bin") -> AssembledFi
         path=path,
         bytes=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
-        parts=(Part(package="box", member=member),),
+        parts=(ArchivePart(package="box", member=member),),
     )
 
 
@@ -84,7 +84,7 @@ def test_bytes_that_are_no_archive_are_named(tmp_path: Path) -> None:
 
 
 def test_more_bytes_than_recorded_are_not_written(tmp_path: Path) -> None:
-    expected = Sum(bytes=10, sha256=hashlib.sha256(10 * b"0").hexdigest())
+    expected = Checksum(bytes=10, sha256=hashlib.sha256(10 * b"0").hexdigest())
     with pytest.raises(CorruptWeights, match="more than the recorded 10 bytes"):
         write_checked((10 * b"0" for _ in range(1000)), tmp_path / "bomb", expected)
     assert (tmp_path / "bomb").stat().st_size <= 10
@@ -93,7 +93,7 @@ def test_more_bytes_than_recorded_are_not_written(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_disk_that_fills_while_writing_is_one_line(tmp_path: Path) -> None:
     content = bytes(1 << 20)
-    expected = Sum(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+    expected = Checksum(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
     with (
         pytest.raises(WeightsError, match=r"too full: 1\.0 MB are needed, .* MB are free"),
         disk_errors(tmp_path, len(content)),
@@ -102,7 +102,7 @@ def test_disk_that_fills_while_writing_is_one_line(tmp_path: Path) -> None:
 
 
 def run_child(code: str, folder: Path, stop: Event | None = None) -> None:
-    external_command.run([sys.executable, "-c", code], folder, needed_bytes=2_000_000, stop=stop or Event())
+    run_command([sys.executable, "-c", code], folder, needed_bytes=2_000_000, stop=stop or Event())
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
@@ -112,12 +112,12 @@ def test_disk_that_fills_in_a_child_is_one_line(tmp_path: Path) -> None:
 
 
 def test_child_that_fails_is_told_with_its_last_line(tmp_path: Path) -> None:
-    with pytest.raises(external_command.ChildFailed, match="ended with status 1: ValueError: no such thing"):
+    with pytest.raises(CommandFailed, match="ended with status 1: ValueError: no such thing"):
         run_child("raise ValueError('no such thing')", tmp_path)
 
 
 def test_child_is_ended_when_its_run_is_given_up(tmp_path: Path) -> None:
     stop = Event()
     stop.set()
-    with pytest.raises(external_command.ChildFailed, match="ended with signal 15"):
+    with pytest.raises(CommandFailed, match="ended with signal 15"):
         run_child("import threading; threading.Event().wait()", tmp_path, stop)
