@@ -15,11 +15,12 @@ from rich.progress import Progress as Bars
 from rich.table import Column, Table
 
 from commands.needed_models import needed_models
-from errors import MissingWeights, WeightsError
+from errors import WeightsError
 from modules.weights import HubId, fetch, fetch_from_hub, load_catalog, locate, verify
-from modules.weights.cache import FolderState, models_folder, search_folders, state
-from modules.weights.converted import PREFIX, Quantization, convert
+from modules.weights.cache import CONVERTED_PREFIX, models_folder, search_folders
+from modules.weights.converted import Quantization, convert
 from modules.weights.disk import megabytes
+from modules.weights.locator import model_state
 from modules.weights.progress import Progress
 
 LINE_EVERY_S = 5.0
@@ -54,7 +55,7 @@ work of one. Archives are removed when their model stands."""
 CONVERT_DESCRIPTION = f"""\
 Converts models for the modules whisper-ct2 and marian-ct2, which need no torch. The conversion itself does: run it
 in the hub environment, `make hub` and `.venv-hub/bin/python pipeline.py weights convert NAME`. A configuration then
-names the model {PREFIX}NAME, or by the path that is printed. What was converted before is left alone."""
+names the model {CONVERTED_PREFIX}NAME, or by the path that is printed. What was converted before is left alone."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -132,10 +133,8 @@ def _list(args: argparse.Namespace) -> int:
     models = load_catalog().models
     table = Table("model", "size", "download", "licence", "state")
     for name, model in models.items():
-        folders = [folder / name for folder in search_folders(args.weights)]
-        folder = next((each for each in folders if each.is_dir()), folders[-1])
         sizes = megabytes(model.finished_bytes), megabytes(model.download_bytes)
-        table.add_row(name, *sizes, model.licence, state(model, folder))
+        table.add_row(name, *sizes, model.licence, model_state(name, args.weights))
     console = Console(highlight=False)
     console.print(table)
     for name, model in models.items():
@@ -143,18 +142,10 @@ def _list(args: argparse.Namespace) -> int:
         console.print(f"Upstream: {model.upstream}. Bytes: {model.provenance}")
     hub = Table(Column("model of a hub", overflow="fold"), "for", "state")  # a name must be whole, to be copied
     for name, configurations in needed_models().items():
-        hub.add_row(name, ", ".join(configurations), _hub_state(name, args.weights))
+        hub.add_row(name, ", ".join(configurations), model_state(name, args.weights))
     console.print()
     console.print(hub)
     return 0
-
-
-def _hub_state(name: str, weights: Path | None) -> str:
-    try:
-        locate(name, weights)
-    except MissingWeights:
-        return FolderState.ABSENT
-    return FolderState.READY
 
 
 def _fetch(args: argparse.Namespace) -> int:
@@ -187,7 +178,7 @@ def _convert(args: argparse.Namespace) -> int:
 def _verify(args: argparse.Namespace) -> int:
     status = 0
     with _watcher() as progress:
-        for name in load_catalog().select(args.names):
+        for name in args.names or load_catalog().models:
             try:
                 progress.say(f"{name}: every file is as recorded, in {verify(name, args.weights, progress=progress)}")
             except WeightsError as error:

