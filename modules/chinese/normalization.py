@@ -9,8 +9,8 @@ from modules.chinese.latin_words import LATIN_WORD, respell
 from modules.chinese.numerals import spell_numbers
 from modules.contract.notes import Note
 
-_HAN = "一-鿿"
-SPOKEN = f"{_HAN}A-Z"
+HAN = "一-鿿"
+SPOKEN = f"{HAN}A-Z"
 SENTENCE_ENDS = "。！？…"
 PHRASE_ENDS = f"{SENTENCE_ENDS}；，、：—"
 # Marks that shape the voice's intonation or pause.
@@ -69,7 +69,7 @@ def make_speakable(text: str) -> SpeakableText:
     text = re.sub(r"(?<![A-Za-z])(?:[A-Z]\.){2,}", lambda match: match[0].replace(".", ""), text)
     text = spell_numbers(text)
     text = re.sub(r"\.{2,}|。{2,}|…+", "…", text)
-    text = re.sub(rf"(?<=[{_HAN}]) (?=[{_HAN}])", "，", text)
+    text = re.sub(rf"(?<=[{HAN}]) (?=[{HAN}])", "，", text)
     text = re.sub(r"(?<=[A-Za-z])\.(?=[A-Za-z])", "点", text)
     text = LATIN_WORD.sub(lambda match: _respelled(match[0], notes), text)
     text = text.translate(_FULL_WIDTH)

@@ -11,7 +11,7 @@ from modules.weights.cache import CONVERTED_PREFIX, converted_path, search_folde
 from modules.weights.catalog import Catalog, load_catalog
 from modules.weights.hub_id import HubId
 from modules.weights.records import FolderState, catalog_state, damage, folder_state, read_record
-from modules.weights.repair import fetch_command, repair_command, repair_hint
+from modules.weights.repair import fetch_command, repair_advice, repair_hint
 
 _SHOWN_FAULTS = 3
 
@@ -92,7 +92,7 @@ def _damaged(model: str, folder: Path) -> str:
     faults = damage(folder)
     more = f" and {len(faults) - _SHOWN_FAULTS} more" if len(faults) > _SHOWN_FAULTS else ""
     record = read_record(folder)
-    remedy = f"run `{repair_command(record, folder)}` to repair it" if record else repair_hint(folder)
+    remedy = repair_advice(record, folder) if record else repair_hint(folder)
     return f"the model {model} is damaged in {folder}: {', '.join(faults[:_SHOWN_FAULTS])}{more}; {remedy}"
 
 

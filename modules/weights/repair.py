@@ -1,10 +1,10 @@
-"""The commands that bring, check and repair the files of a model, for error messages."""
+"""What a user can do about the files of a model: the commands that bring, check and repair them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from modules.weights.cache import CONVERTED_PREFIX, models_folder
+from modules.weights.cache import CONVERTED_PREFIX, converted_path, models_folder
 from modules.weights.records import FolderRecord, read_record
 
 WEIGHTS_COMMAND = "python pipeline.py weights"
@@ -18,33 +18,39 @@ def fetch_command(name: str) -> str:
     return f"{WEIGHTS_COMMAND} fetch {name}"
 
 
-def repair_command(record: FolderRecord, folder: Path) -> str:
-    """The command that makes the files in ``folder`` anew, those that are damaged."""
+def repair_advice(record: FolderRecord, folder: Path) -> str:
+    """Tells a user how to repair a damaged model folder: the end of an error message, without a full stop."""
+    models = _models_folder(record, folder)
+    if models is None:
+        return f"copy it again, or run `{fetch_command(record.model)}` and use the model {record.model}"
     is_converted = record.model.startswith(CONVERTED_PREFIX)
     command = f"{CONVERT_COMMAND} {record.upstream}" if is_converted else fetch_command(record.model)
-    return command + _option("--to", record, folder)
+    return f"run `{command}{_option('--to', models)}` to repair it"
 
 
 def repair_hint(folder: Path) -> str:
-    """Tells a user what to do about a model folder with a file that cannot be read.
-
-    Args:
-        folder: the model's folder, as ``locate`` returned it.
-
-    Returns:
-        The end of an error message: a verb and its object, without a full stop.
-    """
+    """Tells a user what to do when a file of a model folder cannot be read: the end of an error message."""
     record = read_record(folder)
     if record is None:
         return (
-            f"remove {folder} and bring the model again: Relevo has no record of its files to check them against "
-            f"(`{WEIGHTS_COMMAND} fetch NAME` brings models of a hub)"
+            f"Relevo has no record of the files in {folder} to tell which are damaged; copy them again, or remove the "
+            f"folder of a hub's model and run `{WEIGHTS_COMMAND} fetch` with its name"
         )
-    verify_command = f"{WEIGHTS_COMMAND} verify {record.model}{_option('--weights', record, folder)}"
-    return f"run `{verify_command}`, and if it finds damage, `{repair_command(record, folder)}`"
+    models = _models_folder(record, folder)
+    verified = str(folder) if models is None else record.model + _option("--weights", models)
+    return (
+        f"run `{WEIGHTS_COMMAND} verify {verified}` to see which files are damaged; if any is, "
+        f"{repair_advice(record, folder)}"
+    )
 
 
-def _option(option: str, record: FolderRecord, folder: Path) -> str:
-    """The option that names the folder of models which ``folder`` lies in; empty if that is the cache."""
-    models = folder.parents[len(Path(record.model.replace(CONVERTED_PREFIX, "ct2/")).parts) - 1]
+def _models_folder(record: FolderRecord, folder: Path) -> Path | None:
+    """The folder of models that holds ``folder``; None if the folder was moved or renamed."""
+    name = record.model.removeprefix(CONVERTED_PREFIX)
+    inside = converted_path(name) if record.model.startswith(CONVERTED_PREFIX) else Path(name)
+    depth = len(inside.parts)
+    return folder.parents[depth - 1] if folder.parts[-depth:] == inside.parts else None
+
+
+def _option(option: str, models: Path) -> str:
     return "" if models == models_folder() else f" {option} {models}"

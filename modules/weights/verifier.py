@@ -10,7 +10,7 @@ from modules.weights.checksums import check_file
 from modules.weights.locator import locate, places_of
 from modules.weights.progress import Progress, SilentProgress, watched
 from modules.weights.records import FolderState, read_record, write_record
-from modules.weights.repair import repair_command, repair_hint
+from modules.weights.repair import repair_advice, repair_hint
 
 
 def verify(
@@ -48,7 +48,7 @@ def verify(
                 check_file(folder / path, expected, update)
         except CorruptWeights as error:
             faults[path] = str(error)
-    remedy = f"run `{repair_command(record, folder)}` to repair it"
+    remedy = repair_advice(record, folder)
     if record.damaged != list(faults):
         try:
             write_record(folder, record.model_copy(update={"damaged": list(faults)}))

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 import modules.tasks.recognition
 import modules.whisper.ct2
 from checkout import ROOT
-from errors import ConfigError, InputError, ModelError
+from errors import ConfigError, InputError, MissingWeights, ModelError
 from modules.audio.files import read_audio
 from modules.audio.speech_segments import SampleRange
 from modules.audio.waveform import SPEECH_RATE
@@ -234,7 +234,7 @@ def test_wrong_options_are_refused(wrong):
 
 def test_a_missing_or_foreign_model_is_refused(tmp_path):
     for model in (None, tmp_path):
-        with pytest.raises(ConfigError, match="model"):
+        with pytest.raises((ConfigError, MissingWeights), match="model"):
             WhisperCT2(model, WhisperCT2Options(), Compute())
 
 
