@@ -1,4 +1,4 @@
-"""VITS on transformers: text of one language in, speech out; the voices of MMS cover more than a thousand languages.
+"""VITS on transformers: text of one language in, speech out. The voices of MMS cover over a thousand languages.
 
 Models: Kim et al., 2021, https://arxiv.org/abs/2106.06103; Pratap et al., 2023, https://arxiv.org/abs/2305.13516.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from pydantic import Field
@@ -20,24 +21,24 @@ from modules.tasks.synthesis import SentenceOptions, Utterance, sentence_phrases
 
 
 class VitsOptions(SentenceOptions):
-    """Options of Vits; the names are those of transformers' VitsConfig. None leaves what the model's folder says."""
+    """Options of Vits, named as in transformers' VitsConfig. None keeps the setting of the model's folder."""
 
     speaking_rate: float | None = Field(None, ge=0.25, le=4, description="2 is twice as fast")
-    noise_scale: float | None = Field(None, ge=0, le=2, description="how much the voice varies; 0 not at all")
+    noise_scale: float | None = Field(None, ge=0, le=2, description="how much the voice varies; 0: not at all")
     noise_scale_duration: float | None = Field(None, ge=0, le=2, description="how much its rhythm varies")
     speaker_id: int | None = Field(None, ge=0, description="which speaker, in a model of several")
     dtype: Dtype = Field("auto", description="arithmetic of the model")
 
 
 class Vits(Module):
-    """Speaks text; yields Audio at the model's rate (MMS: 16 kHz), one a sentence.
+    """Speaks text; yields Audio at the model's sample rate (MMS: 16 kHz), one for each sentence.
 
-    The sentences of a batch are computed together up to their latents; the decoder, which takes most of the time and
-    gains nothing from a batch on a CPU, then runs on each without padding. So what comes first is heard first, and a
-    sentence sounds the same in any company, as long as ``noise_scale`` and ``noise_scale_duration`` are 0; otherwise
-    the noise, which begins with the seed at every batch, is another one in another batch.
+    The sentences of a batch are computed together up to their latents. The decoder, which takes most of the time and
+    gains nothing from a batch on a CPU, then runs on each of them without padding, so the first sentence is ready
+    first. With ``noise_scale`` and ``noise_scale_duration`` at 0, a sentence sounds the same in every batch. Otherwise
+    its noise, which starts from the seed with every batch, differs from batch to batch.
 
-    MMS knows the letters of its language only, no digits and no marks: characters without a sound are noted
+    MMS knows the letters of its language, but no digits and no marks. Characters without a sound are noted
     ``unspoken``.
 
     ``model`` is a folder of a VitsModel and its tokenizer, such as facebook/mms-tts-deu.
@@ -51,7 +52,7 @@ class Vits(Module):
         """See Module.
 
         Raises:
-            ConfigError: no model is named, it has no such speaker, or it reads its language through uroman.
+            ConfigError: the stage names no model, it has no such speaker, or it needs text in Latin letters (uroman).
             WeightsError: a file of the model is missing or cannot be read.
         """
         self._options = options
@@ -62,7 +63,7 @@ class Vits(Module):
         if self._tokenizer.is_uroman:
             raise ConfigError(
                 f"{model} reads {options.language} in Latin letters made by uroman, which Relevo does not run; "
-                "choose a voice of a language that has an alphabet of its own in MMS"
+                "choose a voice whose language has its own alphabet in MMS"
             )
         self._model = self._runtime.load(VitsModel, model)
         for name in ("speaking_rate", "noise_scale", "noise_scale_duration"):
@@ -82,7 +83,7 @@ class Vits(Module):
     def warm_up(self) -> None:
         """Speaks the first letters that the model knows."""
         letters = "".join(filter(str.isalpha, self._tokenizer.get_vocab()))[:8]
-        for _ in self._say([letters]):
+        for _ in self._synthesise_phrases([letters]):
             pass
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
@@ -92,15 +93,16 @@ class Vits(Module):
             ModelError: the network failed.
         """
         rate: int = self._model.config.sampling_rate
-        return synthesise(batch, lambda text: sentence_phrases(text, self._options), self._say, rate, together=True)
+        split_text = partial(sentence_phrases, options=self._options)
+        return synthesise(batch, split_text, self._synthesise_phrases, rate, together=True)
 
-    def _say(self, sentences: Sequence[str]) -> Iterator[Utterance]:
+    def _synthesise_phrases(self, sentences: Sequence[str]) -> Iterator[Utterance]:
         letters = [self._tokenizer.prepare_for_tokenization(sentence)[0] for sentence in sentences]
         waves = self._waves([each for each in letters if any(map(str.isalnum, each))])
-        for sentence, sounding in zip(sentences, letters, strict=True):
+        for sentence, spoken in zip(sentences, letters, strict=True):
             unspoken = self._unspoken(sentence)
             notes = (Note("unspoken", unspoken),) if unspoken else ()
-            yield Utterance(next(waves) if any(map(str.isalnum, sounding)) else None, notes)
+            yield Utterance(next(waves) if any(map(str.isalnum, spoken)) else None, notes)
 
     def _waves(self, letters: list[str]) -> Iterator[Samples]:
         if not letters:
@@ -116,7 +118,7 @@ class Vits(Module):
             yield wave
 
     def _unspoken(self, sentence: str) -> str:
-        """What is heard in other voices but has no sound in this one: letters, digits, symbols; not marks."""
+        """The letters, digits and symbols that have no sound in this voice. Marks have none in any voice."""
         lower = self._tokenizer.normalize_text(sentence)
-        heard = (c for c in lower if c not in self._tokenizer.encoder and unicodedata.category(c)[0] in "LNS")
-        return "".join(dict.fromkeys(heard))
+        unknown = (c for c in lower if c not in self._tokenizer.encoder and unicodedata.category(c)[0] in "LNS")
+        return "".join(dict.fromkeys(unknown))

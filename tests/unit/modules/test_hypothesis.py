@@ -33,7 +33,7 @@ def test_a_doubtful_reading_is_made_again_and_the_note_says_why(doubtful, reason
     assert best is second
     assert [note.kind for note in notes] == ["second_pass"]
     assert reason in notes[0].detail
-    assert notes[0].detail.endswith("kept the second reading")
+    assert notes[0].detail.endswith("kept the second hypothesis")
 
 
 def test_a_trusted_reading_is_not_made_again():
@@ -49,7 +49,7 @@ def test_a_second_reading_that_loops_does_not_replace_an_unlikely_first():
     best, notes = accept_or_retry(reading(log_probability=-1.1), lambda: reading(LOOP.text, -1.5), LIMITS)
 
     assert best.text == reading().text
-    assert notes[0].detail.endswith("kept the first reading")
+    assert notes[0].detail.endswith("kept the first hypothesis")
 
 
 def test_of_two_doubtful_readings_the_likelier_is_kept():
