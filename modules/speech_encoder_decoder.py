@@ -21,7 +21,7 @@ from modules.audio.waveform import SPEECH_RATE
 from modules.contract.module import Compute, Module, require_model
 from modules.contract.payloads import Audio, Note, Payload, Text
 from modules.runtimes.pytorch import Dtype, TorchRuntime
-from modules.tasks.recognition import Segment, SegmentOptions, Transcript, recognise
+from modules.tasks.recognition import Recognition, Segment, SegmentOptions, recognise
 
 _LANGUAGE_TOKEN = re.compile(r"([a-z]{2,3})_[A-Z]{2}")
 _SPEECH2TEXT2 = "speech_to_text_2"
@@ -108,7 +108,7 @@ class SpeechEncoderDecoder(Module):
         language = self._options.target_language
         return recognise(batch, self._options, language, self._recognise_segments, together=True)
 
-    def _recognise_segments(self, segments: list[Segment], **generation: int) -> list[Transcript]:
+    def _recognise_segments(self, segments: list[Segment], **generation: int) -> list[Recognition]:
         speech = [segment.samples for segment in segments]
         inputs = self._features(speech, sampling_rate=SPEECH_RATE, padding=True, return_tensors="pt").to(
             self._runtime.device
@@ -124,7 +124,7 @@ class SpeechEncoderDecoder(Module):
         # These decoders begin with the token for the end of text, so the first token does not count.
         finished = (tokens[:, 1:] == self._tokenizer.eos_token_id).any(1).tolist()
         truncated = (Note("truncated", "the text stopped at its limit; raise max_new_tokens"),)
-        return [Transcript(text.strip(), () if end else truncated) for text, end in zip(texts, finished, strict=True)]
+        return [Recognition(text.strip(), () if end else truncated) for text, end in zip(texts, finished, strict=True)]
 
     def _first_token(self) -> int | None:
         """The token that the text must begin with; None if the model has no tokens for languages."""

@@ -1,4 +1,4 @@
-"""Audio files: any common format in, 16-bit WAV out."""
+"""Reads audio files of all common formats, and writes 16-bit WAV."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from errors import InputError, RelevoError
 from modules.audio.waveform import SPEECH_RATE, check_audio, mono_blocks
 from modules.contract.payloads import Audio, Samples
 
-# Playlists and image formats would open further files or have no sound: FFmpeg is not even to try them.
+# FFmpeg must not try the others: playlists open further files, and image formats have no sound.
 _CONTAINERS = "aac,aiff,flac,matroska,mov,mp3,ogg,w64,wav"
 _MISSING_TOLERANCE_S = 0.25
 _MAX_CHANNELS = 64  # FFmpeg's resampler takes no more
@@ -55,7 +55,7 @@ def read_audio(path: Path, *, sample_rate: int = SPEECH_RATE, longest_s: float =
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from error
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    # Lossy formats overshoot full scale a little.
+    # Decoders of lossy formats exceed full scale a little.
     return Audio(np.clip(audio.samples, -1.0, 1.0), sample_rate, 0.0, audio.seconds)
 
 
@@ -133,19 +133,20 @@ def _decode(file: IO[bytes], sample_rate: int, longest_s: float) -> Samples:
 
 
 def _refuse_truncated_riff(file: IO[bytes], size: int) -> None:
-    """FFmpeg shortens a cut WAV to what is there and says nothing, so its header is compared here."""
+    """Compares the size in the header of a WAV file with the file's. FFmpeg reads a cut file without an error."""
     header = file.read(8)
     file.seek(0)
     promised = int.from_bytes(header[4:8], "little") + 8
-    # Programs that write to a pipe do not know the size and put a very large number there.
+    # Programs that write to a pipe do not know the size and write a very large number.
     if header[:4] == b"RIFF" and size < promised < _UNKNOWN_RIFF_BYTES:
         raise InputError(f"is truncated: its header promises {promised} bytes, it has {size}; copy it again")
 
 
 def write_wav(path: Path, audio: Audio) -> None:
-    """Writes mono 16-bit PCM, whole or not at all: a reader never sees a half-written file.
+    """Writes mono 16-bit PCM at the sample rate of the audio.
 
-    Sound that peaks above full scale is turned down as a whole, because clipping would distort it.
+    A reader never sees an incomplete file. Sound with a peak above full scale is scaled down as a whole, because
+    clipping would distort it.
 
     Raises:
         RelevoError: the file cannot be written, for instance because the disk is full.

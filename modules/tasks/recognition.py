@@ -50,15 +50,15 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Transcript:
-    """The text of a segment, in the language that the model writes."""
+class Recognition:
+    """What a model recognised in a segment."""
 
     text: str
     notes: tuple[Note, ...] = ()
 
 
-RecogniseSegments = Callable[[list[Segment]], Iterable[Transcript | None]]
-"""Recognises segments; returns their transcripts in order, None for a segment in which nothing was said."""
+RecogniseSegments = Callable[[list[Segment]], Iterable[Recognition | None]]
+"""Recognises segments; returns the results in order, None for a segment in which nothing was said."""
 
 
 def recognise(
@@ -74,13 +74,13 @@ def recognise(
     Args:
         batch: the recordings; Audio of any sample rate.
         options: how recordings are cut.
-        language: of the transcripts, as a BCP-47 tag.
+        language: the language that the model writes, as a BCP-47 tag.
         recognise_segments: the model. It is not called where voice activity detection finds no speech.
         together: recognise the first segments of all recordings in one call, then the second ones, and so on.
             By default every segment is a call of its own, recording by recording, so that the first result comes soon.
 
     Yields:
-        (position in the batch, Text) for every segment with a letter or digit in its transcript, in the order of each
+        (position in the batch, Text) for every segment whose text has a letter or digit, in the order of each
         recording, with the segment's place on the time line. An InputError takes the place of the texts of a payload
         that is not audio, or is too short, not finite or not scaled to [-1, 1].
     """
@@ -103,11 +103,11 @@ def recognise(
 def _texts(
     segments: dict[int, Segment], language: str, recognise_segments: RecogniseSegments
 ) -> Iterator[tuple[int, Text]]:
-    transcripts = recognise_segments(list(segments.values()))
-    for (position, segment), transcript in zip(segments.items(), transcripts, strict=True):
-        if transcript is not None and any(map(str.isalnum, transcript.text)):
-            notes = segment.notes + transcript.notes
-            yield position, Text(transcript.text, language, segment.start_s, segment.end_s, notes)
+    recognitions = recognise_segments(list(segments.values()))
+    for (position, segment), recognition in zip(segments.items(), recognitions, strict=True):
+        if recognition is not None and any(map(str.isalnum, recognition.text)):
+            notes = segment.notes + recognition.notes
+            yield position, Text(recognition.text, language, segment.start_s, segment.end_s, notes)
 
 
 def _segments(audio: Payload, options: SegmentOptions) -> list[Segment]:

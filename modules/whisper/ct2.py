@@ -21,7 +21,7 @@ from modules.contract.module import Compute, Module
 from modules.contract.payloads import Audio, Note, Payload, Samples, Text
 from modules.runtimes.ct2 import ComputeType, open_model
 from modules.tasks.hypothesis import Hypothesis, accept_or_retry
-from modules.tasks.recognition import Segment, Transcript, recognise
+from modules.tasks.recognition import Recognition, Segment, recognise
 from modules.whisper.options import WhisperOptions
 
 _FULL_WINDOW_S = 30.0
@@ -96,10 +96,10 @@ class WhisperCT2(Module):
         """
         return recognise(batch, self._options, self._options.written_language, self._recognise_segments)
 
-    def _recognise_segments(self, segments: list[Segment]) -> Iterator[Transcript | None]:
+    def _recognise_segments(self, segments: list[Segment]) -> Iterator[Recognition | None]:
         for segment in segments:
             best, notes = self._best_hypothesis(segment.samples)
-            yield None if best.is_silence(self._limits) else Transcript(best.text, notes)
+            yield None if best.is_silence(self._limits) else Recognition(best.text, notes)
 
     def _best_hypothesis(self, speech: Samples) -> tuple[Hypothesis, tuple[Note, ...]]:
         options = self._options

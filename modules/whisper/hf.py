@@ -20,7 +20,7 @@ from modules.contract.module import Compute, Module, require_model
 from modules.contract.payloads import Audio, Payload, Text
 from modules.runtimes.pytorch import Dtype, TorchRuntime
 from modules.tasks.hypothesis import Hypothesis, accept_or_retry
-from modules.tasks.recognition import Segment, Transcript, recognise
+from modules.tasks.recognition import Recognition, Segment, recognise
 from modules.whisper.options import WhisperOptions
 
 
@@ -110,11 +110,11 @@ class Whisper(Module):
         language = self._options.written_language
         return recognise(batch, self._options, language, self._recognise_segments, together=True)
 
-    def _recognise_segments(self, segments: list[Segment], **limits: int) -> Iterator[Transcript | None]:
+    def _recognise_segments(self, segments: list[Segment], **limits: int) -> Iterator[Recognition | None]:
         thresholds = self._options.thresholds
         for hypothesis in self._hypotheses(segments, **limits):
             best, notes = accept_or_retry(hypothesis, None, thresholds, "max_new_tokens")
-            yield None if best.is_silence(thresholds) else Transcript(best.text, notes)
+            yield None if best.is_silence(thresholds) else Recognition(best.text, notes)
 
     def _hypotheses(self, segments: list[Segment], **limits: int) -> list[Hypothesis]:
         import torch
