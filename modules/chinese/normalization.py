@@ -1,4 +1,4 @@
-"""Turns Chinese text, as a translator writes it, into text that a Chinese voice can speak, phrase by phrase."""
+"""Rewrites Chinese text, as translators write it, with the characters that a Chinese voice can speak."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ HAN = "一-鿿"
 SPOKEN = f"{HAN}A-Z"
 SENTENCE_ENDS = "。！？…"
 PHRASE_ENDS = f"{SENTENCE_ENDS}；，、：—"
-# Marks that shape the voice's intonation or pause.
+# Marks that the voice hears as intonation or a pause.
 _MARKS = f"{PHRASE_ENDS}（）“”"
 
-# The full-width forms of ASCII, so that the rules below see one form only.
+# Full-width ASCII becomes ordinary ASCII, so that the rules below need one form only.
 _HALF_WIDTH = str.maketrans({chr(0xFF01 + i): chr(0x21 + i) for i in range(0x5E)} | {"\u3000": " ", "〇": "零"})
-# A half-width mark becomes the Chinese one; brackets and quotes become the ones the voice knows.
+# Half-width marks become Chinese ones; brackets and quotes become those that the voice knows.
 _FULL_WIDTH = str.maketrans(",?!;:()[]{}.「」『』《》〈〉【】„‟–", "，？！；：（）（）（）。“”“”“”“”（）“”—")
-# Typography without a sound of its own.
+# Marks that are not heard.
 _SILENT = re.compile(r"[·•‧・'’‘`´\"_~～*^|<>\\-]")
 _SPOKEN_SYMBOLS = {
     "+": "加",
@@ -49,19 +49,19 @@ _SPOKEN_SYMBOLS = {
 
 @dataclass(frozen=True, slots=True)
 class SpeakableText:
-    """Han characters, capitals to be spelled and Chinese marks, and a note for all that was respelled or left out."""
+    """Text of Han characters, capitals to be spelled and Chinese marks, with notes on what was changed or left out."""
 
     text: str
     notes: tuple[Note, ...] = ()
 
 
 def make_speakable(text: str) -> SpeakableText:
-    """Rewrites ``text`` in characters a Chinese voice has a sound for.
+    """Rewrites ``text`` in characters that a Chinese voice has a sound for.
 
-    Numbers become numerals, Latin words letters or Han syllables (see ``latin_words``), half-width marks Chinese
-    ones; a space between Han characters becomes a comma, because translators separate clauses with one. Symbols
-    that have a Chinese name are named. A Latin word or symbol so rewritten is noted as ``respelled``; what is left
-    without a sound (other scripts, emoji) is taken out and noted as ``unspoken``.
+    Numbers become numerals, Latin words become letters or Han syllables (see ``latin_words``), half-width marks become
+    Chinese ones. A space between Han characters becomes a comma, because translators separate clauses with spaces.
+    Symbols with a Chinese name are named. Latin words and symbols that were rewritten are noted ``respelled``.
+    Characters without a sound, such as other scripts and emoji, are left out and noted ``unspoken``.
     """
     notes: list[Note] = []
     text = re.sub(r"\s+", " ", text.translate(_HALF_WIDTH)).strip()

@@ -1,4 +1,4 @@
-"""What every Chinese voice shares: which text it takes, and how that is cut into phrases."""
+"""Splits Chinese text into phrases, and the options for that, which every Chinese voice shares."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from modules.contract.payloads import Note, Text
 from modules.tasks.synthesis import Phrase, check_language
 
 _CHINESE = {"zh", "cmn"}
-# A Chinese syllable is at most 7 phonemes and a space: 60 of them stay within the 510 that Kokoro can take, and are as
-# much as the attention of Tacotron 2 keeps its place in.
+# A Chinese syllable has at most 7 phonemes and a space, so 60 of them stay within the 510 that Kokoro can take. The
+# attention of Tacotron 2 loses its place in longer phrases.
 _MAX_PHRASE_CHARS = 60
 
 
 class ChineseOptions(Options):
     """Options of a Chinese voice."""
 
-    pause_s: float = Field(0.4, ge=0, le=3, description="silence after a sentence; half of it after other marks")
+    pause_s: float = Field(
+        0.4, ge=0, le=3, description="silence after a sentence, in seconds; half of it after other marks"
+    )
     min_phrase_chars: int = Field(6, ge=1, le=40, description="shorter phrases are joined to their neighbours")
     max_phrase_chars: int = Field(50, ge=10, le=_MAX_PHRASE_CHARS, description="longer phrases are cut")
 
@@ -32,10 +34,9 @@ class ChineseOptions(Options):
 
 
 def chinese_phrases(text: Text, options: ChineseOptions) -> tuple[list[Phrase], tuple[Note, ...]]:
-    """A ``modules.tasks.synthesis.Cut``: phrases of Han characters, capitals to be spelled and Chinese marks.
+    """Splits a text into phrases of Han characters, capitals to be spelled and Chinese marks; a SplitText.
 
-    See ``chinese_text.make_speakable`` for what is rewritten and noted, ``chinese_text.split_phrases`` for where it is
-    cut.
+    ``modules.chinese.normalization.make_speakable`` rewrites the text and notes it; ``split_phrases`` splits it.
 
     Raises:
         InputError: the text is in another language.
@@ -50,11 +51,11 @@ def chinese_phrases(text: Text, options: ChineseOptions) -> tuple[list[Phrase], 
 
 
 def split_phrases(text: str, min_chars: int, max_chars: int) -> list[str]:
-    """Cuts speakable text after its marks, so that the first phrase can be heard while the next is computed.
+    """Splits speakable text after its marks, so that the first phrase can be heard while the next is computed.
 
-    A phrase of fewer than ``min_chars`` spoken characters is joined to the next one, the last to the one before it, as
-    long as the result fits. A phrase longer than ``max_chars`` characters, marks included, is cut into equal parts.
-    The phrases, joined, are ``text``; none is longer than ``max_chars``.
+    A phrase of fewer than ``min_chars`` spoken characters is joined to the next one, and the last to the one before,
+    if the result fits. A phrase of more than ``max_chars`` characters, marks included, is cut into equal parts. The
+    phrases, joined, are ``text``.
 
     Raises:
         ValueError: ``max_chars`` is not positive.
@@ -73,12 +74,12 @@ def split_phrases(text: str, min_chars: int, max_chars: int) -> list[str]:
 
 
 def ends_sentence(phrase: str) -> bool:
-    """True when a phrase ends with a mark that closes a sentence."""
+    """Whether a phrase ends with a mark that ends a sentence."""
     return phrase.rstrip("”）").endswith(tuple(SENTENCE_ENDS))
 
 
 def ends_phrase(phrase: str) -> bool:
-    """True when a phrase ends with any mark that is heard as a pause."""
+    """Whether a phrase ends with any mark that is heard as a pause."""
     return phrase.rstrip("”）").endswith(tuple(PHRASE_ENDS))
 
 

@@ -1,4 +1,4 @@
-"""The catalogue: which models Relevo can bring to this machine, from where, and every sha256 it accepts."""
+"""The catalogue: the models that Relevo can bring to this machine, their archives, and every accepted sha256."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _Strict(BaseModel):
 
 
 class Archive(Checksum):
-    """One package archive of a registry, by exact version; ``file`` is the name the registry gives it."""
+    """One package archive of a registry, by exact version; ``file`` is its name at the registry."""
 
     registry: Literal["pypi", "npm"]
     version: str
@@ -39,7 +39,7 @@ class Archive(Checksum):
 
 
 class ArchivePart(_Strict):
-    """Bytes inside an archive: a member, or one array (as raw little-endian float32) of a member that is .npz."""
+    """Bytes inside an archive: a member, or one array of an .npz member, as raw little-endian float32."""
 
     package: str
     member: InnerPath
@@ -53,15 +53,15 @@ class ModelFile(Checksum):
 
 
 class AssembledFile(ModelFile):
-    """A file that is the concatenation of parts of archives."""
+    """A file that is joined from parts of archives."""
 
     parts: tuple[ArchivePart, ...]
 
 
 class Conversion(_Strict):
-    """``python -m modules.weights.<module> SOURCE FOLDER`` writes ``files``; ``source`` is removed afterwards.
+    """``python -m modules.weights.conversion.<module> SOURCE FOLDER`` writes ``files``; ``source`` is then removed.
 
-    The sums hold for the versions of ``libraries`` that requirements/ pins.
+    The checksums hold for the versions of ``libraries`` that requirements/ pins.
     """
 
     module: str
@@ -71,7 +71,7 @@ class Conversion(_Strict):
 
 
 class Fallback(_Strict):
-    """Files that take the place of those made from the archive ``without``, and the note the user is shown."""
+    """Files that replace those from the archive ``without`` if it cannot be had, and a note for the user."""
 
     without: str
     note: str
@@ -99,7 +99,7 @@ class CatalogModel(_Strict):
         return self
 
     def assembled(self, fallback: bool) -> tuple[AssembledFile, ...]:
-        """The files to read out of the archives, with or without the fallback."""
+        """The files to assemble from archives, with or without the fallback."""
         if not (fallback and self.fallback):
             return self.files
         without = self.fallback.without
@@ -107,7 +107,7 @@ class CatalogModel(_Strict):
         return (*kept, *self.fallback.files)
 
     def finished(self, fallback: bool) -> dict[str, Checksum]:
-        """The files of the finished model folder, by path."""
+        """The checksums of the files of the finished model folder, by path."""
         files: list[ModelFile] = list(self.assembled(fallback))
         if self.conversion:
             files = [file for file in files if file.path != self.conversion.source] + list(self.conversion.files)
@@ -115,17 +115,17 @@ class CatalogModel(_Strict):
 
     @property
     def download_bytes(self) -> int:
-        """Size of all archives."""
+        """Size of all archives, in bytes."""
         return sum(archive.bytes for archive in self.archives.values())
 
     @property
     def finished_bytes(self) -> int:
-        """Size of the finished model folder."""
+        """Size of the finished model folder, in bytes."""
         return sum(file.bytes for file in self.finished(fallback=False).values())
 
     @property
     def working_bytes(self) -> int:
-        """Space that making the model folder takes at its peak, the archives not counted."""
+        """Most space that building the model folder takes, without the archives, in bytes."""
         converted = self.conversion.files if self.conversion else ()
         return sum(file.bytes for file in (*self.files, *converted))
 
@@ -136,7 +136,7 @@ class Catalog(_Strict):
     models: dict[str, CatalogModel]
 
     def select(self, names: Sequence[str]) -> dict[str, CatalogModel]:
-        """The models of these names; all of them when there are none.
+        """Returns the models of these names, or all models if there are no names.
 
         Raises:
             ConfigError: a name is not in the catalogue.
@@ -151,6 +151,10 @@ class Catalog(_Strict):
 
 @cache
 def load_catalog(path: Path = CATALOG_FILE) -> Catalog:
-    """Reads a catalogue; pydantic.ValidationError when it is wrong, as only a change of the file can make it."""
+    """Reads a catalogue.
+
+    Raises:
+        pydantic.ValidationError: the file is wrong, which is a programming error.
+    """
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     return Catalog.model_validate(yaml.load(path.read_text("utf-8"), loader))

@@ -1,4 +1,4 @@
-"""Runs a child process (pip, npm, a converter) to its end, watching what it writes."""
+"""Runs an external command, such as pip, npm or a conversion, and watches the size of what it writes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ QUIT_S = 5.0
 
 
 class CommandFailed(WeightsError):
-    """A child process ended with an error; ``output`` is everything it printed."""
+    """A command ended with an error. ``output`` is everything that it printed."""
 
     def __init__(self, message: str, output: str) -> None:
         super().__init__(message)
@@ -34,20 +34,20 @@ def run_command(
     cwd: Path | None = None,
     watch: Callable[[int], None] | None = None,
 ) -> None:
-    """Runs ``command``, which writes below ``folder``, until it ends or ``stop`` is set.
+    """Runs a command until it ends or ``stop`` is set.
 
     Args:
         command: program and arguments.
-        folder: where it writes; ``watch`` is told the size of everything in it while the child runs.
-        needed_bytes: what it will write at most, for the message about a full disk.
-        stop: set by another thread to end the child early.
+        folder: where the command writes.
+        needed_bytes: most bytes that it writes, for the message about a full disk.
+        stop: set by another thread to end the command early.
         environment: variables added to those of this process.
-        cwd: working folder of the child; ``folder`` when None.
-        watch: called a few times a second.
+        cwd: working folder of the command; ``folder`` by default.
+        watch: is told the size of everything in ``folder``, a few times a second.
 
     Raises:
-        CommandFailed: the child ended with an error, or was stopped.
-        WeightsError: the child ran out of disk.
+        CommandFailed: the command ended with an error, or was stopped.
+        WeightsError: the disk is full.
     """
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
@@ -80,7 +80,7 @@ def run_command(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Leaves no child behind, whatever interrupted the wait."""
+    """Ends the process if it still runs, whatever interrupted the wait for it."""
     if process.poll() is not None:
         return
     process.terminate()
@@ -97,6 +97,6 @@ def _size(folder: Path) -> int:
         for name in names:
             try:
                 total += (Path(parent) / name).lstat().st_size
-            except FileNotFoundError:  # a client removes its temporary files whenever it likes
+            except FileNotFoundError:  # the command may remove its temporary files at any time
                 continue
     return total

