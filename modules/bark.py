@@ -56,7 +56,7 @@ class Bark(Module):
     options_type = BarkOptions
 
     def __init__(self, model: Path | None, options: BarkOptions, compute: Compute) -> None:
-        """See Module.
+        """Loads the model; see Module.
 
         Raises:
             ConfigError: the stage names no model, or there is no such preset.
@@ -82,7 +82,7 @@ class Bark(Module):
             pass
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """See ``modules.tasks.synthesis.synthesise``.
+        """Synthesises texts; see ``modules.tasks.synthesis.synthesise``.
 
         Raises:
             ModelError: a network failed.

@@ -64,7 +64,7 @@ class QwenTranslator(Module):
     options_type = QwenOptions
 
     def __init__(self, model: Path | None, options: QwenOptions, compute: Compute) -> None:
-        """See Module.
+        """Loads the model; see Module.
 
         Raises:
             ConfigError: the stage names no model, or this machine cannot run it.
@@ -90,7 +90,9 @@ class QwenTranslator(Module):
         self._translate_allowing(["Good morning."], NO_WORDS)
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """See ``modules.tasks.translation.translate`` and ``modules.chinese.translation_check.with_second_pass``.
+        """Translates texts; see ``modules.tasks.translation.translate``.
+
+        Translations that are not Chinese are made again; see ``modules.chinese.translation_check.with_second_pass``.
 
         Raises:
             ModelError: the runtime failed.
@@ -123,7 +125,7 @@ class QwenTranslator(Module):
         ]
 
     def _latin_but(self, allowed: frozenset[str]) -> list[list[str]]:
-        """The tokens with Latin letters, except those that spell the allowed words."""
+        """Returns the tokens with Latin letters, except those that spell the allowed words."""
         spelled = {token for word in allowed for text in (word, f" {word}") for token in self._encode(text)}
         return [sequence for sequence in self._latin if sequence[0] not in spelled]
 

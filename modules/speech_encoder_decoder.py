@@ -66,7 +66,7 @@ class SpeechEncoderDecoder(Module):
     options_type = SpeechEncoderDecoderOptions
 
     def __init__(self, model: Path | None, options: SpeechEncoderDecoderOptions, compute: Compute) -> None:
-        """See Module.
+        """Loads the model; see Module.
 
         Raises:
             ConfigError: the stage names no model, it does not know the target language, or this environment cannot run
@@ -98,7 +98,7 @@ class SpeechEncoderDecoder(Module):
         self._recognise_segments([Segment(silence, 0.0, 1.0, ())], max_new_tokens=4)
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """See ``modules.tasks.recognition.recognise``.
+        """Recognises recordings; see ``modules.tasks.recognition.recognise``.
 
         A Text is noted ``truncated`` if it stopped at ``max_new_tokens``.
 
@@ -127,7 +127,7 @@ class SpeechEncoderDecoder(Module):
         return [Recognition(text.strip(), () if end else truncated) for text, end in zip(texts, finished, strict=True)]
 
     def _first_token(self) -> int | None:
-        """The token that the text must begin with; None if the model has no tokens for languages."""
+        """Returns the token that the text must begin with; None if the model has no tokens for languages."""
         options = self._options
         if options.forced_bos_token_id is not None:
             return options.forced_bos_token_id

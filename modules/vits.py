@@ -49,7 +49,7 @@ class Vits(Module):
     options_type = VitsOptions
 
     def __init__(self, model: Path | None, options: VitsOptions, compute: Compute) -> None:
-        """See Module.
+        """Loads the model; see Module.
 
         Raises:
             ConfigError: the stage names no model, it has no such speaker, or it needs text in Latin letters (uroman).
@@ -87,7 +87,7 @@ class Vits(Module):
             pass
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """See ``modules.tasks.synthesis.synthesise``.
+        """Synthesises texts; see ``modules.tasks.synthesis.synthesise``.
 
         Raises:
             ModelError: the network failed.
@@ -118,7 +118,7 @@ class Vits(Module):
             yield wave
 
     def _unspoken(self, sentence: str) -> str:
-        """The letters, digits and symbols that have no sound in this voice. Marks have none in any voice."""
+        """Finds letters, digits and symbols without a sound in this voice. Marks have none in any voice."""
         lower = self._tokenizer.normalize_text(sentence)
         unknown = (c for c in lower if c not in self._tokenizer.encoder and unicodedata.category(c)[0] in "LNS")
         return "".join(dict.fromkeys(unknown))

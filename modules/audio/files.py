@@ -32,8 +32,8 @@ _MAX_BYTES_PER_S = 768_000
 def read_audio(path: Path, *, sample_rate: int = SPEECH_RATE, longest_s: float = 3600.0) -> Audio:
     """Decodes a wav, flac, mp3, ogg or m4a file of any sample rate and up to 64 channels.
 
-    The sound is mixed to mono and resampled while it is decoded, so that memory and messages hold 64 kB for a second
-    at 16 kHz, and not the 768 kB of a stereo recording at 96 kHz. Channels are averaged.
+    The sound is mixed to mono, by averaging its channels, and resampled while it is decoded. A second at 16 kHz takes
+    64 kB in memory and in messages, where a stereo recording at 96 kHz has 768 kB.
 
     Args:
         path: a file, or a pipe such as ``/dev/stdin``. A pipe is read to its end before decoding begins.
@@ -61,9 +61,9 @@ def read_audio(path: Path, *, sample_rate: int = SPEECH_RATE, longest_s: float =
 
 @contextmanager
 def _seekable(file: BinaryIO, longest_s: float) -> Iterator[IO[bytes]]:
-    """The file itself, or a temporary copy of what comes through a pipe.
+    """Yields the file itself, or a temporary copy of what a pipe carries.
 
-    Containers such as m4a are read back and forth, and whether a recording is whole is known from its size.
+    A reader of m4a moves back and forth in the file, and a recording that was cut is recognised by its size.
     """
     mode = os.fstat(file.fileno()).st_mode
     if stat.S_ISREG(mode):

@@ -92,7 +92,7 @@ def cut_at_pauses(
 
 
 def _opening(speech: list[SampleRange], longest: int, pause: int) -> list[SampleRange]:
-    """The stretches before the first long enough pause of speech that needs several segments; none without one."""
+    """Returns the stretches before the first pause of ``pause`` samples, if the speech needs several segments."""
     if not speech or speech[-1].end - speech[0].start <= longest:
         return []
     for count, (stretch, following) in enumerate(itertools.pairwise(speech), 1):
@@ -105,7 +105,7 @@ def _opening(speech: list[SampleRange], longest: int, pause: int) -> list[Sample
 
 
 def _next_group(waiting: list[SampleRange], longest: int) -> list[SampleRange]:
-    """The stretches, from the end of ``waiting``, that make the next segment."""
+    """Returns the stretches at the end of ``waiting`` that make the next segment."""
     group = [waiting[-1]]
     pauses: list[int] = []
     for stretch in reversed(waiting[:-1]):
@@ -124,14 +124,14 @@ def _next_group(waiting: list[SampleRange], longest: int) -> list[SampleRange]:
 
 
 def _quietest(samples: Samples, start: int, end: int) -> int:
-    """The middle of the quietest _QUIET_S seconds between two sample indices."""
+    """Finds the middle of the quietest _QUIET_S seconds between two sample indices."""
     width = round(_QUIET_S * SPEECH_RATE)
     total = np.cumsum(np.square(samples[start:end], dtype=np.float64))
     return start + int(np.argmin(total[width:] - total[:-width])) + width // 2
 
 
 def _padded(segments: list[SampleRange], length: int) -> list[SampleRange]:
-    """The segments with the silence around them, up to _PAD_S on each side."""
+    """Adds the silence around the segments, up to _PAD_S on each side."""
     pad = round(_PAD_S * SPEECH_RATE)
     ends = [0, *(segment.end for segment in segments)]
     starts = [*(segment.start for segment in segments), length]

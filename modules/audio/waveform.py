@@ -53,7 +53,7 @@ def check_audio(audio: Audio) -> None:
 
 
 def leading_silence_s(audio: Audio) -> float:
-    """Seconds before the first sample above AUDIBLE; the whole length if there is none."""
+    """Returns the seconds before the first sample above AUDIBLE; the whole length if there is none."""
     block = max(1, audio.sample_rate // 10)  # speech begins soon, so most samples need no look
     for start in range(0, len(audio.samples), block):
         audible = np.flatnonzero(np.abs(audio.samples[start : start + block]) > AUDIBLE)
@@ -72,8 +72,8 @@ def mono_blocks(frames: Iterable[AudioFrame], sample_rate: int) -> Iterator[Samp
     """
     from av.audio.resampler import AudioResampler
 
-    # Packed samples lie in one plane. PyAV finds the planes of a frame by reading pointers up to a null one, which
-    # FFmpeg does not write behind eight or more: `to_ndarray` of such a planar frame reads arbitrary memory.
+    # Packed samples are in one plane. PyAV counts the planes of a frame up to a null pointer, which FFmpeg does not
+    # write after eight or more: `to_ndarray` of such a planar frame reads arbitrary memory.
     resampler = AudioResampler(format="flt", rate=sample_rate)
     for frame in chain(frames, [None]):
         if frame is not None:

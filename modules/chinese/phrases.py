@@ -74,12 +74,12 @@ def split_phrases(text: str, min_chars: int, max_chars: int) -> list[str]:
 
 
 def ends_sentence(phrase: str) -> bool:
-    """Whether a phrase ends with a mark that ends a sentence."""
+    """Tells whether a phrase ends with a mark that ends a sentence."""
     return phrase.rstrip("”）").endswith(tuple(SENTENCE_ENDS))
 
 
 def ends_phrase(phrase: str) -> bool:
-    """Whether a phrase ends with any mark that is heard as a pause."""
+    """Tells whether a phrase ends with any mark that is heard as a pause."""
     return phrase.rstrip("”）").endswith(tuple(PHRASE_ENDS))
 
 

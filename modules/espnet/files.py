@@ -109,7 +109,7 @@ def load_tensors(path: Path, folder: Path) -> Any:
 
 
 def _below(folder: Path, name: Any) -> Path:
-    """The path of a file that the folder's own files name, which must lie in the folder."""
+    """Returns the path of a file that a file of the folder names, and that must be in the folder."""
     pure = PurePosixPath(str(name))
     if pure.is_absolute() or ".." in pure.parts:
         raise CorruptWeights(f"{folder} names a file outside of it, {str(name)!r}; use another model")

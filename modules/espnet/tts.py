@@ -69,7 +69,7 @@ class EspnetTTS(Module):
     options_type = EspnetOptions
 
     def __init__(self, model: Path | None, options: EspnetOptions, compute: Compute) -> None:
-        """See Module.
+        """Loads the model; see Module.
 
         Raises:
             ConfigError: the stage names no model, it reads another language, or an option does not fit it.
@@ -86,7 +86,7 @@ class EspnetTTS(Module):
             pass
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """See ``modules.tasks.synthesis.synthesise``.
+        """Synthesises texts; see ``modules.tasks.synthesis.synthesise``.
 
         Raises:
             ModelError: the network or the vocoder failed.

@@ -88,7 +88,7 @@ class KokoroModel:
 
 
 def voices(folder: Path) -> list[str]:
-    """Names of the voices in a model's folder."""
+    """Returns the names of the voices in a model's folder."""
     return sorted(path.stem for path in (folder / "voices").glob("*.bin"))
 
 

@@ -40,7 +40,7 @@ class Kokoro(Module):
     options_type = KokoroOptions
 
     def __init__(self, model: Path | None, options: KokoroOptions, compute: Compute) -> None:
-        """See Module.
+        """Loads the model; see Module.
 
         Raises:
             ConfigError: the stage names no model, there is no such voice, or ONNX Runtime cannot use the device.
@@ -60,7 +60,7 @@ class Kokoro(Module):
             pass
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """See ``modules.tasks.synthesis.synthesise``.
+        """Synthesises texts; see ``modules.tasks.synthesis.synthesise``.
 
         Raises:
             ModelError: the network failed.

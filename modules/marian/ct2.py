@@ -41,7 +41,7 @@ class MarianCT2(Module):
     options_type = MarianCT2Options
 
     def __init__(self, model: Path | None, options: MarianCT2Options, compute: Compute) -> None:
-        """See Module.
+        """Loads the model; see Module.
 
         Raises:
             ConfigError: the stage names no model, this machine cannot run it, or it does not know ``target_tag``.
@@ -74,7 +74,7 @@ class MarianCT2(Module):
         self._translate_sentences(["one"])
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """See ``modules.tasks.translation.translate``.
+        """Translates texts; see ``modules.tasks.translation.translate``.
 
         Raises:
             ModelError: the runtime failed.

@@ -39,7 +39,7 @@ class Marian(Module):
     options_type = MarianTorchOptions
 
     def __init__(self, model: Path | None, options: MarianTorchOptions, compute: Compute) -> None:
-        """See Module.
+        """Loads the model; see Module.
 
         Raises:
             ConfigError: the stage names no model, it is no Marian, it does not know ``target_tag``, or this machine has
@@ -70,7 +70,7 @@ class Marian(Module):
         self._translate_sentences(["one"])
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """See ``modules.tasks.translation.translate``.
+        """Translates texts; see ``modules.tasks.translation.translate``.
 
         Raises:
             ModelError: the model failed.

@@ -69,7 +69,7 @@ class SpeechT5(Module):
     options_type = SpeechT5Options
 
     def __init__(self, model: Path | None, options: SpeechT5Options, compute: Compute) -> None:
-        """See Module.
+        """Loads the model; see Module.
 
         Raises:
             ConfigError: the stage names no model, or the speaker embedding does not fit it.
@@ -99,7 +99,7 @@ class SpeechT5(Module):
             pass
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """See ``modules.tasks.synthesis.synthesise``.
+        """Synthesises texts; see ``modules.tasks.synthesis.synthesise``.
 
         Raises:
             ModelError: a network failed.
@@ -129,7 +129,7 @@ class SpeechT5(Module):
             yield Utterance(samples, self._notes(sentence, truncated=length >= longest))
 
     def _spelled(self, sentence: str) -> str:
-        """The sentence with its numbers in words. The tokenizer has words for English only."""
+        """Writes the numbers of a sentence in words, which the tokenizer can do for English only."""
         written: str = self._tokenizer.normalizer(sentence) if self._options.language == "en" else sentence
         return written
 

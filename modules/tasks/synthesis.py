@@ -132,7 +132,7 @@ class _TextInProgress:
     has_sound: bool = False
 
     def audio(self, phrase: Phrase, utterance: Utterance, sample_rate: int) -> Audio | None:
-        """The next Audio of the text; None for an utterance without sound."""
+        """Makes the next Audio of the text; None if the utterance has no sound."""
         self.phrases_done += 1
         self.notes += utterance.notes
         if utterance.samples is None:
@@ -144,7 +144,7 @@ class _TextInProgress:
         return Audio(samples, sample_rate, self.text.start_s, self.text.end_s, notes)
 
     def unspeakable(self) -> InputError | None:
-        """The error of a text whose phrases are done, gave no sound, and should have."""
+        """Makes the error of a text whose phrases are all done, and in which nothing could be spoken."""
         if (
             self.has_sound
             or self.phrases_done < len(self.phrases)
@@ -155,7 +155,7 @@ class _TextInProgress:
 
 
 def _groups(texts: list[_TextInProgress], together: bool) -> Iterator[list[tuple[_TextInProgress, Phrase]]]:
-    """The phrases that are synthesised in one call."""
+    """Yields the phrases that are synthesised in one call."""
     if not together:
         yield from ([(each, phrase)] for each in texts for phrase in each.phrases)
         return

@@ -10,22 +10,26 @@ CONVERTED_PREFIX = "ct2:"
 
 
 def cache_root() -> Path:
-    """The folder of everything that Relevo keeps: the variable RELEVO_CACHE, or ``~/.cache/relevo``."""
+    """Returns the folder of everything that Relevo keeps: the variable RELEVO_CACHE, or ``~/.cache/relevo``."""
     return Path(os.environ.get("RELEVO_CACHE") or "~/.cache/relevo").expanduser().absolute()
 
 
 def models_folder() -> Path:
-    """The folder of the cache that holds one folder for each model."""
+    """Returns the folder of the cache that holds one folder for each model."""
     return cache_root() / "models"
 
 
 def search_folders(weights: Path | None) -> list[Path]:
-    """The folders that models are looked for in: ``weights`` or else the variable RELEVO_WEIGHTS, then the cache."""
+    """Returns where models are looked for: ``weights``, or the variable RELEVO_WEIGHTS, and then the cache."""
     chosen = weights or os.environ.get("RELEVO_WEIGHTS")
     return [Path(chosen).expanduser().absolute(), models_folder()] if chosen else [models_folder()]
 
 
 def converted_path(model: str) -> Path:
-    """Where a folder of models holds the CTranslate2 conversion of a hub model, or of a folder given by its path."""
+    """Returns the place of a conversion for CTranslate2 in a folder of models.
+
+    Args:
+        model: the hub model that was converted, or the path of a folder that was.
+    """
     is_path = model.startswith((".", "/", "~"))
     return Path("ct2", Path(model).expanduser().absolute().name if is_path else model)

@@ -99,7 +99,7 @@ class CatalogModel(_Strict):
         return self
 
     def assembled(self, fallback: bool) -> tuple[AssembledFile, ...]:
-        """The files to assemble from archives, with or without the fallback."""
+        """Returns the files to assemble from archives, with or without the fallback."""
         if not (fallback and self.fallback):
             return self.files
         without = self.fallback.without
@@ -107,7 +107,7 @@ class CatalogModel(_Strict):
         return (*kept, *self.fallback.files)
 
     def finished(self, fallback: bool) -> dict[str, Checksum]:
-        """The checksums of the files of the finished model folder, by path."""
+        """Returns the checksums of the files of the finished model folder, by path."""
         files: list[ModelFile] = list(self.assembled(fallback))
         if self.conversion:
             files = [file for file in files if file.path != self.conversion.source] + list(self.conversion.files)

@@ -36,7 +36,7 @@ def check_file(path: Path, expected: Checksum, advance: Callable[[int], None] | 
     Args:
         path: the file.
         expected: its checksum.
-        advance: is told the number of bytes read so far.
+        advance: is called with the number of bytes read so far.
 
     Raises:
         CorruptWeights: the file differs, or is missing.

@@ -36,7 +36,7 @@ def convert(
         source: folder with the model's files.
         target: folder that holds one folder for each model.
         quantization: how weights are stored.
-        progress: is told what happens.
+        progress: receives the progress.
 
     Returns:
         The folder of the conversion.

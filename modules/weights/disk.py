@@ -23,7 +23,7 @@ def megabytes(size: int) -> str:
 
 
 def free_bytes(folder: Path) -> int:
-    """Free space in bytes on the disk of a folder, which need not exist yet."""
+    """Returns the free space in bytes on the disk of a folder, which need not exist yet."""
     return shutil.disk_usage(_existing(folder)).free
 
 

@@ -43,7 +43,7 @@ def run_command(
         stop: set by another thread to end the command early.
         environment: variables added to those of this process.
         cwd: working folder of the command; ``folder`` by default.
-        watch: is told the size of everything in ``folder``, a few times a second.
+        watch: is called with the size of everything in ``folder``, a few times a second.
 
     Raises:
         CommandFailed: the command ended with an error, or was stopped.

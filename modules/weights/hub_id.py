@@ -31,7 +31,7 @@ class HubId:
         return self.repository if self.revision is None else f"{self.repository}@{self.revision}"
 
     def in_hub_cache(self) -> Path | None:
-        """The model's folder in the cache of the hub's own libraries; None without such a folder, or weights in it."""
+        """Finds the model's folder, with weights in it, in the cache of the hub's own libraries; otherwise None."""
         if find_spec("huggingface_hub") is None:  # an environment may have the packages of one replica only
             return None
         from huggingface_hub.constants import HF_HUB_CACHE

@@ -54,13 +54,13 @@ def locate(model: str, weights: Path | None = None, catalog: Catalog | None = No
 
 
 def model_state(model: str, weights: Path | None = None, catalog: Catalog | None = None) -> FolderState:
-    """State of the first folder that has a model; see ``locate`` for the arguments."""
+    """Returns the state of the first folder that has a model; see ``locate`` for the arguments."""
     states = (place.state for place in places_of(model, weights, catalog))
     return next((state for state in states if state is not FolderState.ABSENT), FolderState.ABSENT)
 
 
 def places_of(model: str, weights: Path | None = None, catalog: Catalog | None = None) -> list[ModelPlace]:
-    """Every folder where a model may be, in the order in which they are searched; see ``locate`` for the arguments.
+    """Lists the folders where a model may be, in the order of the search; see ``locate`` for the arguments.
 
     Raises:
         MissingWeights: no model can have this name.
@@ -107,7 +107,7 @@ def _missing(model: str, places: list[ModelPlace]) -> str:
     if HubId.parse(model) is not None:
         return (
             f"the model {model} is not on this machine: looked for {folders} and in the hub's own cache; "
-            f"run `{fetch_command(model)}`, or with `--to DIR` on a machine with a connection, bring DIR over and pass "
+            f"run `{fetch_command(model)}`, or with `--to DIR` on a machine with a connection, copy DIR here and pass "
             "--weights DIR (pipelines/offline.yaml needs no hub)"
         )
     outdated = " and ".join(str(place.folder) for place in places if place.state is FolderState.OUTDATED)

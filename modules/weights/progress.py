@@ -11,13 +11,13 @@ class Progress(Protocol):
     """Receives progress. A task is known by its name. Calls may come from several threads."""
 
     def begin(self, task: str, total_bytes: int | None) -> None:
-        """A task begins; ``total_bytes`` is None if its progress cannot be measured."""
+        """Notes that a task begins; ``total_bytes`` is None if its progress cannot be measured."""
 
     def update(self, task: str, done_bytes: int) -> None:
-        """``done_bytes`` of the task are done."""
+        """Notes that ``done_bytes`` of the task are done."""
 
     def end(self, task: str) -> None:
-        """The task ended, whether it succeeded or not."""
+        """Notes that the task ended, whether it succeeded or not."""
 
     def say(self, line: str) -> None:
         """Shows the user a line."""
@@ -27,16 +27,16 @@ class SilentProgress:
     """Ignores all progress."""
 
     def begin(self, task: str, total_bytes: int | None) -> None:
-        """Ignored."""
+        """Does nothing."""
 
     def update(self, task: str, done_bytes: int) -> None:
-        """Ignored."""
+        """Does nothing."""
 
     def end(self, task: str) -> None:
-        """Ignored."""
+        """Does nothing."""
 
     def say(self, line: str) -> None:
-        """Ignored."""
+        """Does nothing."""
 
 
 @contextmanager

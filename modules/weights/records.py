@@ -1,8 +1,8 @@
 """The record that Relevo writes into every model folder it makes, and the damage that the record reveals.
 
 A record lists every file with its size and sha256. Sizes are compared whenever a model is located, which costs one look
-at each file. Checksums are compared by ``verify`` alone, which writes the files that differ into the record, so that
-everybody who looks at the folder afterwards knows of the damage.
+at each file. Only ``verify`` compares sha256 sums. It writes the files that differ into the record, so that ``locate``
+and ``fetch`` know of them afterwards.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class FolderRecord(BaseModel):
 
 
 class FolderState(StrEnum):
-    """What the record and the sizes of its files tell about a model folder."""
+    """State of a model folder, according to its record and the sizes of its files."""
 
     READY = "ready"
     FALLBACK = "ready, with a fallback"
@@ -66,7 +66,7 @@ class FolderState(StrEnum):
 
 
 def read_record(folder: Path) -> FolderRecord | None:
-    """Reads the record of a model folder; None if there is none, or none that can be read."""
+    """Reads the record of a model folder; returns None if it is missing or cannot be read."""
     try:
         return FolderRecord.model_validate_json((folder / RECORD_FILE).read_bytes())
     except (OSError, ValidationError):
@@ -81,14 +81,14 @@ def write_record(folder: Path, record: FolderRecord) -> None:
 
 
 def folder_state(folder: Path) -> FolderState:
-    """State of a folder whose files no catalogue lists. One without a record, of the user's own, counts as ready."""
+    """Returns the state of a folder that no catalogue describes. A folder without a record counts as ready."""
     if not folder.is_dir():
         return FolderState.ABSENT
     return FolderState.DAMAGED if damage(folder) else FolderState.READY
 
 
 def catalog_state(model: CatalogModel, folder: Path) -> FolderState:
-    """State of the folder of a model of the catalogue."""
+    """Returns the state of the folder of a model of the catalogue."""
     if not folder.is_dir():
         return FolderState.ABSENT
     record = read_record(folder)
@@ -134,7 +134,7 @@ def intact_files(folder: Path, files: Mapping[str, Checksum]) -> set[str]:
 
 
 def link_file(source: Path, target: Path) -> None:
-    """Gives a file a second name, or copies it where the file system has no links."""
+    """Links a file under a second name, or copies it if the file system has no links."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source, target)

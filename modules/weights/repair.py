@@ -1,4 +1,4 @@
-"""What a user can do about the files of a model: the commands that bring, check and repair them."""
+"""Advice for users about the files of a model: the commands that bring, check and repair them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ CONVERT_COMMAND = ".venv-hub/bin/python pipeline.py weights convert"
 
 
 def fetch_command(name: str) -> str:
-    """The command that brings a model to the cache."""
+    """Returns the command that brings a model to the cache."""
     if name.startswith(CONVERTED_PREFIX):
         return f"{CONVERT_COMMAND} {name.removeprefix(CONVERTED_PREFIX)}"
     return f"{WEIGHTS_COMMAND} fetch {name}"
 
 
 def repair_advice(record: FolderRecord, folder: Path) -> str:
-    """Tells a user how to repair a damaged model folder: the end of an error message, without a full stop."""
+    """Tells how to repair a damaged model folder. It ends an error message, so it has no full stop."""
     models = _models_folder(record, folder)
     if models is None:
         return f"copy it again, or run `{fetch_command(record.model)}` and use the model {record.model}"
@@ -29,7 +29,7 @@ def repair_advice(record: FolderRecord, folder: Path) -> str:
 
 
 def repair_hint(folder: Path) -> str:
-    """Tells a user what to do when a file of a model folder cannot be read: the end of an error message."""
+    """Tells what to do if a file of a model folder cannot be read. It ends an error message."""
     record = read_record(folder)
     if record is None:
         return (
@@ -45,7 +45,7 @@ def repair_hint(folder: Path) -> str:
 
 
 def _models_folder(record: FolderRecord, folder: Path) -> Path | None:
-    """The folder of models that holds ``folder``; None if the folder was moved or renamed."""
+    """Returns the folder of models that holds ``folder``; None if ``folder`` was moved or renamed."""
     name = record.model.removeprefix(CONVERTED_PREFIX)
     inside = converted_path(name) if record.model.startswith(CONVERTED_PREFIX) else Path(name)
     depth = len(inside.parts)

@@ -24,7 +24,7 @@ def verify(
     Args:
         name: a name that ``locate`` takes.
         weights: a folder made by ``weights fetch --to``, searched before the cache.
-        progress: is told which file is being read.
+        progress: receives the progress.
         catalog: the catalogue to look names up in; Relevo's own by default.
 
     Returns:

@@ -57,7 +57,7 @@ class WhisperCT2(Module):
     options_type = WhisperCT2Options
 
     def __init__(self, model: Path | None, options: WhisperCT2Options, compute: Compute) -> None:
-        """See Module.
+        """Loads the model; see Module.
 
         Raises:
             ConfigError: the stage names no model, this machine cannot run it, or it does not know the language.
@@ -86,7 +86,7 @@ class WhisperCT2(Module):
         self._decode(noise, 1.0 + self._options.margin_s, max_tokens=4)
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """See ``modules.tasks.recognition.recognise``.
+        """Recognises recordings; see ``modules.tasks.recognition.recognise``.
 
         A Text is noted ``second_pass`` if the fitted window was not trusted, and ``truncated`` if it stopped at
         ``max_tokens``.

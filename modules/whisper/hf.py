@@ -54,7 +54,7 @@ class Whisper(Module):
     options_type = WhisperTorchOptions
 
     def __init__(self, model: Path | None, options: WhisperTorchOptions, compute: Compute) -> None:
-        """See Module.
+        """Loads the model; see Module.
 
         Raises:
             ConfigError: the stage names no model, it is no multilingual Whisper, it does not know the language, or
@@ -100,7 +100,7 @@ class Whisper(Module):
         list(self._recognise_segments([Segment(noise, 0.0, 1.0, ())], max_new_tokens=4))
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """See ``modules.tasks.recognition.recognise``.
+        """Recognises recordings; see ``modules.tasks.recognition.recognise``.
 
         A Text is noted ``truncated`` if it stopped at ``max_new_tokens``.
 

@@ -100,7 +100,7 @@ def _deviation_epsilon(graph: OnnxGraph, name: str, centred: str) -> float | Non
 
 
 def _is_mean(graph: OnnxGraph, name: str, source: str) -> bool:
-    """Whether a value is the mean of ``source`` over time, with the axis kept."""
+    """Tells whether a value is the mean of ``source`` over time, with the axis kept."""
     mean = graph.produced_by(name, "ReduceMean")
     if mean is None or mean.input[0] != source or len(mean.input) != 2:
         return False
@@ -110,5 +110,5 @@ def _is_mean(graph: OnnxGraph, name: str, source: str) -> bool:
 
 
 def _is_per_channel(shape: tuple[int | None, ...] | None) -> bool:
-    """Whether a shape is (1, channels, 1), with several channels: a single one could be broadcast to several."""
+    """Tells whether a shape is (1, channels, 1) with several channels; a single one could be broadcast."""
     return shape is not None and len(shape) == 3 and shape[0] == shape[2] == 1 and shape[1] not in (None, 1)

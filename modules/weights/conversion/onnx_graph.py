@@ -36,12 +36,12 @@ class OnnxGraph:
         self.shapes = {each.name: _shape(each.type.tensor_type) for each in [*graph.input, *graph.value_info]}
 
     def produced_by(self, name: str, kind: str) -> Any | None:
-        """The node that writes the value ``name``, if it is of type ``kind``."""
+        """Finds the node that writes the value ``name``, if it is of type ``kind``."""
         node = self.producer.get(name)
         return node if node is not None and node.op_type == kind else None
 
     def only_reader(self, name: str, kind: str) -> Any | None:
-        """The only node that reads the value ``name``, if it is of type ``kind``."""
+        """Finds the only node that reads the value ``name``, if it is of type ``kind``."""
         readers = self.readers[name]
         return readers[0] if len(readers) == 1 and readers[0].op_type == kind else None
 
@@ -70,7 +70,7 @@ class OnnxGraph:
 
 
 def other_input(node: Any, name: str) -> str:
-    """The other input of a node with two inputs, one of which is ``name``."""
+    """Returns the other input of a node with two inputs, one of which is ``name``."""
     first, second = node.input
     return str(second if first == name else first)
 

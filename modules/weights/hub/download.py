@@ -53,7 +53,7 @@ def fetch_from_hub(model: HubId, to: Path | None = None, progress: Progress | No
     Args:
         model: which model.
         to: folder for the model folders, to be used with ``--weights``; the cache by default.
-        progress: is told what happens.
+        progress: receives the progress.
 
     Raises:
         ConfigError: the hub has no such model or revision, or does not show it to this user.
@@ -142,7 +142,7 @@ def _run(
                 watch=update,
             )
     except CommandFailed as error:
-        raise WeightsError(f"{model} did not come: {error}; run the command again") from error
+        raise WeightsError(f"{model} cannot be downloaded: {error}; run the command again") from error
 
 
 def _listing(model: HubId) -> tuple[str, dict[str, RepoSibling]]:
@@ -151,7 +151,7 @@ def _listing(model: HubId) -> tuple[str, dict[str, RepoSibling]]:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import OfflineModeIsEnabled, RepositoryNotFoundError, RevisionNotFoundError
 
-    remedy = f"run `{WEIGHTS_COMMAND} fetch {model} --to DIR` on a machine with a connection and bring DIR over"
+    remedy = f"run `{WEIGHTS_COMMAND} fetch {model} --to DIR` on a machine with a connection and copy DIR here"
     try:
         info = HfApi().model_info(model.repository, revision=model.revision, files_metadata=True)
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:

