@@ -2,5 +2,5 @@
 
 `command` is the command, `options` checks what was asked, `execution` carries it out: `model` measures each stage alone
 and fits a model to it, `search` simulates (`simulation`) every `setting` that fits the machine and ranks them, and
-`confirmation` runs the best for real. `capacity` reckons with means alone and says what binds.
+`confirmation` runs the best for real. `capacity` computes the limits from means alone.
 """

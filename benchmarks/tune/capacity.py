@@ -1,4 +1,4 @@
-"""The most that a setting can carry, reckoned from means alone, and what limits it: a stage, the cores or the GPUs."""
+"""The most that a setting can carry, computed from means alone, and what limits it: a stage, the cores or the GPUs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NEAR = 0.05  # how far below the highest rate the knee may be, as a share
 
 @dataclass(frozen=True)
 class Limit:
-    """A resource that runs out, the requests per second that it allows, and the reckoning."""
+    """A resource that runs out, the requests per second that it allows, and how that was computed."""
 
     name: str
     rps: float

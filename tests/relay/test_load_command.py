@@ -160,15 +160,6 @@ def test_an_interrupt_reports_what_was_done_and_leaves_nothing_behind(fake_confi
     assert (folder / "report.html").exists()
 
 
-def test_a_sender_whose_parent_has_gone_ends_without_a_word():
-    for order in (b"", b'{"address": "ipc:///'):
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.load.sending.sender"],
-            input=order, cwd=ROOT, capture_output=True, timeout=WAIT_S, check=False,
-        )  # fmt: skip
-        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-
-
 def test_a_clip_that_cannot_be_read_is_one_clear_line(fake_config, tmp_path):
     text = tmp_path / "text.wav"
     text.write_text("this is not audio")

@@ -28,7 +28,7 @@ def times(arrivals):
 
 
 @given(PROCESSES, RATES, SEEDS, st.integers(1, 200), st.floats(0.1, 50.0))
-def test_a_schedule_never_goes_back_and_stays_within_its_bound(process, rate, seed, requests, seconds):
+def test_a_schedule_is_in_ascending_order_and_within_its_bound(process, rate, seed, requests, seconds):
     drawn = times(process.draw(rate, Bound(requests, seconds), seed))
     assert len(drawn) <= requests
     assert all(0 <= at < seconds for at in drawn)

@@ -66,7 +66,7 @@ def test_the_limit_is_the_lowest_of_replicas_and_cores_and_efficiency_is_of_the_
     assert one.limit_rps == (pytest.approx(2.0), "speak")
 
 
-def test_busy_seconds_are_those_within_the_stretch_and_shared_in_a_batch():
+def test_busy_seconds_are_those_within_the_window_and_shared_in_a_batch():
     samples = [sample(0, 10.0, lag_s=0.5, spans=[span(0.5, 4.0, busy_s=2.0, batch=2)])]  # computed from 11 to 15 s
     assert busy_between(samples, "speak", Window(0.0, 20.0)) == pytest.approx(2.0)
     assert busy_between(samples, "speak", Window(12.0, 13.0)) == pytest.approx(0.5)
@@ -120,7 +120,7 @@ def test_too_few_requests_say_nothing_of_throughput():
     assert figures.cpu_limit_rps == pytest.approx(4.0)
 
 
-def test_all_met_is_no_certainty():
+def test_an_objective_that_every_request_met_still_has_an_interval():
     attained = Objective.parse("p50=2s").judge([sample(number, 0.0) for number in range(20)]).attained
     assert attained.value == 1.0
     assert attained.low == pytest.approx(0.025 ** (1 / 20))
@@ -153,7 +153,7 @@ def state(at_s, replicas, ready, starts):
     return RelayState(at_s, {"speak": StageState(replicas, ready, 0, 0, starts)})
 
 
-def test_restarts_are_seen_by_their_starts_or_by_replicas_that_vanish():
+def test_restarts_are_found_by_starts_or_by_replicas_that_vanish():
     ours = [state(1, 2, 2, 2), state(2, 2, 2, 3), state(3, 3, 2, 4)]
     assert restarts(ours) == [2]
     elsewhere = [state(1, 2, 2, None), state(2, 2, 1, None), state(3, 2, 2, None), state(4, 1, 1, None)]

@@ -25,7 +25,7 @@ def test_percentiles_are_those_of_numpy(values, quantile):
 
 @settings(max_examples=30)
 @given(VALUES)
-def test_an_interval_is_made_of_the_samples_and_holds_their_median(values):
+def test_an_interval_lies_within_the_samples_and_contains_its_value(values):
     estimate = percentile_estimate(values, 0.5)
     assert estimate.n == len(values)
     assert min(values) <= estimate.low <= estimate.high <= max(values)

@@ -49,7 +49,7 @@ def profile() -> Profile:
     return Profile({}, 2, requests, {"speak": measured})
 
 
-def test_it_recovers_what_the_stage_was_made_of(profile: Profile) -> None:
+def test_the_fit_recovers_the_numbers_of_the_stage(profile: Profile) -> None:
     (stage,) = fit(profile).stages
     assert (stage.base_s, stage.slope_s) == (pytest.approx(BASE_S, rel=0.1), pytest.approx(SLOPE_S, rel=0.05))
     assert stage.share == {1: pytest.approx(1.0), 2: pytest.approx(0.7)}
@@ -63,7 +63,7 @@ def test_it_recovers_what_the_stage_was_made_of(profile: Profile) -> None:
     assert 0 < stage.error < 0.02
 
 
-def test_only_full_batches_tell_what_a_batch_gains(profile: Profile) -> None:
+def test_the_gain_of_a_batch_is_taken_from_full_batches_only(profile: Profile) -> None:
     cells = list(profile.stages["speak"])
     full = cells[1]
     first_s = cells[0].service_s[0]  # handed out alone, before the others were there
@@ -76,7 +76,7 @@ def test_only_full_batches_tell_what_a_batch_gains(profile: Profile) -> None:
     assert stage.batch_floor[1] == 1.0
 
 
-def test_the_requests_keep_what_the_line_does_not_explain(profile: Profile) -> None:
+def test_the_requests_keep_the_residuals_of_the_line(profile: Profile) -> None:
     model = fit(profile)
     alone = [model.stages[0].alone_s(piece, 1) for piece in model.requests]
     assert alone == pytest.approx(list(profile.stages["speak"][0].service_s))
@@ -109,7 +109,7 @@ def test_a_stage_that_waits_asks_for_no_cores() -> None:
         ([0.0, 2.0, 4.0], (0.0, 20 / 14 * 8 / 10)),  # no negative base: through the origin
     ],
 )
-def test_a_line_never_promises_less_than_nothing(seconds: list[float], expected: tuple[float, float]) -> None:
+def test_a_fitted_line_is_never_negative(seconds: list[float], expected: tuple[float, float]) -> None:
     found = line(np.array([1.0, 2.0, 3.0]), np.array(seconds))
     assert found == pytest.approx(expected, abs=1e-9)
 

@@ -57,7 +57,7 @@ def test_on_two_cores_every_setting_is_tried() -> None:
     assert sorted(found) == sorted(Setting((a, b), (i, j)) for a, i in each for b, j in each)
 
 
-def test_too_little_memory_is_said() -> None:
+def test_too_little_memory_is_refused() -> None:
     model, plans = relay()
     with pytest.raises(ConfigError, match="not even one replica of each stage fits the memory"):
         shortlist(model, plans, Machine(4, memory_bytes=GIB), (1,))
@@ -70,7 +70,7 @@ def test_a_gpu_stage_takes_no_cores_and_at_most_two_replicas_a_gpu() -> None:
     assert {setting.cpu_threads(model) for setting in found} == {1, 2}
 
 
-def test_the_limit_is_named_with_its_reckoning() -> None:
+def test_the_limit_is_named_with_its_cause() -> None:
     model, plans = relay()
     alone, together = (limits(model, plans, Setting((1, n), (1, 1)), Machine(2))[0] for n in (1, 2))
     assert (alone.name, alone.rps) == ("speak", pytest.approx(1 / 3))
@@ -97,7 +97,7 @@ def candidate(rps: float, threads: int) -> Candidate:
     return Candidate(Setting((threads,), (1,)), (), rps, None, (0, threads, threads * GIB))
 
 
-def test_of_equals_the_cheaper_goes_first_and_a_goal_rate_makes_equal() -> None:
+def test_of_equals_the_cheaper_goes_first_and_settings_that_reach_the_wanted_rate_are_equal() -> None:
     found = [candidate(1.0, 4), candidate(0.995, 2), candidate(0.9, 1)]
     assert [c.cost[1] for c in ranked(found, None)] == [2, 4, 1]
     assert [c.cost[1] for c in ranked(found, rate=0.8)] == [1, 2, 4]

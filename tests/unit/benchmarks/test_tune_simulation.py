@@ -1,4 +1,4 @@
-"""The simulated relay against results that can be reckoned by hand, and against itself."""
+"""The simulated relay against results that can be computed by hand, and against itself."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_full_stage_holds_the_one_before_it_back() -> None:
     assert len(accepted) + sum(request.outcome == "rejected" for request in run.requests) == 12
 
 
-def test_a_batch_takes_what_is_queued_and_gains_what_was_measured() -> None:
+def test_a_batch_takes_the_queued_jobs_and_gains_as_measured() -> None:
     model, plans = relay(chain(1.0), limits={"max_batch": 4}, batch_floor={1: 0.25})
     run = simulate_closed(model, plans, one_each(1), PLENTY, cycled(model.requests, 200), 16)
     assert steady_state(run.marks, 16).rps == pytest.approx(1 / (0.25 + 0.75 / 4), rel=0.03)
@@ -128,7 +128,7 @@ def test_neighbours_and_turns_add_to_the_slowdown() -> None:
     assert load.slowdown(4.0, cores=2) == pytest.approx(1.2 * 2 * 1.5)
     assert CoreDemand(0.6, 1, 0.2).slowdown(1.0, cores=2) == pytest.approx(1 + 0.4 * 0.2)  # 0.4 cores are others'
     assert CoreDemand(0.0, 1, 0.2, 0.5).slowdown(0.0, cores=1) == 1.0
-    assert CoreDemand(1.0, 1, 0.0, -0.5).slowdown(2.1, cores=2) == 1.0  # nobody gets on faster beside others
+    assert CoreDemand(1.0, 1, 0.0, -0.5).slowdown(2.1, cores=2) == 1.0  # no replica is faster beside others
 
 
 def test_a_gpu_serves_its_replicas_in_turn() -> None:
@@ -162,7 +162,7 @@ def test_every_request_ends_once_and_the_same_seed_gives_the_same_run() -> None:
     assert first != run(1)
 
 
-def test_callers_of_a_closed_loop_ask_again_only_when_they_were_answered() -> None:
+def test_a_caller_of_a_closed_loop_waits_for_an_answer() -> None:
     model, plans = relay(chain(1.0))
     run = simulate_closed(model, plans, Setting((2,), (1,)), PLENTY, cycled(model.requests, 8), 2)
     assert [request.due_s for request in run.requests] == pytest.approx([0, 0, 1, 1, 2, 2, 3, 3])

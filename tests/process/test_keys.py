@@ -52,7 +52,7 @@ def test_a_missing_or_broken_key_is_named_with_the_remedy(tmp_path, name):
     make_keys(tmp_path / "keys")
     for damage in (lambda file: file.write_text("nothing"), lambda file: file.unlink()):
         damage(tmp_path / "keys" / name)
-        with pytest.raises(ConfigError, match=rf"{name}.*pipeline\.py keys DIR"):
+        with pytest.raises(ConfigError, match=rf"{name}.*relevo keys DIR"):
             check_keys(tmp_path / "keys")
 
 
