@@ -7,11 +7,12 @@
     │   └── CorruptWeights      … do not have the recorded checksum
     ├── InputError              one request's audio or text cannot be used
     ├── ModelError              a model failed on an input that was fine
-    └── RelayError              the running relay
-        ├── AddressInUse        … cannot listen where it was told to
-        ├── StageFailed         … has a stage that cannot be kept alive
-        ├── ProtocolError       … was sent something that is not a Relevo message
-        └── RelayClosed         … was closed, or never became ready
+    ├── RelayError              the running relay
+    │   ├── AddressInUse        … cannot listen where it was told to
+    │   ├── StageFailed         … has a stage that cannot be kept alive
+    │   ├── ProtocolError       … was sent something that is not a Relevo message
+    │   └── RelayClosed         … was closed, or never became ready
+    └── MeasurementError        a benchmark came to no figures
 
 A message names what was wrong, the offending value and the remedy, in that order, and is fit to be
 shown to a user as it stands. InputError and ModelError end one request; the others end the command.
@@ -66,3 +67,7 @@ class ProtocolError(RelayError):
 
 class RelayClosed(RelayError):
     """The relay was stopped while the caller still waited for it."""
+
+
+class MeasurementError(RelevoError):
+    """A benchmark came to no figures, because what it measured failed."""

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 
 from modules.contract.payloads import Audio
 from modules.testing import stand_in_stages, write_configuration
+from modules.testing.configuration import STAGES
 
 pytest_plugins = ["tests.fake_registry"]
 
@@ -55,7 +56,8 @@ def write_fake_config(
     folder: Path, stage_keys: dict[str, dict[str, Any]] | None = None, **options: dict[str, Any]
 ) -> Path:
     """Writes the configuration of a relay of stand-ins; options of each stage may be given by its name."""
-    stages = stand_in_stages("faulty", stage_keys, **options)
+    keys = {name: {"threads": "auto", **(stage_keys or {}).get(name, {})} for name in STAGES}
+    stages = stand_in_stages("faulty", keys, **options)
     dead = str(folder / "dead")
     return write_configuration(folder / "fake.yaml", stages, name="fake", cores=4, dead_letters=dead)
 

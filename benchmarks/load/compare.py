@@ -1,109 +1,72 @@
-"""Two runs of `relevo load` side by side: is the second better, and is that more than chance?
-
-    relevo compare reports/ONE reports/OTHER [--output DIR]
-
-The levels that both runs were offered alike (same arrivals, same rate) are compared; when there are none, the one that
-each report shows: the peak, or the highest rate that held. Every difference has a bootstrap interval of 95 %, from
-blocks of neighbouring requests; one whose interval holds 0 may be chance. Writes compare.html with overlaid
-distributions.
-"""
+"""`relevo compare`: shows two load tests side by side."""
 
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
+from commands.output import say
 
-from benchmarks.load.comparison import Difference, Loaded, Pair, compare
-from benchmarks.load.report import distribution
-from benchmarks.load.report.canvas import ACCENT, ALARM, save, styled
-from benchmarks.load.report.templates import render
-from benchmarks.load.run import load
-from benchmarks.load.samples import Sample
-from benchmarks.load.view import WIDTH
-from benchmarks.load.words import number_text
-from errors import ConfigError
+EXIT_INVALID = 3
+DESCRIPTION = """\
+Compares two reports of `relevo load`: whether the second run is better, and whether that is more than chance.
 
-PAGE = "compare.html"
+Levels with the same arrivals and the same rate are compared. When there are none, each run's main level is: the peak,
+or the highest rate that held its objectives. Every difference has an interval of 95 % from a bootstrap of blocks of
+neighbouring requests.
+
+verdicts:
+  better, worse    the interval does not contain 0
+  may be chance    the interval contains 0
+  equal            every request of both runs has the same value
+  too few to tell  a run has too few independent samples: 20 for p50, a share or a rate, 36 for p90, 72 for p95.
+                   Requests that wait in the same queue are not independent: near saturation a thousand may count as
+                   forty
+
+A difference may still come from the machine. Run the two in turn, more than once. Writes compare.html, with the
+distributions of both runs in one plot.
+"""
+EPILOG = """\
+examples:
+  relevo load --config pipelines/offline.yaml --ratio 1:1:1 --rate 0.1 --requests 100 --output reports/one
+  relevo load --config pipelines/offline.yaml --ratio 1:1:2 --rate 0.1 --requests 100 --output reports/two
+  relevo compare reports/one reports/two
+
+exit status:
+  0  compared
+  1  failed
+  2  wrong usage, or a folder without a run
+  3  one of the runs is invalid
+"""
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds the command `relevo compare`."""
+    """Adds the command."""
     parser = commands.add_parser(
         "compare",
-        help="put two runs of `relevo load` side by side",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        help="compare two reports of `load`",
+        description=DESCRIPTION,
+        epilog=EPILOG,
     )
-    parser.add_argument("before", type=Path, help="folder of the run to compare with")
-    parser.add_argument("after", type=Path, help="folder of the run to judge")
+    parser.add_argument("before", type=Path, metavar="FIRST", help="folder of the run to compare with")
+    parser.add_argument("after", type=Path, metavar="SECOND", help="folder of the run to judge")
     parser.add_argument("--output", type=Path, metavar="DIR", help="folder for the page (default: the second run's)")
-    parser.set_defaults(run=main)
+    parser.set_defaults(run=run)
 
 
-def main(parsed: argparse.Namespace) -> int:
-    """Compares and returns the exit status."""
-    before, after = Loaded(*load(parsed.before)), Loaded(*load(parsed.after))
-    pairs = compare(before, after)
+def run(parsed: argparse.Namespace) -> int:
+    """Compares two runs and returns the exit status; the end of the help lists them."""
+    from benchmarks.load.report.comparison_page import write_comparison  # imports the plotting library
+    from benchmarks.load.report.terminal import print_comparison
+    from benchmarks.load.run_comparison import LoadedRun, compare_runs
+    from benchmarks.load.run_record import load_run
+
+    before, after = LoadedRun(*load_run(parsed.before)), LoadedRun(*load_run(parsed.after))
+    pairs = compare_runs(before, after)
     page = write_comparison(parsed.output or parsed.after, before, after, pairs)
-    for pair in pairs:
-        _print(pair)
-    for name, loaded in (("first", before), ("second", after)):
-        for why in loaded.run.invalid:
-            print(f"INVALID, the {name}: {why}")
-    print(f"report: {page}")
-    return 0
-
-
-def write_comparison(folder: Path, before: Loaded, after: Loaded, pairs: Sequence[Pair]) -> Path:
-    """Writes the page and its plots; returns its path.
-
-    Raises:
-        ConfigError: a file cannot be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with styled():
-            plots = [
-                save(
-                    distribution.plot(_overlaid(before, after, pair), (ALARM, ACCENT)), folder / f"compare-{number}.png"
-                )
-                for number, pair in enumerate(pairs, start=1)
-            ]
-        pairs_with_plots = list(zip(pairs, plots, strict=True))
-        page = render("compare.html.j2", before=before.run, after=after.run, pairs=pairs_with_plots, verdict=verdict)
-        (folder / PAGE).write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"cannot write the comparison to {folder}: {error.strerror}") from error
-    return folder / PAGE
-
-
-def _overlaid(before: Loaded, after: Loaded, pair: Pair) -> dict[str, list[Sample]]:
-    return {f"first: {before.run.title}": pair.before_samples, f"second: {after.run.title}": pair.after_samples}
-
-
-def verdict(difference: Difference) -> str:
-    """Whether the second run is better, in a word or two."""
-    if difference.change.low == difference.change.high == 0:
-        return "equal"
-    return {None: "may be chance", True: "better", False: "worse"}[difference.better]
-
-
-def _print(pair: Pair) -> None:
-    table = Table(title=f"{pair.before.name} against {pair.after.name}; intervals of 95 %")
-    for column in ("figure", "first", "second", "difference", "interval", "the second is"):
-        table.add_column(column, justify="left" if column == "figure" else "right")
-    for one in pair.differences:
-        table.add_row(
-            one.name,
-            number_text(one.before.value),
-            number_text(one.after.value),
-            f"{one.change.value:+.3g}",
-            f"{one.change.low:+.3g} to {one.change.high:+.3g}",
-            verdict(one),
-        )
-    (Console() if sys.stdout.isatty() else Console(width=WIDTH)).print(table)
+    print_comparison(pairs)
+    invalid = [("first", why) for why in before.run.invalid] + [("second", why) for why in after.run.invalid]
+    for which, why in invalid:
+        say(f"INVALID, the {which}: {why}")
+    say(f"report: {page}")
+    return EXIT_INVALID if invalid else 0

@@ -15,7 +15,7 @@ STAGES = ("listen", "translate", "speak")
 
 
 def stand_in_stages(
-    kind: Kind, keys: Mapping[str, Mapping[str, Any]] | None = None, **options: Mapping[str, Any]
+    kind: Kind, keys: Mapping[str, Mapping[str, Any]] | None = None, /, **options: Mapping[str, Any]
 ) -> dict[str, dict[str, Any]]:
     """Makes the stages listen, translate and speak as a configuration has them, of stand-ins with one thread each.
 

@@ -17,8 +17,8 @@ job       One piece of a request at one stage. A request begins as one job at th
 path      The place of a job in its request: one index for each stage that it has passed. The first job has the path
           (), and output i of the job at path p has the path p + (i,), which is also the path of the job that it
           becomes. A request that enters at stage k begins with k zeros.
-credit    A replica's word that it is idle. `Ready` gives the first one and each `BatchEnd` the next. A replica has at
-          most one, and never one beside a lease.
+credit    A replica's statement that it is idle. `Ready` gives the first one and each `BatchEnd` the next. A replica has
+          at most one, and never one beside a lease.
 lease     Jobs that were given to a replica for its credit, as one batch (`BatchLease`). A job is leased until its
           `JobEnd`, or until its replica is gone. A job that has not ended is either queued or leased to one replica.
 attempt   A number that a job's messages carry. It begins at 1 and rises by one when a lease failed: its replica died

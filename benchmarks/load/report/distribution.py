@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks.load.objective import Objective
-from benchmarks.load.report.canvas import MUTED, panels
-from benchmarks.load.samples import Sample, latencies, times_to_first_audio
+from benchmarks.load.figures.objective import Objective
+from benchmarks.load.figures.samples import RequestSample, latencies, times_to_first_audio
+from benchmarks.load.report.plot_style import MUTED, panels
 
 
 def plot(
-    samples: Mapping[str, Sequence[Sample]], colours: Sequence[Any], objectives: Sequence[Objective] = ()
+    samples: Mapping[str, Sequence[RequestSample]], colours: Sequence[Any], objectives: Sequence[Objective] = ()
 ) -> Figure:
-    """Draws one line for each name; only requests that ended well have a place on it, so a line may end below 100 %.
+    """Draws one line for each name; it counts requests that ended well, so it may end below 100 %.
 
     Args:
-        samples: the measured requests by what they are called in the legend.
+        samples: the measured requests by their name in the legend.
         colours: one for each name.
-        objectives: drawn as the corner that the line must pass on the left.
+        objectives: drawn as triangles; a line that passes left of one holds it.
     """
     figure, (whole, first) = panels(1, 2, 4.2, sharey=True)
     for (name, group), colour in zip(samples.items(), colours, strict=True):

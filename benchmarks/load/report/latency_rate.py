@@ -1,20 +1,34 @@
-"""Latency and throughput against the offered rate, with the line at which the relay is full."""
+"""Latency and throughput against the offered rate, with a line at the rate where the relay is full."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks.load.figures import LevelFigures, Quantiles
-from benchmarks.load.objective import Objective
-from benchmarks.load.peak import Peak
-from benchmarks.load.report.canvas import ACCENT, ALARM, GOOD, INK, MUTED, panels
-from benchmarks.load.words import number_text
+from benchmarks.load.figures.level_figures import LevelFigures, Percentiles
+from benchmarks.load.figures.objective import Objective
+from benchmarks.load.formatting import number_text
+from benchmarks.load.report.plot_style import ACCENT, ALARM, GOOD, INK, MUTED, panels
+from benchmarks.load.trials.peak_search import Peak
 
 
-def plot(levels: Sequence[LevelFigures], objectives: Sequence[Objective], peak: Peak | None) -> Figure:
-    """Draws every level that has a rate; whiskers are intervals of 95 %."""
+def plot(
+    levels: Sequence[LevelFigures],
+    objectives: Sequence[Objective],
+    peak: Peak | None,
+    limit_rps: tuple[float, str] | None,
+) -> Figure:
+    """Draws the levels; whiskers are intervals of 95 %.
+
+    Args:
+        levels: those that have a rate.
+        objectives: of latency; drawn as horizontal lines.
+        peak: drawn as a vertical line.
+        limit_rps: the rate at which the relay is full and its cause, as measured at the highest throughput: a request
+            may cost more at high load than at low load.
+    """
     figure, (latency, achieved) = panels(1, 2, 4.2)
     rates = [level.rate for level in levels]
     _whiskers(latency, rates, [level.latency_s for level in levels], "p50", ACCENT)
@@ -26,15 +40,15 @@ def plot(levels: Sequence[LevelFigures], objectives: Sequence[Objective], peak: 
     achieved.plot(
         rates, [level.offered_rps for level in levels], ".:", color=MUTED, linewidth=1.2, label="offered, as drawn"
     )
-    achieved.plot(rates, [level.achieved_rps for level in levels], "o-", color=ACCENT, label="achieved")
+    counted = [(level.rate, level.achieved_rps) for level in levels if level.achieved_rps is not None]
+    achieved.plot([rate for rate, _ in counted], [rps for _, rps in counted], "o-", color=ACCENT, label="achieved")
     achieved.set(title="Throughput", xlabel="offered, requests/s", ylabel="requests/s")
     if _spans_decades(levels):
         latency.set_yscale("log")
-    limit = saturation(levels)
     for axes in (latency, achieved):
-        if limit is not None and limit[0] < 3 * max(rates):
-            label = f"full: {limit[1]} ({number_text(limit[0])}/s)"
-            axes.axvline(limit[0], color=ALARM, linestyle="--", linewidth=1.4, label=label)
+        if limit_rps is not None and limit_rps[0] < 3 * max(rates):
+            label = f"full: {limit_rps[1]} ({number_text(limit_rps[0])}/s)"
+            axes.axvline(limit_rps[0], color=ALARM, linestyle="--", linewidth=1.4, label=label)
         if peak is not None and peak.held is not None:
             axes.axvline(peak.held, color=GOOD, linewidth=1.4, label=f"highest that held ({number_text(peak.held)}/s)")
         axes.set_xlim(left=0)
@@ -47,12 +61,7 @@ def plot(levels: Sequence[LevelFigures], objectives: Sequence[Objective], peak: 
     return figure
 
 
-def saturation(levels: Sequence[LevelFigures]) -> tuple[float, str] | None:
-    """The limit as measured where the most was achieved: what was cheap at low load may cost more at high load."""
-    return max(levels, key=lambda level: level.achieved_rps).limit_rps if levels else None
-
-
-def _whiskers(axes, rates: Sequence[float], found: Sequence[Quantiles], name: str, colour: str) -> None:  # type: ignore[no-untyped-def]
+def _whiskers(axes: Any, rates: Sequence[float], found: Sequence[Percentiles], name: str, colour: str) -> None:
     points = [(rate, quantiles[name]) for rate, quantiles in zip(rates, found, strict=True) if name in quantiles]
     axes.errorbar(
         [rate for rate, _ in points],

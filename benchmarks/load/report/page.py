@@ -1,4 +1,4 @@
-"""The page of one run."""
+"""The HTML page of one run."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from typing import Any
 
 import yaml
 
-from benchmarks.load.figures import LAG_RULE, QUANTILES, LevelFigures, Quantiles, TrialSamples
-from benchmarks.load.objective import Objective
+from benchmarks.load.figures.lag_rule import LAG_RULE
+from benchmarks.load.figures.level_figures import QUANTILES, LevelFigures, Percentiles
+from benchmarks.load.figures.objective import Objective
+from benchmarks.load.figures.throughput import FEWEST_REQUESTS
+from benchmarks.load.figures.trial_record import TrialSamples
+from benchmarks.load.formatting import number_text, seconds_text
 from benchmarks.load.report import distribution, latency_rate, timeline, utilisation, waterfall
-from benchmarks.load.report.canvas import save, shades, styled
+from benchmarks.load.report.plot_style import save, shades, styled
+from benchmarks.load.report.summary import summary
 from benchmarks.load.report.templates import packages_text, render
-from benchmarks.load.run import Run
-from benchmarks.load.samples import Sample, measured
-from benchmarks.load.words import number_text, remarks, seconds_text
+from benchmarks.load.run_record import LoadRun, level_samples
 from errors import ConfigError
 
 PAGE = "report.html"
@@ -32,13 +35,13 @@ class Card:
     value: str
 
 
-def write_report(folder: Path, run: Run, trials: Sequence[TrialSamples]) -> Path:
-    """Writes the page and its plots into a folder that is there; returns the page's path.
+def write_report(folder: Path, run: LoadRun, trials: Sequence[TrialSamples]) -> Path:
+    """Writes the page and its plots into an existing folder, and returns the page's path.
 
     Raises:
         ConfigError: a file cannot be written.
     """
-    chosen = chosen_level(run)
+    chosen = run.main_level
     try:
         with styled():
             plots = _plots(folder, run, chosen, trials)
@@ -49,8 +52,9 @@ def write_report(folder: Path, run: Run, trials: Sequence[TrialSamples]) -> Path
             cards=_cards(run, chosen),
             latency_names=_names((level.latency_s for level in run.levels), QUANTILES),
             ttfa_names=_names((level.ttfa_s for level in run.levels), CARD_QUANTILES),
-            remarks=remarks(run),
+            summary=summary(run),
             lag_rule=LAG_RULE,
+            fewest_requests=FEWEST_REQUESTS,
             plots=plots,
             packages=packages_text(run.environment),
             command=shlex.join(run.command),
@@ -62,31 +66,19 @@ def write_report(folder: Path, run: Run, trials: Sequence[TrialSamples]) -> Path
     return folder / PAGE
 
 
-def chosen_level(run: Run) -> LevelFigures:
-    """The level that plots of a single load show: the peak, or the highest rate that held, or the highest."""
-    held = [level for level in run.levels if level.held]
-    if run.peak is not None:
-        held = [level for level in held if level.rate == run.peak.held] or held
-    return (held or run.levels)[-1]
-
-
-def samples_of(level: LevelFigures, trials: Sequence[TrialSamples]) -> list[Sample]:
-    """The measured requests of a level, trial by trial."""
-    return [sample for one in trials if one.trial.number in level.trials for sample in measured(one.samples)]
-
-
-def _names(found: Iterable[Quantiles], wanted: Iterable[str]) -> list[str]:
+def _names(found: Iterable[Percentiles], wanted: Iterable[str]) -> list[str]:
     """The percentiles among those wanted that any level has."""
     present = {name for quantiles in found for name in quantiles}
     return [name for name in wanted if name in present]
 
 
-def _cards(run: Run, chosen: LevelFigures) -> list[Card]:
+def _cards(run: LoadRun, chosen: LevelFigures) -> list[Card]:
     cards = []
     if run.peak is not None:
         held = "none" if run.peak.held is None else f"{number_text(run.peak.held)}/s"
         cards.append(Card(f"highest rate that held {', '.join(run.objectives)}", held))
-    cards.append(Card(f"achieved at {chosen.name}", f"{number_text(chosen.achieved_rps)}/s"))
+    if chosen.achieved_rps is not None:
+        cards.append(Card(f"achieved at {chosen.name}", f"{number_text(chosen.achieved_rps)}/s"))
     for name, figure in chosen.latency_s.items():
         if name in CARD_QUANTILES:
             cards.append(Card(f"latency {name} (n = {figure.n})", seconds_text(figure.value)))
@@ -101,14 +93,16 @@ def _cards(run: Run, chosen: LevelFigures) -> list[Card]:
     return cards
 
 
-def _plots(folder: Path, run: Run, chosen: LevelFigures, trials: Sequence[TrialSamples]) -> dict[str, Any]:
+def _plots(folder: Path, run: LoadRun, chosen: LevelFigures, trials: Sequence[TrialSamples]) -> dict[str, Any]:
     stages = [stage.name for stage in run.stages]
     objectives = [Objective.parse(text) for text in run.objectives]
     rated = [level for level in run.levels if level.rate]
-    by_load = {level.name: samples_of(level, trials) for level in run.levels}
-    where_time_goes = waterfall.plot(samples_of(chosen, trials), stages)
+    by_load = {level.name: level_samples(level, trials) for level in run.levels}
+    where_time_goes = waterfall.plot(level_samples(chosen, trials), stages)
     return {
-        "rate": save(latency_rate.plot(rated, objectives, run.peak), folder / "rate.png") if rated else "",
+        "rate": save(latency_rate.plot(rated, objectives, run.peak, run.fastest_level.limit_rps), folder / "rate.png")
+        if rated
+        else "",
         "distribution": save(distribution.plot(by_load, shades(len(by_load)), objectives), folder / "distribution.png"),
         "waterfall": save(where_time_goes, folder / "waterfall.png") if where_time_goes else "",
         "utilisation": save(utilisation.plot(run.levels, stages), folder / "utilisation.png"),

@@ -1,4 +1,4 @@
-"""The templates of the pages."""
+"""Fills in the templates of the pages."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from benchmarks.load.words import number_text
+from benchmarks.load.formatting import number_text
 
 _FOLDER = Path(__file__).parent
 
 
 def render(template: str, **values: Any) -> str:
-    """A page; what a template names and `values` lack is an error."""
+    """Renders a page; a name that the template uses and `values` lacks is an error."""
     environment = Environment(
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,
@@ -27,7 +27,7 @@ def render(template: str, **values: Any) -> str:
 
 
 def packages_text(environment: Mapping[str, Any]) -> str:
-    """The recorded versions in one line."""
+    """The recorded versions of packages in one line."""
     return ", ".join(f"{name} {version}" for name, version in environment["packages"].items())
 
 

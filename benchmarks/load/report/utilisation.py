@@ -1,4 +1,4 @@
-"""How busy the replicas of every stage were, and the cores."""
+"""Utilisation: how busy the replicas of every stage were, and the cores."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from benchmarks.load.figures import LevelFigures
-from benchmarks.load.report.canvas import INK, legend_above, panels, stage_colours
+from benchmarks.load.figures.level_figures import LevelFigures
+from benchmarks.load.report.plot_style import INK, legend_above, panels, stage_colours
 
 CORES = "cores"
 
 
 def plot(levels: Sequence[LevelFigures], stages: Sequence[str]) -> Figure:
-    """Bars for one level; with several, a line for each stage against what was achieved."""
+    """Draws bars for one level, or for several levels a line for each stage against the offered rate."""
     colours = {**stage_colours(stages), CORES: INK}
-    shares = {name: [level.stages[name].busy for level in levels] for name in stages}
+    shares = {name: [level.stages[name].busy or 0.0 for level in levels] for name in stages}
     if all(level.efficiency is not None for level in levels):
         shares[CORES] = [level.efficiency or 0.0 for level in levels]
     figure, (axes,) = panels(1, 1, 1.2 + 0.5 * len(shares) if len(levels) == 1 else 3.8)
@@ -30,7 +30,7 @@ def plot(levels: Sequence[LevelFigures], stages: Sequence[str]) -> Figure:
         axes.set(xlim=(0, 1.08), title="Share of the replicas' time spent computing")
         axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
         return figure
-    rates = [level.rate or level.achieved_rps for level in levels]
+    rates = [level.rate or level.achieved_rps or 0.0 for level in levels]
     for name, values in shares.items():
         axes.plot(rates, values, marker="o", color=colours[name], label=name, linestyle="--" if name == CORES else "-")
     axes.set(ylim=(0, 1.08), xlabel="offered, requests/s", title="Share of the replicas' time spent computing")

@@ -1,4 +1,4 @@
-"""Where a request's time goes: waiting and service of every stage along its time line."""
+"""The waterfall: waiting and service of every stage along the time line of a request."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from benchmarks.load.report.canvas import ALARM, INK, MUTED, panels, stage_colours
-from benchmarks.load.samples import Sample, StageSpan, ended_ok
-from benchmarks.load.words import seconds_text
+from benchmarks.load.figures.samples import RequestSample, SpanSample, ended_ok
+from benchmarks.load.formatting import seconds_text
+from benchmarks.load.report.plot_style import ALARM, INK, MUTED, panels, stage_colours
 
-MOST_JOBS = 24  # bars that the example may have
+MOST_JOBS = 24  # bars of the example at most
 
 
-def plot(samples: Sequence[Sample], stages: Sequence[str]) -> Figure | None:
-    """The mean request, stage by stage, and the request of median latency, job by job; None when none ended well."""
+def plot(samples: Sequence[RequestSample], stages: Sequence[str]) -> Figure | None:
+    """Draws the mean request stage by stage, and the request of median latency job by job.
+
+    Returns None when no request ended well.
+    """
     ended = [sample for sample in ended_ok(samples) if sample.spans]
     if not ended:
         return None
@@ -42,12 +45,12 @@ def plot(samples: Sequence[Sample], stages: Sequence[str]) -> Figure | None:
     return figure
 
 
-def _times(span: StageSpan) -> tuple[float, float, float]:
+def _times(span: SpanSample) -> tuple[float, float, float]:
     return span.start_s - span.queue_s, span.start_s, span.start_s + span.service_s
 
 
-def _mean_times(samples: Sequence[Sample], stage: str) -> tuple[float, float, float]:
-    """Means of: the first job queued, the first service begun, the last service ended; from the scheduled moment."""
+def _mean_times(samples: Sequence[RequestSample], stage: str) -> tuple[float, float, float]:
+    """Mean seconds from the scheduled moment: first job queued, first service begun, last service ended."""
     rows = []
     for sample in samples:
         times = [_times(span) for span in sample.spans if span.stage == stage]

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.load.objective import Objective
-from benchmarks.load.peak import find_peak
-from benchmarks.load.samples import Sample
-from benchmarks.load.statistics import TooFewSamples
+from benchmarks.load.figures.objective import Objective
+from benchmarks.load.figures.samples import RequestSample
+from benchmarks.load.figures.statistics import TooFewSamples
+from benchmarks.load.trials.peak_search import find_peak
 from errors import ConfigError
 
 
@@ -56,7 +56,7 @@ def test_a_wrong_objective_is_refused(text):
 
 
 def sample(latency_s=1.0, outcome="ok", first_audio_s=None):
-    return Sample(0, 0, "a", 1.0, False, 10.0, 10.0, first_audio_s, 10.0 + latency_s, outcome, "", 0.0, ())
+    return RequestSample(0, 0, "a", 1.0, False, 10.0, 10.0, first_audio_s, 10.0 + latency_s, outcome, "", 0.0, ())
 
 
 def test_a_request_that_failed_fast_counts_against_the_objective():

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.load.samples import Sample, StageSpan, read_samples, write_samples
+from benchmarks.load.figures.samples import RequestSample, SpanSample, read_samples, write_samples
 from errors import ConfigError
 
 TIMES = st.floats(0, 1e6)
 SPANS = st.builds(
-    StageSpan,
+    SpanSample,
     stage=st.text(max_size=8),
     path=st.lists(st.integers(0, 9), max_size=3).map(tuple),
     attempt=st.integers(1, 3),
@@ -21,7 +21,7 @@ SPANS = st.builds(
     batch=st.integers(1, 8),
 )
 SAMPLES = st.builds(
-    Sample,
+    RequestSample,
     trial=st.integers(0, 9),
     number=st.integers(0, 10**6),
     clip=st.text(max_size=8),
