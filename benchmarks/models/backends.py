@@ -28,7 +28,7 @@ from errors import RelevoError
 from modules.audio.files import read_audio
 from modules.contract.payloads import Payload, Text
 from modules.weights import locate
-from modules.weights.conversion.converted import convert
+from modules.weights.converted import convert
 from pipeline import Pipeline
 from workers.config import PipelineConfig
 from workers.report import Quantiles
