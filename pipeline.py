@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import logging
 import platform
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,16 +28,18 @@ from commands.run import command as run
 from commands.signals import end_by
 from commands.weights import command as weights
 from errors import ConfigError, RelayClosed, RelevoError
+from workers.processes.termination import on_termination
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from modules.contract.payloads import Payload
     from workers.client import Client
-    from workers.client.client import OnEvent, Stream
+    from workers.client.pending import OnEvent
     from workers.client.result import Result
+    from workers.client.stream import Stream
     from workers.config import PipelineConfig
-    from workers.supervisor.slot import SlotView
+    from workers.supervisor.replica_view import ReplicaView
     from workers.wire import messages
 
 EXIT_FAILED = 1
@@ -92,7 +93,7 @@ class Pipeline:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.stop(drain_s=None if kind is None else 0.0)
 
-    def start(self, on_change: Callable[[list[SlotView]], None] | None = None) -> None:
+    def start(self, on_change: Callable[[list[ReplicaView]], None] | None = None) -> None:
         """Starts every process and returns once every stage has a warmed replica.
 
         Args:
@@ -177,7 +178,7 @@ class Pipeline:
         """Where Prometheus scrapes, beside /livez and /readyz; None when no metrics are served."""
         return self._supervisor.metrics_url
 
-    def replicas(self) -> list[SlotView]:
+    def replicas(self) -> list[ReplicaView]:
         """The replicas as they stand now; remote ones have no process id."""
         return self._supervisor.replicas()
 
@@ -240,7 +241,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     with lasting_output() as output:
         logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
-        signal.signal(signal.SIGTERM, lambda number, _: end_by(number))
+        on_termination(end_by)
         with contextlib.suppress(FileNotFoundError):  # the current folder was removed
             if (here := str(Path.cwd())) not in sys.path:
                 sys.path.append(here)

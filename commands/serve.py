@@ -26,10 +26,11 @@ def add_parser(
     """Adds the command."""
     parser = commands.add_parser(
         "serve",
-        help="keep a relay up until SIGTERM or Ctrl-C",
+        help="keep a relay up until SIGTERM, SIGHUP or Ctrl-C",
         description="Starts a relay, prints its address once it is ready and that of its metrics, and keeps it up. "
-        "Any number of processes submit to it, with `relevo run --connect ADDRESS FILE` or Client(address). SIGTERM or "
-        "Ctrl-C refuses new requests, finishes the accepted ones (for at most drain_s seconds) and ends.",
+        "Any number of processes submit to it, with `relevo run --connect ADDRESS FILE` or Client(address). "
+        "SIGTERM, SIGHUP or Ctrl-C refuses new requests, finishes the accepted ones (for at most drain_s seconds) and "
+        "ends.",
         epilog=EXAMPLES,
     )
     add_config_options(parser)
@@ -48,7 +49,8 @@ def run(make_relay: MakeOwnRelay, arguments: argparse.Namespace) -> int:
     import signal
     from queue import SimpleQueue
 
-    from commands.signals import send_signals_to, take
+    from commands.signals import take
+    from workers.processes.termination import on_termination
 
     logging.getLogger("relevo").setLevel(logging.INFO)
     for key in ("listen", "listen_replicas", "metrics"):
@@ -57,7 +59,7 @@ def run(make_relay: MakeOwnRelay, arguments: argparse.Namespace) -> int:
             arguments.assignments.append(f"{key}={value}")
     asked_to_end: SimpleQueue[signal.Signals] = SimpleQueue()
     with make_relay(arguments, quiet=False) as relay:
-        send_signals_to(asked_to_end)
+        on_termination(asked_to_end.put)
         say(f"ready at {relay.address}")
         if relay.metrics_url is not None:
             say(f"metrics at {relay.metrics_url}")

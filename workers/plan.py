@@ -1,4 +1,4 @@
-"""What a configuration comes to on this machine: replicas, threads, devices, memory; checked before anything starts."""
+"""Plans a configuration on this machine, its replicas, threads, devices and memory, and checks it before it starts."""
 
 from __future__ import annotations
 
@@ -22,9 +22,17 @@ PROCESS_BYTES = 150 * 2**20  # interpreter and libraries of a replica, before it
 
 @dataclass(frozen=True, slots=True)
 class StageLayout:
-    """One stage as it will run. `model` is the folder of its weights; `devices` has one entry a replica.
+    """One stage as it will run.
 
-    Where all of its replicas dial in from elsewhere there are none to count here, and no weights are needed.
+    Args:
+        name: the stage's name.
+        config: its configuration.
+        module: its module's class.
+        model: folder of its weights; None if it needs none here.
+        replicas: how many run here; 0 if all of them connect from elsewhere.
+        threads: CPU threads of each replica.
+        devices: the device of each replica.
+        replica_bytes: estimate of one replica's memory.
     """
 
     name: str
@@ -39,7 +47,7 @@ class StageLayout:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A whole relay as it will run, with warnings for the user."""
+    """A whole relay as it will run. `cores` are shared out; `warnings` are for the user."""
 
     config: PipelineConfig
     stages: tuple[StageLayout, ...]
@@ -48,25 +56,25 @@ class Plan:
 
     @property
     def accepts(self) -> type[Payload]:
-        """What the relay takes."""
+        """The payload that the relay takes."""
         return self.stages[0].module.accepts
 
     @property
     def memory_bytes(self) -> int:
-        """Estimate for all replicas: each one's model files and a fixed share for its interpreter and libraries."""
+        """Estimates the memory of all replicas: the files of each one's model, and PROCESS_BYTES."""
         return sum(stage.replicas * stage.replica_bytes for stage in self.stages)
 
 
 def make_plan(config: PipelineConfig, weights: Path | None = None) -> Plan:
-    """Checks a configuration against the modules, the weights and the machine.
+    """Plans a configuration, and checks it against the modules, the weights and the machine.
 
     Args:
         config: the configuration.
         weights: folder that holds the models, instead of the cache.
 
     Raises:
-        ConfigError: an unknown module or option, neighbours that do not fit, a stage over the core budget, or an
-            interpreter or keys that are not there.
+        ConfigError: a module or option is unknown, two neighbours do not fit, a stage needs more cores than there
+            are, or an interpreter or a folder of keys is not there.
         MissingWeights: a model is not on this machine.
     """
     cores = config.cores or available_cores()
@@ -85,11 +93,16 @@ def make_plan(config: PipelineConfig, weights: Path | None = None) -> Plan:
 
 
 def resized(plan: Plan, stage: StageLayout | None, name: str, replicas: int) -> StageLayout:
-    """A stage of the plan with another number of replicas.
+    """Returns a stage of the plan with another number of replicas.
+
+    Args:
+        plan: the plan.
+        stage: the stage as it is now, or None if there is none of this name.
+        name: the stage's name.
+        replicas: how many it shall have.
 
     Raises:
-        ConfigError: there is no such stage, the number is not positive, is outside the bounds of autoscaling, or does
-            not fit the core budget.
+        ConfigError: there is no such stage, or it cannot have so many replicas; says why.
     """
     if stage is None:
         raise ConfigError(f"there is no stage {name!r}; name one of {', '.join(s.name for s in plan.stages)}")
@@ -102,7 +115,9 @@ def resized(plan: Plan, stage: StageLayout | None, name: str, replicas: int) -> 
             f"name a number between, or change stages.{name}.autoscale"
         )
     if stage.config.model is not None and stage.model is None:
-        raise ConfigError(f"{name} has replicas from elsewhere only: its model {stage.config.model} is not here")
+        raise ConfigError(
+            f"{name} has replicas from elsewhere only: its model {stage.config.model} is not here; fetch it first"
+        )
     layout = dataclasses.replace(
         stage,
         replicas=replicas,
@@ -114,7 +129,11 @@ def resized(plan: Plan, stage: StageLayout | None, name: str, replicas: int) -> 
 
 
 def _oversubscribed(stage: StageLayout, config: PipelineConfig, cores: int) -> str:
-    """A warning when the stage alone exceeds the cores and that is allowed; ConfigError when it is not."""
+    """Returns a warning if the stage alone exceeds the cores, and an empty text otherwise.
+
+    Raises:
+        ConfigError: the stage exceeds the cores, and the configuration does not allow that.
+    """
     wanted = stage.replicas * stage.threads
     if stage.config.device != "cpu" or wanted <= cores:
         return ""
@@ -128,7 +147,7 @@ def _oversubscribed(stage: StageLayout, config: PipelineConfig, cores: int) -> s
 
 
 def _at_most(stage: StageLayout) -> StageLayout:
-    """The stage with as many replicas as autoscaling may give it."""
+    """Returns the stage with as many replicas as autoscaling may give it."""
     bounds = stage.config.autoscale
     if bounds is None:
         return stage
@@ -136,7 +155,11 @@ def _at_most(stage: StageLayout) -> StageLayout:
 
 
 def _threads(stage: StageConfig, replicas: int, cores: int) -> int:
-    """An autoscaled stage shares the cores out once, for its most replicas: a new one leaves the others alone."""
+    """Returns the threads of each replica.
+
+    An autoscaled stage shares the cores among its most replicas from the start, so that a new replica changes nothing
+    for the others.
+    """
     sharing = stage.autoscale.max if stage.autoscale else replicas
     return max(1, cores // max(1, sharing)) if stage.threads == "auto" else stage.threads
 

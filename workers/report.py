@@ -1,4 +1,4 @@
-"""What a run came to, as typed figures: the JSON report of `relevo run --report`."""
+"""The figures of a run, as `relevo run --report` writes them to a JSON file."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class _Figures(BaseModel):
 
 
 class Quantiles(_Figures):
-    """Exact quantiles of raw samples, in seconds; null when there were none."""
+    """Exact quantiles of raw samples, in seconds."""
 
-    p50: float | None
-    p95: float | None
+    p50: float | None = Field(description="The median; null when there were no samples.")
+    p95: float | None = Field(description="The 95th percentile; null when there were no samples.")
 
     @classmethod
     def of(cls, samples: Iterable[float]) -> Quantiles:
@@ -33,63 +33,71 @@ class Quantiles(_Figures):
 
 
 class BatchSize(_Figures):
-    """Jobs handed out at once."""
+    """The number of jobs in a batch."""
 
-    mean: float | None = Field(description="Over batches; null when there were none.")
-    largest: int
+    mean: float | None = Field(description="Mean over the batches; null when there were none.")
+    largest: int = Field(description="Largest of the batches; 0 when there were none.")
 
 
 class StageFigures(_Figures):
     """One stage over the whole run."""
 
-    replicas: int = Field(description="Replicas that the relay wants for the stage.")
+    replicas: int = Field(description="Replicas of the stage: those wanted or those ready, whichever are more.")
     threads: int = Field(description="CPU threads of each replica.")
     jobs: int = Field(description="Jobs of this run that ended at the stage.")
-    queue_s: Quantiles = Field(description="Time that jobs waited for a replica.")
-    service_s: Quantiles = Field(description="Time that jobs were computed.")
-    batch: BatchSize
-    throughput_rps: float = Field(description="Jobs ended per second of the run.")
+    queue_s: Quantiles = Field(description="Seconds that jobs waited for a replica.")
+    service_s: Quantiles = Field(description="Seconds that jobs were computed.")
+    batch: BatchSize = Field(description="Jobs handed out at once.")
+    throughput_rps: float = Field(description="Jobs that ended, per second of the run.")
     busy: float = Field(description="Share of the replicas' time that they computed for this run, 0 to 1.")
 
 
 class ClipStage(_Figures):
     """One clip at one stage, summed over its jobs there."""
 
-    queue_s: float
-    service_s: float
+    queue_s: float = Field(description="Seconds that its jobs waited for a replica.")
+    service_s: float = Field(description="Seconds that its jobs were computed.")
 
 
 class ClipFigures(_Figures):
     """One input file."""
 
-    file: str = Field(description="The path as it was given; a byte of it that is not UTF-8 as \\xNN.")
-    outcome: OutcomeName = Field(description="How the request ended; failed when the file could not be read.")
-    error: str = Field(description="Why the outcome is not ok; empty otherwise.")
-    seconds: float | None = Field(description="Length of the recording; null when it could not be read.")
-    latency_s: float | None = Field(description="From submission to the outcome.")
-    time_to_first_audio_s: float | None = Field(
-        description="From submission to the first audible sample, leading silence included; null without audio."
+    file: str = Field(description="Its path as it was given; a byte of it that is not UTF-8 as \\xNN.")
+    outcome: OutcomeName = Field(description="How its request ended; failed when the file could not be read.")
+    error: str = Field(description="Why the outcome is not ok; empty when it is.")
+    seconds: float | None = Field(description="Length of the recording, in seconds; null when it could not be read.")
+    latency_s: float | None = Field(
+        description="Seconds from submission to the outcome; null when it was not submitted."
     )
-    texts: dict[str, str] = Field(description="The text of each stage that yields text; {} when nothing was said.")
+    time_to_first_audio_s: float | None = Field(
+        description="Seconds from submission to the first audible sample, leading silence included; null without audio."
+    )
+    texts: dict[str, str] = Field(
+        description="The text of each stage that yields text, by its name; {} when nothing was said."
+    )
     notes: list[str] = Field(description="Remarks on the result, such as words that could not be spoken.")
-    wav: str | None = Field(description="Path of the Chinese speech; null when there is none.")
-    stages: dict[str, ClipStage]
+    wav: str | None = Field(description="Path of the speech that was written; null when there is none.")
+    stages: dict[str, ClipStage] = Field(description="Its time at each stage that it reached, by the stage's name.")
 
 
 class Report(_Figures):
     """A whole run."""
 
-    ready_s: float | None = Field(description="Time until every stage was ready; null when the relay already ran.")
-    throughput_rps: float = Field(description="Requests ended ok per second, first submission to last outcome.")
-    real_time_factor: float | None = Field(description="Seconds of the run per second of audio put through.")
-    latency_s: Quantiles
-    stages: dict[str, StageFigures]
-    clips: list[ClipFigures]
+    ready_s: float | None = Field(description="Seconds until every stage was ready; null when the relay already ran.")
+    throughput_rps: float = Field(
+        description="Requests that ended ok, per second from the first submission to the last outcome."
+    )
+    real_time_factor: float | None = Field(
+        description="Seconds of the run per second of audio that was put through; null when there was none."
+    )
+    latency_s: Quantiles = Field(description="Seconds from submission to the outcome, of requests that ended ok.")
+    stages: dict[str, StageFigures] = Field(description="The stages by name, in the order of the relay.")
+    clips: list[ClipFigures] = Field(description="The input files, in the order given.")
 
 
 @dataclass(slots=True)
 class Clip:
-    """One input of a run and what became of it; `result` is None when the file could not be read."""
+    """One input file of a run, with its result, which is None when the file could not be read."""
 
     file: str
     seconds: float | None = None
@@ -104,13 +112,13 @@ class Clip:
 
 
 def make_report(clips: Sequence[Clip], stages: Iterable[StageInfo], wall_s: float, ready_s: float | None) -> Report:
-    """The figures of a run.
+    """Computes the figures of a run.
 
     Args:
-        clips: every input.
+        clips: every input file.
         stages: the relay's stages.
-        wall_s: first submission to last outcome.
-        ready_s: how long the relay took to be ready, or None when it already ran.
+        wall_s: seconds from the first submission to the last outcome.
+        ready_s: seconds until the relay was ready, or None when it already ran.
     """
     ended = [clip for clip in clips if clip.result is not None and clip.outcome == "ok"]
     spans = [span for clip in clips if clip.result for span in clip.result.spans]
@@ -126,7 +134,7 @@ def make_report(clips: Sequence[Clip], stages: Iterable[StageInfo], wall_s: floa
 
 
 def _stage(stage: StageInfo, spans: list[Span], wall_s: float) -> StageFigures:
-    replicas = max(1, stage.replicas, stage.ready)  # those that dial in from elsewhere are ready but not wanted here
+    replicas = max(1, stage.replicas, stage.ready)  # those from elsewhere are ready but not wanted here
     return StageFigures(
         replicas=replicas,
         threads=stage.threads,
@@ -140,7 +148,7 @@ def _stage(stage: StageInfo, spans: list[Span], wall_s: float) -> StageFigures:
 
 
 def _batch_size(spans: list[Span]) -> BatchSize:
-    batches = sum(1 / span.batch for span in spans)  # each of a batch's n jobs stands for 1/n of it
+    batches = sum(1 / span.batch for span in spans)  # each of a batch's n jobs counts as 1/n of it
     return BatchSize(
         mean=len(spans) / batches if batches else None, largest=max((span.batch for span in spans), default=0)
     )

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from benchmarks.load.sending.sender_messages import SendProgress
 from commands.tables import SafeConsole
-from workers.supervisor.slot import SlotView
+from workers.supervisor.replica_view import ReplicaView
 
 
 class ProgressView:
@@ -36,7 +36,7 @@ class ProgressView:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def show_start(self, replicas: list[SlotView]) -> None:
+    def show_start(self, replicas: list[ReplicaView]) -> None:
         """Shows how many replicas of the relay are ready while it starts."""
         ready = sum(replica.state == "ready" for replica in replicas)
         if self._task is None:

@@ -109,7 +109,8 @@ def run_system(name: str, plan: TrialPlan, folder: str) -> TrialRecord:
                 kill.start(_half_way_s(arrivals))
             samples = Driver(system, SystemClock()).open_loop(arrivals, chosen, plan.give_up_s)
             second_tries = send_again(system, samples, chosen, plan.give_up_s)
-            kill.wait_for_replacement(plan.replacement_s)
+            if plan.kill:
+                kill.wait_for_replacement(plan.replacement_s)
         finally:
             system.close()
     return TrialRecord(

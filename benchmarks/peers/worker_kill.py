@@ -44,14 +44,14 @@ def _is_stopped(process: psutil.Process) -> bool:
 class WorkerKill:
     """Kills one worker some time after `start`, from a thread of its own.
 
-    `killed_at_s` and `replaced_at_s` count from `start`; they are None as long as it has not happened.
+    `killed_at_s` and `replaced_at_s` count from `start`; each is None as long as it has not happened.
     """
 
     def __init__(self, marks: WorkerMarks, seed: int) -> None:
         self.killed_at_s: float | None = None
         self.replaced_at_s: float | None = None
         self._marks, self._choice = marks, random.Random(seed)
-        self._began = 0.0
+        self._began = self._after_s = 0.0
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="worker kill", daemon=True)
 
@@ -61,7 +61,7 @@ class WorkerKill:
         self._thread.start()
 
     def wait_for_replacement(self, within_s: float) -> None:
-        """Waits until another worker is ready, at most `within_s` if one was killed, and ends the thread."""
+        """Ends the thread; if a worker was killed, waits at most `within_s` until another is ready."""
         if self.killed_at_s is not None:
             self._thread.join(within_s)
         self._stopped.set()

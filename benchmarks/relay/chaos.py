@@ -90,7 +90,7 @@ class FaultInjector(Background):
             dealer.setsockopt(zmq.LINGER, 1000)
             dealer.connect(self._pipeline.address)
             for _ in range(self._random.randrange(1, 4)):
-                head = self._random.choice([b"", b"RLV\x01", b"RLV\x07"])
+                head = self._random.choice([b"", b"RLV\x02", b"RLV\x07"])
                 dealer.send_multipart([head + secrets.token_bytes(40), b"x" * self._random.randrange(100)])
 
 

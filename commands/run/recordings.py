@@ -93,8 +93,9 @@ def prepare_report(file: Path) -> None:
     Raises:
         ConfigError: the report cannot be written there.
     """
-    make_folder(file.parent, "--report")
-    if file.is_dir():
+    if not file.exists():
+        make_folder(file.parent, "--report")
+    elif file.is_dir():
         raise ConfigError(f"--report {file} is a folder; name a file, such as {file / 'report.json'}")
-    if file.exists() and not os.access(file, os.W_OK):
+    elif not os.access(file, os.W_OK):
         raise ConfigError(f"cannot write to --report {file}; name another file, or change its permissions")

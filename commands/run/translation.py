@@ -17,11 +17,12 @@ from commands.own_relay import MakeOwnRelay, OwnRelay
 from commands.run.recordings import Recording, prepare_report, recordings_of
 from commands.run.summary import print_summary
 from commands.run.view import RunView
-from commands.signals import end_by, send_signals_to, take
+from commands.signals import end_by, take
 from errors import InputError, RelevoError
 from modules.audio.files import read_audio
 from workers.client import Client
 from workers.client.result import Result
+from workers.processes.termination import on_termination
 from workers.report import Report, make_report
 
 Ended: TypeAlias = "SimpleQueue[Future[Result] | signal.Signals]"
@@ -61,7 +62,7 @@ def _translate_all(relay: OwnRelay | None, arguments: argparse.Namespace, record
         if not readable:
             return make_report(clips, stages=[], wall_s=0.0, ready_s=None)
         with _running(relay, arguments, view) as (client, ready_s):
-            send_signals_to(ended)
+            on_termination(ended.put)
             stages = client.status().stages
             view.running([stage.name for stage in stages])
             began = time.monotonic()

@@ -18,7 +18,8 @@ from modules.weights.cache import RECORD_FILE, State, state
 from tests.fake_registry import content_of
 
 FETCH_EAR = (
-    "import sys; from pathlib import Path; from commands.weights import LineWatcher; from modules.weights import fetch;"
+    "import sys; from pathlib import Path; from commands.weights.watchers import LineWatcher;"
+    "from modules.weights import fetch;"
     "from modules.weights.catalog import load_catalog;"
     "fetch(['ear'], source=Path(sys.argv[2]), progress=LineWatcher(), catalog=load_catalog(Path(sys.argv[1])))"
 )

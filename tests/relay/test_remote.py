@@ -320,14 +320,14 @@ OUTPUT = codec.encode(messages.Output("far", 1, 1, 0, messages.Meta("audio", 1.0
 GARBAGE = {
     "nothing": [b""],
     "random": [random.Random(0).randbytes(200)],
-    "random after the prefix": [b"RLV\x01" + random.Random(1).randbytes(200)],
-    "another version": [b"RLV\x02" + SUBMIT[4:]],
+    "random after the prefix": [codec.PREFIX + random.Random(1).randbytes(200)],
+    "another version": [b"RLV\x63" + SUBMIT[4:]],
     "another role's": [codec.encode(messages.ReplicaGone("speak-0.0", "mischief"))],
     "truncated": [SUBMIT[:-3], b"pcm"],
     "not a text where one is due": [SUBMIT.replace(b"request", b"\xff\xfequest"), b"pcm"],
     "no amount where one is due": [codec.encode(messages.Submit("r", messages.Meta("audio", float("nan")))), b"pcm"],
-    "a header over the limit": [b"RLV\x01" + bytes(codec.MAX_HEADER_BYTES)],
-    "frames without number": [b"RLV\x01", *[b"x"] * 100],
+    "a header over the limit": [codec.PREFIX + bytes(codec.MAX_HEADER_BYTES)],
+    "frames without number": [codec.PREFIX, *[b"x"] * 100],
 }
 
 
@@ -437,7 +437,7 @@ def test_a_stage_may_run_on_another_interpreter(fake_config, tmp_path):
     with Pipeline.from_config(fake_config({"speak": {"python": str(interpreter)}})) as pipeline:
         assert pipeline.submit(clip()).result(WAIT_S).outcome == "ok"
     (line,) = used.read_text().splitlines()
-    assert line.startswith("-m workers.replica --stage speak ")
+    assert line.startswith("-P -m workers.replica --stage speak ")
 
 
 def test_what_another_environment_needs_is_pinned_as_in_ours():
@@ -446,7 +446,7 @@ def test_what_another_environment_needs_is_pinned_as_in_ours():
     assert set(theirs) <= set(ours)
     code = (
         "import sys; sys.modules.update(dict.fromkeys(sys.argv[1:]))\n"
-        "import workers.replica.process, workers.replica.batch, modules.weights\n"
+        "import workers.replica.command, workers.replica.batch, modules.weights\n"
         "import modules.contract.registry, modules.contract.module"
     )
     absent = ["pydantic_settings", "rich", "onnxruntime", "ctranslate2", "faster_whisper"]

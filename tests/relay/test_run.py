@@ -17,6 +17,7 @@ import pytest
 import pipeline
 from checkout import ROOT
 from modules.contract.payloads import Audio
+from workers.processes.termination import TERMINATION_SIGNALS
 from workers.report import Report
 
 WAIT_S = 120
@@ -189,7 +190,7 @@ def test_serve_takes_several_clients_and_drains_on_sigterm(fake_config, tmp_path
     assert (tmp_path / "1" / "a-1.zh.wav").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", TERMINATION_SIGNALS)
 def test_a_signal_ends_a_run_cleanly(fake_config, tmp_path, number):
     gate = tmp_path / "gate"
     gate.touch()
@@ -207,7 +208,7 @@ def test_a_signal_ends_a_run_cleanly(fake_config, tmp_path, number):
     assert "Traceback" not in errors
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", TERMINATION_SIGNALS)
 def test_a_signal_ends_a_run_though_a_library_drops_its_exception(fake_config, tmp_path, monkeypatch, number):
     def read_audio(path):
         with contextlib.suppress(BaseException):
@@ -218,7 +219,7 @@ def test_a_signal_ends_a_run_though_a_library_drops_its_exception(fake_config, t
     gate = tmp_path / "gate"
     gate.touch()
     arguments = ["run", "a.wav", "--config", str(fake_config(speak={"gate": str(gate)}))]
-    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    before = {each: signal.getsignal(each) for each in TERMINATION_SIGNALS}
     try:
         status = pipeline.main(arguments)
     except SystemExit as error:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +20,7 @@ from pipeline import Pipeline
 from tests.conftest import clip, until
 from workers.broker.dead_letters import list_letters
 from workers.client.client import Client
+from workers.processes.termination import TERMINATION_SIGNALS
 
 WAIT_S = 60
 
@@ -99,7 +103,7 @@ def test_a_stage_that_cannot_load_is_named_with_the_reason_at_once(fake_config):
 
 
 def test_a_stage_that_keeps_dying_is_given_up_with_the_reason(fake_config, monkeypatch):
-    monkeypatch.setattr("workers.supervisor.slot.BACKOFF_S", (0.0,))
+    monkeypatch.setattr("workers.supervisor.restart_policy.REPLICA_DELAYS_S", (0.0,))
     with pytest.raises(StageFailed, match="5 deaths in 60 s, the last: killed by SIGKILL"):
         Pipeline.from_config(fake_config(speak={"crash_load": True})).start()
 
@@ -233,8 +237,147 @@ def test_a_dead_letter_of_a_stuck_replica_holds_its_stack(fake_config, tmp_path)
         assert pipeline.submit(clip()).result(WAIT_S).outcome == "dead_letter"
         gate.unlink()
     (letter,) = list_letters(tmp_path / "dead").values()
-    assert "fakes.py" in letter.log_tail
+    assert "faulty.py" in letter.log_tail
     assert letter.stage == "translate"
+
+
+@pytest.fixture
+def temporary(tmp_path):
+    """Where a relay that `serve` starts has its folder."""
+    folder = tmp_path / "t"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def serve(temporary):
+    """Starts `serve`, and returns its process and address once it is ready; none outlives its test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(config, *options):
+            process = subprocess.Popen(
+                [sys.executable, ROOT / "pipeline.py", "serve", "--config", config, *options],
+                env={**os.environ, "TMPDIR": str(temporary)}, stdout=subprocess.PIPE, text=True,
+            )  # fmt: skip
+            stack.callback(process.communicate)
+            stack.callback(process.kill)
+            return process, process.stdout.readline().removeprefix("ready at ").strip()
+
+        yield start
+
+
+@pytest.mark.parametrize("number", TERMINATION_SIGNALS)
+def test_serve_drains_on_each_termination_signal_and_leaves_nothing(fake_config, tmp_path, temporary, serve, number):
+    gate = tmp_path / "gate"
+    gate.touch()
+    process, address = serve(fake_config(speak={"gate": str(gate)}))
+    begun = threading.Event()
+    with Client(address) as client:
+        future = client.submit(clip(), on_event=lambda event: begun.set() if event.stage == "speak" else None)
+        assert begun.wait(WAIT_S)
+        process.send_signal(number)
+        until(lambda: process.stdout.readline() == "draining\n")
+        gate.unlink()
+        assert future.result(WAIT_S).outcome == "ok"
+    assert process.wait(WAIT_S) == 0
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_closed_terminal_drains_serve_and_leaves_nothing(fake_config, tmp_path, temporary):
+    gate = tmp_path / "gate"
+    gate.touch()
+    command = [
+        sys.executable,
+        str(ROOT / "pipeline.py"),
+        "serve",
+        "--config",
+        str(fake_config(speak={"gate": str(gate)})),
+    ]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(command[0], command, {**os.environ, "TMPDIR": str(temporary)})
+    with os.fdopen(terminal, "rb", buffering=0) as output:
+        said = b""
+        while b"ready at " not in said or not said.endswith(b"\n"):
+            said += output.read(1)
+        begun = threading.Event()
+        client = Client(said.decode().rpartition("ready at ")[2].strip())
+        future = client.submit(clip(), on_event=lambda event: begun.set() if event.stage == "speak" else None)
+        assert begun.wait(WAIT_S)
+    gate.unlink()
+    assert future.result(WAIT_S).outcome == "ok"
+    client.close()
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert list(temporary.iterdir()) == []
+
+
+def test_what_a_killed_serve_leaves_is_removed_by_the_next_one(fake_config, temporary, serve):
+    process, _ = serve(fake_config())
+    (left,) = temporary.iterdir()
+    process.kill()
+    process.wait()
+    assert left.exists()
+    serve(fake_config())
+    (folder,) = temporary.iterdir()
+    assert folder != left
+
+
+PROGRAM = """
+import os, signal, sys, threading
+from pipeline import Pipeline
+from tests.conftest import clip
+pipeline = Pipeline.from_config(sys.argv[1])
+pipeline.start()
+print(pipeline.broker_pid, *(replica.pid for replica in pipeline.replicas()), flush=True)
+begun = threading.Event()
+pipeline.submit(clip(), on_event=lambda event: begun.set() if event.stage == "speak" else None)
+begun.wait()
+{end}
+"""
+# While the drain waits for the request in hand, which the test never lets go on.
+INTERRUPTED = "threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGINT]).start(); pipeline.stop()"
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [("pass", 0), ("1 / 0", 1), ("pipeline.stop(0.0); pipeline.stop()", 0), (INTERRUPTED, -signal.SIGINT)],
+    ids=["forgets", "raises", "twice", "interrupted"],
+)
+def test_a_relay_that_is_not_stopped_or_not_to_its_end_leaves_nothing(fake_config, tmp_path, temporary, end, status):
+    gate = tmp_path / "gate"
+    gate.touch()
+    command = [sys.executable, "-c", PROGRAM.format(end=end), fake_config(speak={"gate": str(gate)})]
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=WAIT_S)
+    assert done.returncode == status, done.stderr
+    pids = [int(pid) for pid in done.stdout.split()]
+    assert len(pids) == 4
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_broker_whose_metrics_port_is_taken_comes_back_once_it_is_free(fake_config):
+    with Pipeline.from_config(fake_config()) as pipeline:
+        port = int(pipeline.metrics_url.split(":")[2].split("/")[0])
+        with socket.socket() as taker:
+            taker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            until(lambda: take_port(pipeline, taker, port))
+            failing = until(lambda: pipeline.broker_pid)
+            until(lambda: pipeline.broker_pid != failing)
+            future = pipeline.submit(clip())
+        assert future.result(WAIT_S).outcome == "ok"
+
+
+def take_port(pipeline, taker, port):
+    """Kills the broker and binds the socket to its port, before the next broker does; returns whether it could."""
+    with contextlib.suppress(ProcessLookupError):
+        if pipeline.broker_pid:
+            os.kill(pipeline.broker_pid, signal.SIGKILL)
+    with contextlib.suppress(OSError):
+        taker.bind(("127.0.0.1", port))
+        taker.listen()
+        return True
+    return False
 
 
 def test_scale_from_the_command_line(fake_config):

@@ -20,7 +20,7 @@ import zmq
 from workers.broker.dead_letters import write_letter
 from workers.broker.router_sockets import RouterSockets
 from workers.broker.settings import BrokerSettings
-from workers.processes.lifetime import set_when_asked_to_end
+from workers.processes.termination import termination_event
 from workers.scheduling.request import Job
 from workers.scheduling.scheduler import Scheduler
 from workers.wire import codec, messages
@@ -69,7 +69,7 @@ class Broker:
     def run(self) -> None:
         """Serves until SIGTERM, then sends what is left to send."""
         sockets = self._sockets
-        asked_to_end = set_when_asked_to_end(sockets.poller)
+        asked_to_end = termination_event(sockets.poller)
         sockets.on_message(self._control, messages.FromSupervisor, self._from_supervisor)
         sockets.on_message(self._replicas, messages.FromReplica, self._from_replica)
         sockets.on_message(self._clients, messages.FromClient, self._from_client)
@@ -99,14 +99,15 @@ class Broker:
                 self._scheduler.submit(sender, message, frames[0], now)
             case messages.Cancel(request):
                 self._scheduler.cancel(sender, request, now)
-            case messages.Scale(stage, replicas):
-                self._to_supervisor(messages.ForwardedScale(sender, stage, replicas))
-            case messages.GetStatus():
-                self.to_client(sender, self._status())
+            case messages.Scale(call, stage, replicas):
+                self._to_supervisor(messages.ForwardedScale(sender, call, stage, replicas))
+            case messages.GetStatus(call):
+                self.to_client(sender, self._status(call))
 
-    def _status(self) -> messages.RelayStatus:
+    def _status(self, call: int) -> messages.RelayStatus:
         stages = self._scheduler.stages
         return messages.RelayStatus(
+            call=call,
             instance=self._instance,
             ready=stages.all_ready,
             accepts=stages[0].plan.accepts,
@@ -167,9 +168,9 @@ class Broker:
                 if self._metrics is not None:
                     self._metrics.replica_gone(replica)
                 self._scheduler.replica_gone(replica, cause, now, log_tail)
-            case messages.ForwardedScaleReply(client, error, desired):
+            case messages.ForwardedScaleReply(client, call, error, desired):
                 self._desired = desired
-                self.to_client(client, messages.ScaleReply(error))
+                self.to_client(client, messages.ScaleReply(call, error))
             case messages.ReplicaRestarting(stage, cause):
                 if self._metrics is not None:
                     self._metrics.replica_restarting(stage, cause)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import signal
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from errors import RelevoError
 from workers.broker.broker import Broker
 from workers.broker.settings import BrokerSettings
 from workers.processes.lifetime import die_with
+from workers.processes.termination import leave_terminal_signals_to_parent
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--parent", type=int, required=True, help="process id of the supervisor, to end with it")
     arguments = parser.parse_args()
     die_with(arguments.parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to handle
+    leave_terminal_signals_to_parent()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     settings = msgspec.msgpack.decode(arguments.settings.read_bytes(), type=BrokerSettings)
     try:

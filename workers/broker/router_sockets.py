@@ -14,13 +14,13 @@ from zmq.utils.monitor import recv_monitor_message
 
 from errors import AddressInUse, ProtocolError
 from workers.wire import codec
-from workers.wire.keys import HANDSHAKE_FAILED, TCP, KeyAuthenticator
+from workers.wire.addresses import IPC, TCP
+from workers.wire.keys import HANDSHAKE_FAILED, KeyAuthenticator
 from workers.wire.poller import SocketPoller, Source
 from workers.wire.sockets import has_message, receive, send_frames
 
 logger = logging.getLogger("relevo.broker")
 
-IPC = "ipc://"
 MAX_FRAME_BYTES = 2 * codec.MAX_PAYLOAD_BYTES  # a larger frame ends its connection before it is read
 MESSAGES_IN_A_ROW = 64  # read from one socket before the others are looked at
 LINGER_MS = 1000  # how long the last messages may take to leave
@@ -104,7 +104,7 @@ class RouterSockets:
                 self._takers[source]()
 
     def refuse(self, what: str) -> None:
-        """Counts and logs a message or a connection that was turned away."""
+        """Counts and logs a message or a connection that was refused."""
         self.refused += 1
         logger.warning("refused (%d so far) %s", self.refused, what)
 

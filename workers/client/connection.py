@@ -1,4 +1,4 @@
-"""A client's connection to a broker: one DEALER socket that any thread sends on, and a thread that receives."""
+"""A client's connection to a broker: a DEALER socket that any thread sends on, and a thread that receives."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import zmq
 
-from errors import ProtocolError
+from errors import ProtocolError, RelayClosed
 from workers.wire import codec, messages
 from workers.wire.keys import Handshakes, PeerKeys, dial
 from workers.wire.poller import SocketPoller
@@ -23,10 +23,10 @@ logger = logging.getLogger("relevo.client")
 
 
 class Connection:
-    """Dials a broker's address, and again whenever the connection breaks.
+    """Connects to a broker's address, and again whenever the connection breaks.
 
-    A ZeroMQ socket may be used by several threads if they take turns, which the lock sees to. So a message leaves from
-    the thread that has it: to hand it to another would cost more than to send it.
+    Threads may share a ZeroMQ socket if they take turns, which the lock sees to. So the thread that has a message also
+    sends it: to pass it to another thread would take longer than to send it.
     """
 
     def __init__(
@@ -35,19 +35,20 @@ class Connection:
         keys: PeerKeys | None,
         on_message: Callable[[messages.ToClient, Sequence[Any]], None],
         on_connected: Callable[[], None],
-        on_refused: Callable[[], None],
+        on_failed: Callable[[RelayClosed], None],
     ) -> None:
-        """Returns at once; the callbacks are called by the connection's thread, which `start` starts.
+        """Returns at once; the connection's thread, which `start` starts, calls the callbacks.
 
         Args:
             address: where the broker listens for clients.
-            keys: what to show there.
+            keys: what this peer proves itself with.
             on_message: takes each message with its payload frames.
-            on_connected: told when the connection stands, and when it stands again after it broke.
-            on_refused: told when the broker does not admit this peer; maybe more than once.
+            on_connected: told when the connection is made, and when it is made again.
+            on_failed: told why nothing will be received any more: the broker does not admit this peer, or the thread
+                has failed. Any thread that sends may call it, more than once.
         """
         self.address = address
-        self._on_message, self._on_connected, self._on_refused = on_message, on_connected, on_refused
+        self._on_message, self._on_connected, self._on_failed = on_message, on_connected, on_failed
         self._decode = codec.decoder(messages.ToClient)
         self._context: zmq.Context[Any] = zmq.Context()
         self._dealer = self._context.socket(zmq.DEALER)
@@ -57,7 +58,7 @@ class Connection:
         dial(self._dealer, address, keys)
         self.lock = threading.RLock()
         self._closed = False
-        self._calls: list[tuple[float, int, Callable[[], None]]] = []
+        self._calls: list[tuple[float, int, Callable[[], None]]] = []  # a heap; the number breaks ties
         self._call_numbers = itertools.count()
         self._wake_reader, self._wake_writer = os.pipe()
         self._thread = threading.Thread(target=self._run, name="client", daemon=True)
@@ -67,59 +68,82 @@ class Connection:
         self._thread.start()
 
     def send(self, message: messages.FromClient, *frames: Any) -> None:
-        """Sends a message with its payload frames."""
+        """Sends a message with its payload frames; does nothing once the connection is closed."""
         try:
             with self.lock:
                 if self._dealer.closed:
-                    return  # there is nobody to tell any more
+                    return
                 send(self._dealer, message, *frames)
-                if has_message(self._dealer):  # sending may have swallowed the announcement; see SocketPoller
+                if has_message(self._dealer):  # sending may have consumed the signal; see SocketPoller
                     self._wake()
         except zmq.Again:
-            self._on_refused()
+            self._fail_refused()
 
     def later(self, delay_s: float, call: Callable[[], None]) -> None:
-        """Calls back from the connection's thread; to be used by that thread, or before `start`."""
+        """Calls back from the connection's thread. Only that thread may use it, or another before `start`."""
         heapq.heappush(self._calls, (time.monotonic() + delay_s, next(self._call_numbers), call))
 
-    def close(self, farewell: Callable[[], None]) -> None:
-        """Ends the thread, lets `farewell` send, and lets go of the connection."""
-        self._closed = True
+    def close(self, before: Callable[[], None]) -> None:
+        """Ends the thread, calls `before`, which may still send, and closes the socket. Again, it does nothing."""
+        with self.lock:
+            if self._closed:
+                return
+            self._closed = True
         self._wake()
         self._thread.join()
-        with self.lock:
-            farewell()
-            self._handshakes.close()
-            self._dealer.close(linger=500)
-        self._context.term()
-        os.close(self._wake_writer)
-        os.close(self._wake_reader)
+        try:
+            before()
+        finally:
+            with self.lock:
+                self._handshakes.close()
+                self._dealer.close(linger=500)
+            self._context.term()
+            os.close(self._wake_writer)
+            os.close(self._wake_reader)
 
     def _wake(self) -> None:
         os.write(self._wake_writer, b"w")
 
     def _run(self) -> None:
         poller = SocketPoller()
-        for source in (self._handshakes.monitor, self._wake_reader, self._dealer):
-            poller.add(source)
-        while not self._closed:
-            wait_s = max(0.0, self._calls[0][0] - time.monotonic()) if self._calls else None
-            for source in poller.wait(wait_s):
-                if source is self._handshakes.monitor:
-                    self._look_at_connection()
-                    continue
-                if source == self._wake_reader:
-                    os.read(self._wake_reader, 4096)
-                self._take_all()
-            while self._calls and self._calls[0][0] <= time.monotonic():
-                heapq.heappop(self._calls)[2]()
-        poller.close()
+        try:
+            for source in (self._handshakes.monitor, self._wake_reader, self._dealer):
+                poller.add(source)
+            while not self._closed:
+                self._turn(poller)
+        except BaseException as error:
+            logger.exception("the client of %s failed", self.address)
+            reason = f"the client of {self.address} failed: {type(error).__name__}: {error}; make a new one"
+            self._on_failed(RelayClosed(reason))
+        finally:
+            poller.close()
 
-    def _look_at_connection(self) -> None:
+    def _turn(self, poller: SocketPoller) -> None:
+        """Waits for messages or for the next call that is due, and handles them."""
+        wait_s = max(0.0, self._calls[0][0] - time.monotonic()) if self._calls else None
+        for source in poller.wait(wait_s):
+            if source is self._handshakes.monitor:
+                self._look_at_handshakes()
+                continue
+            if source == self._wake_reader:
+                os.read(self._wake_reader, 4096)
+            self._take_all()
+        while self._calls and self._calls[0][0] <= time.monotonic():
+            heapq.heappop(self._calls)[2]()
+
+    def _look_at_handshakes(self) -> None:
         if self._handshakes.look():
             self._on_connected()
         elif self._handshakes.refused:
-            self._on_refused()
+            self._fail_refused()
+
+    def _fail_refused(self) -> None:
+        self._on_failed(
+            RelayClosed(
+                f"the relay at {self.address} does not admit this client, or is not the one that its keys are for; "
+                f"pass keys that fit"
+            )
+        )
 
     def _take_all(self) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""What a caller gets back: events while a request runs, and one result at its end."""
+"""What a client returns: events while a request runs, and one result at its end."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from modules.contract.notes import Note
 from modules.contract.payloads import Audio, Payload, Text
 from workers.wire.messages import JobPath, OutcomeName, Span
 
-UNSPACED = {"ja", "th", "zh"}  # languages that are written without spaces between sentences
+UNSPACED = {"ja", "th", "zh"}  # languages that put no space between sentences
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to a request.
+    """An output of a stage for a request, or the start of a job.
 
-    ``payload`` is one output of the stage, or None when a replica of the stage has just begun. ``at_s`` counts
-    from the submission. Each stage's outputs come in path order.
+    ``payload`` is the output; None when a job at the stage has just been leased to a replica. ``path`` is the place of
+    the output, or of the job, in the request. ``at_s`` counts from the submission. The outputs of a stage come in path
+    order.
     """
 
     request: str
@@ -33,10 +34,11 @@ class Event:
 class Result:
     """How a request ended.
 
-    ``outcome`` is one of ok, rejected, expired, cancelled, failed, dead_letter; ``error`` says why it is not ok,
-    and after a rejection ``retry_after_s`` is the wait to expect. ``latency_s`` runs from submission to the outcome,
-    ``time_to_first_audio_s`` to the first audible sample, leading silence included (None when there is none).
-    ``spans`` hold the raw queue and service times of every job.
+    ``outcome`` is one of ok, rejected, expired, cancelled, failed, dead_letter. ``error`` says why it is not ok, and
+    after a rejection ``retry_after_s`` is the wait to expect. ``latency_s`` runs from the submission to the outcome,
+    ``time_to_first_audio_s`` to the first audible sample, leading silence included; it is None without one.
+    ``texts`` has the joined text of each stage that yields text, and ``audio`` the joined output of the last stage.
+    ``spans`` has the queue time and service time of every job, in the order in which their service began.
     """
 
     request: str
@@ -53,7 +55,7 @@ class Result:
 
 @dataclass(slots=True)
 class Transcript:
-    """Gathers a request's events into what its result shows."""
+    """Joins the outputs of a request for its result."""
 
     texts: dict[str, list[Text]] = field(default_factory=dict)
     sounds: list[Audio] = field(default_factory=list)
@@ -62,11 +64,11 @@ class Transcript:
     _silence_s: float = 0.0
 
     def add(self, event: Event) -> None:
-        """Takes an event in."""
+        """Adds the output of an event; a job's start changes nothing."""
         payload = event.payload
         if payload is None:
             return
-        self.notes.update(dict.fromkeys(payload.notes))  # a stage hands on what the one before it remarked
+        self.notes.update(dict.fromkeys(payload.notes))  # a stage passes on those of the stage before it
         if isinstance(payload, Text):
             self.texts.setdefault(event.stage, []).append(payload)
             return
@@ -78,7 +80,7 @@ class Transcript:
             self._silence_s += silent_s
 
     def audio(self) -> Audio | None:
-        """All the sound, one piece after the other, or None."""
+        """Returns all the audio, one piece after the other, or None."""
         if not self.sounds:
             return None
         first, last = self.sounds[0], self.sounds[-1]
@@ -88,7 +90,7 @@ class Transcript:
         return Audio(samples, first.sample_rate, first.start_s, last.end_s)
 
     def joined_texts(self) -> dict[str, str]:
-        """The text of each stage, its pieces joined."""
+        """Returns the joined text of each stage."""
         return {stage: _joined(pieces) for stage, pieces in self.texts.items()}
 
 

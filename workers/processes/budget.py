@@ -1,7 +1,7 @@
-"""What a replica may compute with: how many cores there are, and the environment that keeps libraries to a share.
+"""Counts the cores that there are, and keeps a replica's libraries to its share of them.
 
-Numeric libraries open a thread pool as wide as the machine when they are first imported; with several replicas
-that is several pools a core. So the budget is set in the process's environment before anything is imported.
+Numeric libraries open a thread pool as wide as the machine when they are first imported. With several replicas there
+would be several threads for each core. So a process sets its budget in its environment before it imports them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ THREAD_VARIABLES = (
 
 
 def available_cores(quota_file: Path = CGROUP_QUOTA) -> int:
-    """CPU cores that this process may use: its affinity, less what a container's CPU quota allows."""
+    """Returns the number of CPU cores that this process may use: its affinity, bounded by the container's CPU quota."""
     cores = len(os.sched_getaffinity(0))
     try:
         quota, period = quota_file.read_text().split()
@@ -34,11 +34,11 @@ def available_cores(quota_file: Path = CGROUP_QUOTA) -> int:
 
 
 def apply_budget(threads: int, device: str) -> None:
-    """Keeps this process to `threads` and to one device. Call it before any numeric library is imported.
+    """Keeps this process to some threads and one device. It must be called before a numeric library is imported.
 
     Args:
-        threads: CPU threads for every library's pool.
-        device: ``cpu``, or ``cuda:N`` for the GPU that shall be the only one this process sees.
+        threads: CPU threads of every library's pool.
+        device: ``cpu``, or ``cuda:N`` for the only GPU that this process shall see.
     """
     for variable in THREAD_VARIABLES:
         os.environ[variable] = str(threads)

@@ -1,4 +1,4 @@
-"""Starting a child process and telling how it ended."""
+"""Starts child processes, tells how they ended, and ends them."""
 
 from __future__ import annotations
 
@@ -17,21 +17,24 @@ import zmq
 from checkout import ROOT
 
 LOG_TAIL_BYTES = 8192
+END_S = 5.0  # how long a process may take to end once it is asked to
 
 
 class Child:
-    """A process of ours: ``python -m MODULE ARGUMENTS``, a fresh interpreter in a process group of its own.
+    """A fresh interpreter that runs ``python -m MODULE ARGUMENTS --parent PID``, in a process group of its own.
 
-    Another interpreter than this one finds the checkout's packages by PYTHONPATH, but needs those of
-    requirements/replica.in in its own environment.
-
-    The thread that makes it must outlive the child: the child dies with it (`workers.processes.lifetime`).
+    The thread that makes it must outlive it: the child is killed when that thread ends (`workers.processes.lifetime`).
     """
 
     def __init__(self, module: str, arguments: list[str], log: Path | None, python: str | None = None) -> None:
-        """Starts the process; its output goes to the file `log`, or to our standard error.
+        """Starts the process.
 
-        `python` is the interpreter; default: the one that runs this.
+        Args:
+            module: the module to run; it must take ``--parent``.
+            arguments: its other arguments.
+            log: file that its output is appended to; None for our standard error.
+            python: the interpreter; None for the one that runs this. It finds the checkout's packages by PYTHONPATH,
+                and needs those of requirements/replica.in in its own environment.
         """
         self.log = log
         # The user's own modules are found in the current folder, but nothing in it takes the place of ours: it comes
@@ -59,7 +62,7 @@ class Child:
         return self._process.pid
 
     def ended(self) -> bool:
-        """Whether it has ended; reaps it."""
+        """Whether it has ended; if so, it is reaped."""
         return self._process.poll() is not None
 
     def signal(self, number: signal.Signals) -> None:
@@ -68,28 +71,28 @@ class Child:
             self._process.send_signal(number)
 
     def close(self) -> None:
-        """Kills it if it is still there, and waits for its end."""
+        """Kills it if it still runs, and waits for its end."""
         self.signal(signal.SIGKILL)
         self._process.wait()
         os.close(self.exit_fd)
 
-    def ended_as(self) -> Literal["killed", "exited"]:
-        """How it ended, in one word: by a signal or of its own accord."""
+    def exit_kind(self) -> Literal["killed", "exited"]:
+        """Whether a signal ended it or it exited by itself; waits for its end."""
         return "killed" if self._process.wait() < 0 else "exited"
 
-    def cause_of_death(self) -> str:
-        """How it ended, with the last line it wrote."""
+    def exit_cause(self) -> str:
+        """Its signal or exit status, with the last line of its log; waits for its end."""
         status = self._process.wait()
         how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exited with status {status}"
-        last = self.last_line() if status > 0 else ""  # what a signal interrupts says nothing of the cause
+        last = self.last_line() if status > 0 else ""  # a signal may interrupt any line
         return f"{how}: {last}" if last else how
 
     def last_line(self) -> str:
-        """The last line of its log, or nothing."""
+        """The last line of its log that is not blank; empty if there is none."""
         return next((line.strip() for line in reversed(self.log_tail().split("\n")) if line.strip()), "")
 
     def log_tail(self) -> str:
-        """The end of its log; nothing when it logs to our standard error."""
+        """The end of its log; empty if it logs to our standard error."""
         if self.log is None:
             return ""
         with self.log.open("rb") as log:
@@ -97,15 +100,15 @@ class Child:
             return log.read().decode(errors="replace")
 
 
-def end_together(children: Sequence[Child], within_s: float) -> None:
-    """Asks processes to end with SIGTERM, and kills those that have not after `within_s`."""
+def end_together(children: Sequence[Child]) -> None:
+    """Asks processes to end with SIGTERM, and kills those that still run after END_S."""
     poller = zmq.Poller()
     for child in children:
         child.signal(signal.SIGTERM)
         poller.register(child.exit_fd, zmq.POLLIN)
-    give_up_at = time.monotonic() + within_s
-    while any(not child.ended() for child in children) and time.monotonic() < give_up_at:
-        for fd, _ in poller.poll(math.ceil((give_up_at - time.monotonic()) * 1000)):
+    kill_at = time.monotonic() + END_S
+    while any(not child.ended() for child in children) and time.monotonic() < kill_at:
+        for fd, _ in poller.poll(math.ceil((kill_at - time.monotonic()) * 1000)):
             poller.unregister(fd)
     for child in children:
         child.close()

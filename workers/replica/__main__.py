@@ -1,5 +1,5 @@
-"""Lets ``python -m workers.replica`` run a replica's process."""
+"""Runs a replica: ``python -m workers.replica``."""
 
-from workers.replica.process import main
+from workers.replica.command import main
 
 main()

@@ -1,4 +1,4 @@
-"""Runs a module on one batch and turns what it yields, or how it fails, into messages."""
+"""Runs a module on one batch, and turns its outputs and failures into messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ logger = logging.getLogger("relevo.replica")
 
 @dataclass(slots=True)
 class RunningJob:
-    """One job of the batch while it is computed. `outputs` counts those sent so far. A live one has a payload."""
+    """One job of the batch while it is computed. `outputs` counts those sent so far. A live job has a payload."""
 
     lease: messages.JobLease
     payload: Payload | None
@@ -35,7 +35,7 @@ class RunningJob:
         return not (self.error or self.expired or self.abandoned)
 
     def begin(self, now: float) -> bool:
-        """Whether to compute it: not when its deadline has passed and nothing of it was sent yet."""
+        """Whether to compute it; a job whose deadline has passed before its first output expires instead."""
         self.expired |= self.live and not self.outputs and self.deadline_at <= now
         return self.live
 
@@ -43,8 +43,8 @@ class RunningJob:
 class Batch:
     """One batch on its way through a module.
 
-    A failure of several jobs at once is not blamed on all of them: each is tried again by itself, and what it
-    had already sent is not sent twice.
+    When several jobs fail together, each is tried again by itself, so that only the one at fault fails. Outputs that a
+    job has already sent are not sent again.
     """
 
     def __init__(
@@ -55,12 +55,20 @@ class Batch:
         send: Callable[[messages.Output, messages.Buffer], None],
         abandoned: Callable[[], Iterable[int]],
     ) -> None:
-        """Takes the jobs with their payload frames, where outputs go, and who tells which jobs were given up."""
+        """Prepares; computes nothing.
+
+        Args:
+            replica: name of this replica, for its messages.
+            batch: the jobs.
+            frames: the payload of each job.
+            send: sends an output with its payload.
+            abandoned: returns the jobs that were abandoned since its last call.
+        """
         self._replica, self._send, self._abandoned = replica, send, abandoned
         self._jobs = [_running_job(lease, frame) for lease, frame in zip(batch.jobs, frames, strict=True)]
 
     def run(self, module: Module) -> messages.BatchEnd:
-        """Computes every job, sending each output as it comes, and returns the end of the batch."""
+        """Computes every job, sends each output as soon as it is there, and returns the end of the batch."""
         self._began = time.monotonic()
         together = [job for job in self._jobs if job.begin(self._began)]
         failure = self._try(module, together)
@@ -80,7 +88,7 @@ class Batch:
         )
 
     def _try(self, module: Module, jobs: list[RunningJob]) -> str:
-        """Runs the module on the jobs; what went wrong, or nothing."""
+        """Runs the module on the jobs; returns the error, or an empty text."""
         try:
             self._compute(module, jobs)
         except Exception as error:
@@ -97,7 +105,7 @@ class Batch:
             yielded[position] += 1
             if job.live and index >= job.outputs:
                 self._pass_on(job, index, output)
-            given_up = set(self._abandoned())  # after the output has left, which the next stage waits for
+            given_up = set(self._abandoned())  # asked after the output has left: the next stage waits for that
             for job in self._jobs:
                 job.abandoned |= job.lease.job in given_up
             if not any(job.live for job in jobs):

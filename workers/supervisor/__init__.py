@@ -1,4 +1,5 @@
-"""Keeps a relay's processes alive: starts, restarts, scales and ends the broker and the replicas.
+"""Keeps a relay's processes alive: starts, replaces, scales and ends the broker and the replicas.
 
-What to do is decided by pure policies (`autoscaling`, restarts); the rest carries it out. Imports every other room.
+Pure policies decide (`restart_policy`, `health_policy`, `autoscaling`): they take the time as an argument and touch no
+process. `supervisor` and the rest carry out. This room may import every other.
 """

@@ -1,6 +1,6 @@
-"""Replicas that the supervisor did not start: they dial in from another container or environment.
+"""Replicas that the supervisor did not start: they connect from another container or environment.
 
-Their processes are out of reach, so all that is known of them is what they say, and when they last said it.
+Their processes are out of reach, so only what they say of themselves, and when, is known.
 """
 
 from __future__ import annotations
@@ -8,68 +8,65 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from workers.supervisor.slot import SlotView
+from workers.supervisor.health_policy import HealthPolicy
+from workers.supervisor.replica_view import ReplicaView
 from workers.wire import messages
 
 
 @dataclass(eq=False, slots=True)
-class _Remote:
-    """One of them. `told` once the broker was told that it is stuck. Times are monotonic seconds."""
+class _RemoteReplica:
+    """The last status of one, and when it came. `lost` once it was reported as gone because it is stuck."""
 
     status: messages.ReplicaStatus
-    seen_at: float
-    told: bool = False
+    heard_at: float
+    lost: bool = False
 
 
 class RemoteReplicas:
-    """What the remote replicas last said. Pure: the time is an argument."""
+    """The remote replicas by name. Pure: the time is an argument, in monotonic seconds."""
 
-    def __init__(self, stuck_after_s: Mapping[str, float]) -> None:
-        """Takes the time after which a replica of each stage that computes without an output is stuck."""
-        self._stuck_after_s = stuck_after_s
-        self._remotes: dict[str, _Remote] = {}
+    def __init__(self, health: Mapping[str, HealthPolicy]) -> None:
+        """Takes the limits of each stage."""
+        self._health = health
+        self._replicas: dict[str, _RemoteReplica] = {}
 
-    def note(self, status: messages.ReplicaStatus, now: float) -> None:
-        """Takes in a sign of life, or a farewell."""
+    def update(self, status: messages.ReplicaStatus, now: float) -> None:
+        """Takes in what a remote replica said; with the state ``dead`` it has left."""
         if status.state == "dead":
-            self._remotes.pop(status.replica, None)
+            self._replicas.pop(status.replica, None)
             return
-        remote = self._remotes.setdefault(status.replica, _Remote(status, now))
-        remote.status, remote.seen_at = status, now
-        remote.told = remote.told and self._is_stuck(status)
+        replica = self._replicas.setdefault(status.replica, _RemoteReplica(status, now))
+        replica.status, replica.heard_at = status, now
+        replica.lost = replica.lost and bool(self._health[status.stage].stuck(status.busy_s))
 
-    def lost(self, now: float, heartbeat_timeout_s: float) -> list[messages.ReplicaGone]:
-        """Those that are to be taken for gone since the last look: the silent and the stuck.
+    def newly_lost(self, listening_since: float, now: float) -> list[messages.ReplicaGone]:
+        """Those found silent or stuck since the last call; the broker listens since `listening_since`.
 
-        One that speaks again, or computes on, is welcome again; what it was handed before is no longer its own.
+        A lost replica that speaks again, or finishes its output, is taken back. What it was handed before is no
+        longer its own.
         """
         lost = []
-        for name, remote in list(self._remotes.items()):
-            silent_s = now - remote.seen_at
-            if silent_s > heartbeat_timeout_s:
-                del self._remotes[name]
-                lost.append(messages.ReplicaGone(name, f"no sign of life for {silent_s:.0f} s"))
-            elif not remote.told and self._is_stuck(remote.status):
-                remote.told = True
-                lost.append(
-                    messages.ReplicaGone(name, f"stuck: computing for {remote.status.busy_s:.0f} s without an output")
-                )
+        for name, replica in list(self._replicas.items()):
+            health = self._health[replica.status.stage]
+            if silent := health.silent(replica.heard_at, listening_since, now):
+                del self._replicas[name]
+                lost.append(messages.ReplicaGone(name, silent))
+            elif not replica.lost and (stuck := health.stuck(replica.status.busy_s)):
+                replica.lost = True
+                lost.append(messages.ReplicaGone(name, f"stuck: {stuck}"))
         return lost
 
-    def serving_stages(self) -> set[str]:
+    def serving(self) -> set[str]:
         """The stages that have a warm one."""
         return {
-            remote.status.stage
-            for remote in self._remotes.values()
-            if remote.status.state in ("ready", "busy") and not remote.told
+            replica.status.stage
+            for replica in self._replicas.values()
+            if replica.status.state in ("ready", "busy") and not replica.lost
         }
 
-    def views(self) -> list[SlotView]:
-        """What others may know."""
+    def views(self) -> list[ReplicaView]:
+        """The public state of each, without a process id."""
         return [
-            SlotView(said.stage, said.replica, None, said.state, said.rss_bytes, 1)
-            for said in (remote.status for remote in self._remotes.values())
+            ReplicaView(status.stage, status.replica, None, status.state, status.rss_bytes, 1)
+            for status in (replica.status for replica in self._replicas.values())
         ]
-
-    def _is_stuck(self, status: messages.ReplicaStatus) -> bool:
-        return status.busy_s > self._stuck_after_s[status.stage]

@@ -1,48 +1,46 @@
-"""Starts the broker and the replicas, replaces the dead and the stuck, changes their number, and ends them all.
+"""Keeps the processes of one relay alive: a thread that starts, replaces, scales and ends them.
 
-Restart policy: a replica that dies comes back after 1, 2, 4 … 30 seconds; a stage whose replicas die five times
-within a minute is given up, with the reason; so is one whose model cannot be loaded for a reason that a restart
-does not mend. The broker comes back at once, on the same addresses.
+Restarts: a replica that dies comes back after 1, 2, 4 … 30 seconds. A stage whose replicas die `deaths_per_minute`
+times within a minute is given up with the reason, and so is one whose model cannot be loaded for a reason that a
+restart does not help. The broker comes back at once, on the same addresses; if it then cannot listen, it waits too.
 """
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import logging
 import math
 import os
-import shutil
-import signal
-import tempfile
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import psutil
 import zmq
 
-from errors import AddressInUse, RelayClosed, RelayError, StageFailed
+from errors import RelayClosed, RelayError
 from workers.plan import Plan
-from workers.processes.child import Child, end_together
 from workers.supervisor.autoscaling import Autoscaler
-from workers.supervisor.broker_process import Addresses, ipc_address, start_broker
+from workers.supervisor.broker_process import BrokerProcess
+from workers.supervisor.health_policy import HealthPolicy
+from workers.supervisor.local_replicas import LocalReplicas
 from workers.supervisor.remote_replicas import RemoteReplicas
-from workers.supervisor.slot import DUMP_S, Slot, SlotView
-from workers.supervisor.slots import Slots
+from workers.supervisor.replica_view import ReplicaView
+from workers.supervisor.run_folder import RunFolder
+from workers.supervisor.slot import Launch
 from workers.wire import codec, messages
+from workers.wire.addresses import PRIVATE
 
 logger = logging.getLogger("relevo.supervisor")
 
-DEATHS_WITHIN_S = 60.0
-END_S = 5.0  # how long a process may take to end by itself
-LOOK_S = 1.0  # how often to look for stuck and outgrown replicas
-IPC_PATH_LIMIT = 100  # of 107 bytes that a socket's path may have
+CHECK_S = 1.0  # between two checks of the replicas' health and the stages' load
+DRAIN_GRACE_S = 1.0  # how much later than the drain's bound the broker may report its end
 
 
 class Supervisor:
-    """A thread that keeps a plan's processes alive."""
+    """A thread that keeps a plan's processes alive, from `start` to `stop`, or to the end of the interpreter."""
 
     def __init__(self, plan: Plan, weights: Path | None = None, quiet: bool = True) -> None:
         """Prepares; nothing runs before `start`.
@@ -53,29 +51,26 @@ class Supervisor:
             quiet: keep the processes' logs in files of the run's folder instead of our standard error.
         """
         self._plan, self._weights, self._quiet = plan, weights, quiet
-        self._slots = Slots(plan)
-        self._deaths: dict[str, deque[float]] = {stage.name: deque() for stage in plan.stages}
-        self._given_up: dict[str, str] = {}
-        self._remotes = RemoteReplicas({stage.name: stage.config.stuck_after_s for stage in plan.stages})
+        health = {stage.name: HealthPolicy.of(stage.config, plan.config.heartbeat_timeout_s) for stage in plan.stages}
+        self._local = LocalReplicas(plan, health, self._tell, self._fail)
+        self._remote = RemoteReplicas(health)
         self._autoscalers = {
             stage.name: Autoscaler(stage.config.autoscale) for stage in plan.stages if stage.config.autoscale
         }
-        self._measure_at = 0.0
-        self._buried: set[str] = set()  # a late word of theirs is not a remote replica's
-        self._broker: Child | None = None
-        self._broker_ready: messages.BrokerReady | None = None
-        self._folder = Path()
+        self._check_loads_at = 0.0
+        self._broker: BrokerProcess | None = None
         self._changed = threading.Condition(threading.RLock())
         self._error: RelayError | None = None
-        self._drain_s: float | None = None  # set once it shall end
+        self._wake_fd: int | None = None  # of an eventfd, while the thread runs
+        self._ended = threading.Event()
+        self._drain_s: float | None = None  # how long to drain, once it shall end …
+        self._told_drain_s: float | None = None  # … as the broker was last told
         self._end_at = math.inf
-        self._closed = False
-        self._wake_reader, self._wake_writer = os.pipe()
-        self._thread = threading.Thread(target=self._run, name="supervisor")
+        self._drained = False
 
     # what the pipeline calls
 
-    def start(self, on_change: Callable[[list[SlotView]], None] | None = None) -> None:
+    def start(self, on_change: Callable[[list[ReplicaView]], None] | None = None) -> None:
         """Starts every process and returns once every stage has a warmed replica.
 
         Args:
@@ -84,11 +79,17 @@ class Supervisor:
         Raises:
             AddressInUse: the address to listen on is taken.
             StageFailed: a stage cannot be brought up; says why.
+            RelayError: no folder can be made for the relay's private sockets.
         """
-        self._folder = Path(tempfile.mkdtemp(prefix="relevo-"))
-        if len(str(self._folder)) > IPC_PATH_LIMIT:
-            raise RelayError(f"the path {self._folder} is too long for a socket; set TMPDIR to a shorter folder")
-        self._thread.start()
+        folder = RunFolder()
+        self._broker = BrokerProcess(self._plan.config, folder, self._quiet)
+        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        # The interpreter does not wait for a daemon: a program that forgets `stop`, or is interrupted there, can end.
+        thread = threading.Thread(
+            target=self._run, args=(folder, self._broker, self._wake_fd), name="supervisor", daemon=True
+        )
+        atexit.register(self.stop, 0.0)
+        thread.start()
         with self._changed:
             while self._error is None and not self._is_ready():
                 self._changed.wait()
@@ -98,259 +99,183 @@ class Supervisor:
                 raise self._error
 
     def stop(self, drain_s: float) -> None:
-        """Refuses new requests, lets accepted ones finish for at most `drain_s`, and ends every process."""
-        self._drain_s = drain_s
-        os.write(self._wake_writer, b"w")
-        if self._thread.ident is not None:
-            self._thread.join()
-        os.close(self._wake_writer)
-        os.close(self._wake_reader)
-        if self._folder != Path():
-            shutil.rmtree(self._folder, ignore_errors=True)
+        """Refuses new requests, lets accepted ones finish for at most `drain_s`, and ends every process.
+
+        It may be called again, with a shorter time too.
+        """
+        if self._broker is None:
+            return
+        with self._changed:
+            self._drain_s = drain_s if self._drain_s is None else min(drain_s, self._drain_s)
+            if self._wake_fd is not None:
+                os.eventfd_write(self._wake_fd, 1)
+        self._ended.wait()  # not a join: one that a signal interrupts takes the thread for ended (bpo-45274)
+        atexit.unregister(self.stop)
 
     @property
     def address(self) -> str:
-        """Where clients dial in."""
-        if self._broker_ready is None:
-            raise RelayClosed("the relay has not started; call start() first")
+        """Where clients connect."""
         return self._broker_ready.clients
 
     @property
     def replica_address(self) -> str:
-        """Where replicas dial in."""
-        if self._broker_ready is None:
-            raise RelayClosed("the relay has not started; call start() first")
+        """Where replicas connect."""
         return self._broker_ready.replicas
 
     @property
     def metrics_url(self) -> str | None:
         """Where Prometheus scrapes, or None when no metrics are served."""
-        address = self._broker_ready.metrics if self._broker_ready else ""
-        return f"http://{address}/metrics" if address else None
+        ready = self._broker.ready if self._broker else None
+        return f"http://{ready.metrics}/metrics" if ready and ready.metrics else None
 
-    def replicas(self) -> list[SlotView]:
-        """The replicas as they stand now, the remote ones without a process id."""
+    def replicas(self) -> list[ReplicaView]:
+        """The replicas as they are now, the remote ones without a process id."""
         with self._changed:
-            return [*(slot.view() for slot in self._slots), *self._remotes.views()]
+            return [*self._local.views(), *self._remote.views()]
 
     @property
     def broker_pid(self) -> int | None:
-        """Process id of the broker."""
-        broker = self._broker
-        return broker.pid if broker else None
+        """Process id of the broker, or None while it has no process."""
+        return self._broker.pid if self._broker else None
+
+    @property
+    def _broker_ready(self) -> messages.BrokerReady:
+        if self._broker is None or self._broker.ready is None:
+            raise RelayClosed("the relay has not started; call start() first")
+        return self._broker.ready
 
     def _is_ready(self) -> bool:
-        return self._slots.serving() | self._remotes.serving_stages() == set(self._slots.stages)
+        return self._local.slots.serving() | self._remote.serving() == set(self._local.slots.stages)
 
     # the thread
 
-    def _run(self) -> None:
+    def _run(self, folder: RunFolder, broker: BrokerProcess, wake_fd: int) -> None:
+        try:
+            self._supervise(folder, broker, wake_fd)
+        finally:
+            self._ended.set()
+
+    def _supervise(self, folder: RunFolder, broker: BrokerProcess, wake_fd: int) -> None:
+        """Keeps the processes alive until `stop`, then ends them and removes the folder."""
         context: zmq.Context[Any] = zmq.Context()
         self._control = context.socket(zmq.DEALER)
         self._control.setsockopt(zmq.LINGER, 0)
-        self._decode = codec.decoder(messages.ToSupervisor)
+        decode = codec.decoder(messages.ToSupervisor)
         try:
-            self._control.connect(ipc_address(self._folder, "control"))
-            config = self._plan.config
-            self._start_broker(Addresses(config.listen, config.listen_replicas, config.metrics))
-            while not self._finished():
-                self._start_due()
-                self._wait()
+            self._control.connect(folder.socket_address("control"))
+            while not self._is_finished(broker):
+                now = time.monotonic()
                 with self._changed:
-                    self._replace_dead()
-                    self._look_after()
+                    self._start_due(broker, folder, now)
+                self._wait(broker, wake_fd, now)
+                with self._changed:
+                    while self._control.poll(0):
+                        self._receive(decode(self._control.recv()), broker)
+                    self._look_after(broker, time.monotonic())
                     self._changed.notify_all()
         except Exception as error:
             logger.exception("the supervisor failed")
             self._fail(RelayError(f"the supervisor failed: {error}"))
         finally:
-            self._end_children()
+            self._local.end()
+            broker.end()  # after the replicas, which tell it that they leave
             context.destroy()
+            folder.remove()
+            with self._changed:
+                self._wake_fd = None
+                os.close(wake_fd)
             self._fail(RelayClosed("the relay was closed"))
 
-    def _finished(self) -> bool:
-        if self._drain_s is None:
+    def _is_finished(self, broker: BrokerProcess) -> bool:
+        """Whether to end every process; tells the broker to drain first."""
+        drain_s = self._drain_s
+        if drain_s is None:
             return False
-        if self._end_at == math.inf:
-            self._end_at = time.monotonic() + self._drain_s + DUMP_S
-            self._tell(messages.DrainRelay(self._drain_s))
-        return self._closed or self._broker_ready is None or time.monotonic() >= self._end_at
+        if drain_s != self._told_drain_s:
+            self._told_drain_s = drain_s
+            self._end_at = min(self._end_at, time.monotonic() + drain_s + DRAIN_GRACE_S)
+            self._tell(messages.DrainRelay(drain_s))
+        return self._drained or broker.ready is None or time.monotonic() >= self._end_at
 
-    def _wait(self) -> None:
+    def _start_due(self, broker: BrokerProcess, folder: RunFolder, now: float) -> None:
+        """Starts the processes whose time has come."""
+        if self._drain_s is not None:
+            return
+        slots = self._local.slots
+        if broker.start_due(slots.stages.values(), now):
+            self._tell(messages.Attach(slots.desired()))
+        address = broker.replica_address
+        if address is not None:
+            log_folder = folder.path if self._quiet else None
+            self._local.start_due(Launch(address, self._plan.config.keys, self._weights, log_folder), now)
+
+    def _wait(self, broker: BrokerProcess, wake_fd: int, now: float) -> None:
         """Waits for a message, the end of a process, a call, or the next thing that is due."""
         poller = zmq.Poller()
-        poller.register(self._control, zmq.POLLIN)
-        poller.register(self._wake_reader, zmq.POLLIN)
-        for child in (self._broker, *(slot.child for slot in self._slots)):
-            if child is not None:
-                poller.register(child.exit_fd, zmq.POLLIN)
-        starts = (s.start_at for s in self._slots if s.child is None and s.stage.name not in self._given_up)
-        due_at = min(self._end_at, time.monotonic() + LOOK_S, *starts, *(slot.kill_at for slot in self._slots))
-        ready = dict(poller.poll(math.ceil(max(0.0, due_at - time.monotonic()) * 1000)))
-        if self._wake_reader in ready:
-            os.read(self._wake_reader, 4096)
-        while self._control.poll(0):
-            self._take(self._decode(self._control.recv()))
+        for source in (self._control, wake_fd, *broker.exit_fds(), *self._local.exit_fds()):
+            poller.register(source, zmq.POLLIN)
+        events = (broker.next_event_at(now), self._local.next_event_at(now))
+        due_at = min(self._end_at, now + CHECK_S, *events)
+        poller.poll(math.ceil(max(0.0, due_at - time.monotonic()) * 1000))
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(wake_fd)
 
-    def _take(self, message: messages.ToSupervisor) -> None:
-        with self._changed:
-            match message:
-                case messages.BrokerReady():
-                    self._broker_ready = message
-                    if self._plan.config.listen_replicas != "ipc":
-                        logger.info("replicas dial in at %s", message.replicas)
-                case messages.ReplicaStatus():
-                    self._note(message)
-                case messages.ForwardedScale(client, stage, replicas):
-                    error = self._slots.resize(stage, replicas)
-                    self._tell(messages.ForwardedScaleReply(client, error, self._slots.desired()))
-                case messages.StageLoads(loads):
-                    self._autoscale(loads, time.monotonic())
-                case messages.RelayDrained():
-                    self._closed = True
+    def _receive(self, message: messages.ToSupervisor, broker: BrokerProcess) -> None:
+        match message:
+            case messages.BrokerReady():
+                broker.became_ready(message, time.monotonic())
+                if self._plan.config.listen_replicas != PRIVATE:
+                    logger.info("replicas connect to %s", message.replicas)
+            case messages.ReplicaStatus():
+                self._update(message, time.monotonic())
+            case messages.ForwardedScale(client, call, stage, replicas):
+                error = self._local.resize(stage, replicas)
+                self._tell(messages.ForwardedScaleReply(client, call, error, self._local.slots.desired()))
+            case messages.StageLoads(loads):
+                self._autoscale(loads, time.monotonic())
+            case messages.RelayDrained():
+                self._drained = True
 
-    def _note(self, status: messages.ReplicaStatus) -> None:
-        slot = self._slots.of(status.replica)
-        if slot is not None:
-            slot.note(status)
-            if status.fatal:
-                self._give_up(status.stage, status.reason)
-        elif status.replica not in self._buried:
-            self._remotes.note(status, time.monotonic())
-        elif status.state != "dead":  # its last message reached a new broker after its end was told to the old one
+    def _update(self, status: messages.ReplicaStatus, now: float) -> None:
+        if self._local.update(status, now):
+            return
+        if not self._local.has_ended(status.replica):
+            self._remote.update(status, now)
+        elif status.state != "dead":  # a new broker got its last message after the old one was told of its end
             self._tell(messages.ReplicaGone(status.replica, "it ended while the broker was away"))
 
-    # starting
-
-    def _start_broker(self, addresses: Addresses) -> None:
-        log = self._folder / "broker.log" if self._quiet else None
-        stages = self._slots.stages.values()
-        self._broker = start_broker(self._plan.config, stages, self._folder, addresses, log)
-        self._tell(messages.Attach(self._slots.desired()))
-
-    def _start_due(self) -> None:
-        """Fills the places that are due, side by side as far as memory allows; one may always load."""
-        address = self._dial_address()
-        if address is None or self._drain_s is not None:
-            return
-        for slot in self._slots:
-            due = slot.child is None and slot.start_at <= time.monotonic() and slot.stage.name not in self._given_up
-            if not due:
-                continue
-            loading = self._slots.loading_bytes()
-            if loading and loading + slot.stage.replica_bytes > psutil.virtual_memory().available:
-                slot.start_at = time.monotonic() + LOOK_S
-                continue
-            with self._changed:
-                log_folder = self._folder if self._quiet else None
-                slot.start(address, self._plan.config.keys, self._weights, log_folder)
-
-    def _dial_address(self) -> str | None:
-        """Where replicas dial in. A private socket's path is known before the broker listens, and dialling waits."""
-        if self._plan.config.listen_replicas == "ipc":
-            return ipc_address(self._folder, "replicas")
-        return self._broker_ready.replicas if self._broker_ready else None
-
-    # replacing
-
-    def _replace_dead(self) -> None:
-        if self._broker is not None and self._broker.ended():
-            self._replace_broker(self._broker)
-        for slot in self._slots:
-            if slot.child is not None and slot.child.ended():
-                self._bury(slot, slot.child)
-        self._slots.forget_surplus()
-
-    def _replace_broker(self, broker: Child) -> None:
-        cause = broker.cause_of_death()
-        broker.close()
-        self._broker = None
-        if self._broker_ready is None:
-            self._fail(AddressInUse(broker.last_line()) if "use" in cause else RelayError(f"the broker {cause}"))
-        elif self._drain_s is None:
-            logger.warning("the broker %s; starting it again", cause)
-            before = self._broker_ready
-            self._start_broker(Addresses(before.clients, before.replicas, before.metrics or None))
-
-    def _bury(self, slot: Slot, child: Child) -> None:
-        expected, restart = slot.leaving, slot.ended_as or child.ended_as()
-        cause, log_tail = slot.bury(child)
-        self._buried.add(slot.name)
-        self._tell(messages.ReplicaGone(slot.name, cause, log_tail))
-        stage, now = slot.stage.name, time.monotonic()
-        if self._drain_s is not None or stage in self._given_up:
-            return
-        if not expected:
-            logger.warning("%s: %s; starting another in %.0f s", slot.name, cause, slot.start_at - now)
-            deaths = self._deaths[stage]
-            deaths.append(now)
-            while deaths[0] < now - DEATHS_WITHIN_S:
-                deaths.popleft()
-            if len(deaths) >= self._plan.config.deaths_per_minute:
-                self._give_up(stage, f"{len(deaths)} deaths in {DEATHS_WITHIN_S:.0f} s, the last: {cause}")
-                return
-        if not slot.surplus:
-            self._tell(messages.ReplicaRestarting(stage, restart))
-
-    def _give_up(self, stage: str, reason: str) -> None:
-        if stage in self._given_up:
-            return
-        self._given_up[stage] = reason
-        logger.error("stage %s is given up: %s", stage, reason)
-        self._tell(messages.StageDown(stage, reason))
-        self._fail(StageFailed(f"stage {stage} cannot run: {reason}"))
-
-    def _look_after(self) -> None:
-        """Kills what is stuck, and lets go of what is surplus, has outgrown its memory limit, or is out of reach."""
-        now = time.monotonic()
-        if self._autoscalers and now >= self._measure_at:
-            self._measure_at = now + LOOK_S
-            self._tell(messages.GetLoads())
-        for gone in self._remotes.lost(now, self._plan.config.heartbeat_timeout_s):
-            logger.warning("the remote replica %s is taken for gone: %s", gone.replica, gone.cause)
+    def _look_after(self, broker: BrokerProcess, now: float) -> None:
+        """Replaces what has ended, and lets go of what is past a limit."""
+        closing = self._drain_s is not None
+        if error := broker.clear_ended(now, closing=closing):
+            self._fail(error)
+        self._local.clear_ended(now, closing=closing)
+        self._local.enforce_limits(broker.listening_since, now)
+        for gone in self._remote.newly_lost(broker.listening_since, now):
+            logger.warning("the remote replica %s is lost: %s", gone.replica, gone.cause)
             self._tell(gone)
-        for slot in self._slots:
-            if slot.child is None:
-                continue
-            if now >= slot.kill_at:
-                slot.child.signal(signal.SIGKILL)
-            elif slot.kill_at == math.inf and (why := slot.stuck(now, self._plan.config.heartbeat_timeout_s)):
-                logger.warning("%s is stuck (%s); its stacks go to its log", slot.name, why)
-                slot.end_stuck(why, now)
-            elif slot.serving and slot.over_memory():
-                logger.warning("%s has outgrown its memory limit with %d MiB", slot.name, slot.rss_bytes >> 20)
-                slot.ended_as = "memory"
-                self._retire(slot)
-            elif slot.serving and slot.surplus and self._slots.enough_without(slot):
-                self._retire(slot)
-
-    def _retire(self, slot: Slot) -> None:
-        slot.leaving = True
-        self._tell(messages.DrainReplica(slot.name))
+        if self._autoscalers and now >= self._check_loads_at:
+            self._check_loads_at = now + CHECK_S
+            self._tell(messages.GetLoads())
 
     def _autoscale(self, loads: Iterable[messages.StageLoad], now: float) -> None:
-        """Gives the stages that scale by themselves what their load asks for."""
+        """Resizes the stages that scale by themselves as their load asks."""
+        slots = self._local.slots
         for load in loads:
-            autoscaler, desired = self._autoscalers.get(load.stage), self._slots.desired()[load.stage]
-            if autoscaler is None or load.stage in self._given_up or self._drain_s is not None:
+            autoscaler, desired = self._autoscalers.get(load.stage), slots.desired()[load.stage]
+            if autoscaler is None or self._local.is_given_up(load.stage) or self._drain_s is not None:
                 continue
             wanted = autoscaler.decide(load, desired, now)
             if wanted == desired:
                 continue
-            if error := self._slots.resize(load.stage, wanted):
+            if error := self._local.resize(load.stage, wanted):
                 logger.warning("%s stays at %d replicas: %s", load.stage, desired, error)
             else:
                 logger.info("%s: %d replicas become %d", load.stage, desired, wanted)
-                self._tell(messages.DesiredReplicas(self._slots.desired()))
-
-    # ending
-
-    def _end_children(self) -> None:
-        """Ends the replicas, then the broker, which they tell that they leave."""
-        end_together([slot.child for slot in self._slots if slot.child], END_S)
-        end_together([self._broker] if self._broker else [], END_S)
+                self._tell(messages.DesiredReplicas(slots.desired()))
 
     def _fail(self, error: RelayError) -> None:
+        """Ends the wait in `start` with the error, unless there was one before."""
         with self._changed:
             self._error = self._error or error
             self._changed.notify_all()

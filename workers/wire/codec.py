@@ -1,8 +1,8 @@
-"""Messages as frames, and back.
+"""Encodes messages as frames and decodes them.
 
-A message is one header frame followed by its raw payload frames. The header is ``RLV`` and a version byte, then a
-MessagePack array whose first element names the message type. Nothing on the wire is pickled, and a receiver decodes
-only the message types that its peer may send, so that anything else is refused, not run.
+A message is one header frame, followed by its raw payload frames. The header is ``RLV``, a version byte, and a
+MessagePack array whose first element names the message type. Nothing on the wire is pickled. A receiver decodes only
+the message types that its peer may send, and refuses anything else.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ import msgspec
 from errors import ProtocolError
 from workers.wire.messages import BatchLease, Message, Output, RequestOutput, Submit
 
-VERSION = 1
-_PREFIX = b"RLV" + bytes([VERSION])
+VERSION = 2
+PREFIX = b"RLV" + bytes([VERSION])
 MAX_HEADER_BYTES = 1 << 20
 MAX_PAYLOAD_BYTES = 256 * 2**20  # over an hour of 16 kHz float32
 
-_WITH_PAYLOAD = (Submit, RequestOutput, Output)
+ONE_PAYLOAD = (Submit, RequestOutput, Output)
 _encoder = msgspec.msgpack.Encoder()
 
 
 def encode(message: Message) -> bytes:
-    """The header frame of a message."""
-    return _PREFIX + _encoder.encode(message)
+    """Returns the header frame of a message."""
+    return PREFIX + _encoder.encode(message)
 
 
 def decoder(types: Any) -> Callable[[bytes], Any]:
-    """A function that reads header frames as one of the message types given (a union of Message classes).
+    """Returns a function that decodes a header frame as one of `types`, a union of message classes.
 
-    It raises ProtocolError for an oversized frame, one of another version, or one that is not such a message.
+    The function raises ProtocolError for a frame that is too large, of another version, or no such message.
     """
     decode = msgspec.msgpack.Decoder(types).decode
 
     def read(header: bytes) -> Any:
         if len(header) > MAX_HEADER_BYTES:
             raise ProtocolError(f"a header of {len(header)} bytes is over the limit of {MAX_HEADER_BYTES}")
-        if not header.startswith(_PREFIX):
+        if not header.startswith(PREFIX):
             raise ProtocolError(_foreign(header))
         try:
-            return decode(memoryview(header)[len(_PREFIX) :])
+            return decode(memoryview(header)[len(PREFIX) :])
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ProtocolError(f"not a message that this peer may send: {error}") from error
 
@@ -50,17 +50,18 @@ def decoder(types: Any) -> Callable[[bytes], Any]:
 
 
 def _foreign(header: bytes) -> str:
-    """What is wrong with a header that is not of this version."""
-    if not header.startswith(_PREFIX[:3]):
+    """Says what is wrong with a header that does not begin as those of this version do."""
+    if not header.startswith(PREFIX[:3]):
         return "not a Relevo message: its header does not begin with RLV"
-    return f"a message of wire version {header[3:4].hex() or 'none'}; this side speaks {VERSION}"
+    version = header[3] if len(header) > 3 else "none"
+    return f"a message of wire version {version}, where this side speaks {VERSION}; update the older side"
 
 
 def read(decode: Callable[[bytes], Any], frames: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
-    """A message and its payload frames, of the frames that came as one ZeroMQ message.
+    """Decodes a ZeroMQ message that holds one message; returns it with its payload frames.
 
     Raises:
-        ProtocolError: they are not one message and exactly the payloads that it announces, none too large.
+        ProtocolError: the frames are not one message with exactly its payloads, or a payload is too large.
     """
     message, payloads = _first(decode, frames)
     if len(frames) != 1 + len(payloads):
@@ -70,7 +71,7 @@ def read(decode: Callable[[bytes], Any], frames: Sequence[Any]) -> tuple[Any, Se
 
 
 def read_all(decode: Callable[[bytes], Any], frames: Sequence[Any]) -> Iterator[tuple[Any, Sequence[Any]]]:
-    """The messages that came together as one ZeroMQ message, each with its payload frames; raises as `read` does."""
+    """Decodes a ZeroMQ message that holds several messages, each with its payload frames. Raises as `read` does."""
     while frames:
         message, payloads = _first(decode, frames)
         yield message, payloads
@@ -91,5 +92,5 @@ def _first(decode: Callable[[bytes], Any], frames: Sequence[Any]) -> tuple[Any, 
 
 
 def payload_count(message: Message) -> int:
-    """The number of payload frames that must follow the header."""
-    return len(message.jobs) if isinstance(message, BatchLease) else int(isinstance(message, _WITH_PAYLOAD))
+    """Returns the number of payload frames that must follow the header."""
+    return len(message.jobs) if isinstance(message, BatchLease) else int(isinstance(message, ONE_PAYLOAD))

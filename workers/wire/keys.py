@@ -13,7 +13,6 @@ permissions of their folder protect them.
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,11 +22,11 @@ import zmq.auth
 from zmq.utils.monitor import recv_monitor_message
 
 from errors import ConfigError
+from workers.wire.addresses import TCP
 from workers.wire.sockets import has_message
 
 logger = logging.getLogger("relevo.keys")
 
-TCP = "tcp://"
 DOMAIN = "relevo"
 ADMITTED = "admitted"
 BROKER, PEER = "broker", "peer"
@@ -132,17 +131,6 @@ class Handshakes:
         """Stops following the socket, which must still be open."""
         self._dealer.disable_monitor()
         self.monitor.close()
-
-
-def is_exposed(address: str) -> bool:
-    """Whether another machine could reach the address."""
-    if not address.startswith(TCP):
-        return False
-    host = address.removeprefix(TCP).rpartition(":")[0]
-    try:
-        return not ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host != "localhost"
 
 
 class KeyAuthenticator:

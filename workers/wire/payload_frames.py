@@ -1,4 +1,4 @@
-"""Payloads as frames: the typed description that goes into a header, and the bytes that follow it."""
+"""Payloads as frames: a typed description for the header, and the bytes that follow it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from workers.wire.messages import Buffer, Meta
 
 
 def pack(payload: Payload) -> tuple[Meta, Buffer]:
-    """A payload as its description and its bytes: UTF-8 for text, little-endian float32 for audio (not copied)."""
+    """Returns a payload's description and its bytes: UTF-8 for text, little-endian float32 for audio (not copied)."""
     if isinstance(payload, Text):
         meta = Meta(
             "text", payload.cost, payload.start_s, payload.end_s, language=payload.language, notes=payload.notes
@@ -30,10 +30,10 @@ def pack(payload: Payload) -> tuple[Meta, Buffer]:
 
 
 def unpack(meta: Meta, frame: Buffer) -> Payload:
-    """The payload that `pack` described; audio samples are a read-only view of the frame.
+    """Returns the payload that `pack` described; the samples of an audio are a read-only view of the frame.
 
     Raises:
-        ProtocolError: the bytes are not what the description says.
+        ProtocolError: the bytes do not fit the description.
     """
     try:
         if meta.kind == "text":

@@ -12,6 +12,7 @@ from typing import Any
 
 import ray
 from ray import serve
+from ray.exceptions import RayTaskError
 
 from benchmarks.peers.systems.system import CallingSystem, RelayTask, StageWorker
 from modules.contract.payloads import Payload
@@ -80,8 +81,15 @@ class RayRelay(CallingSystem):
         self._handle = serve.run(chain.bind(*stages), route_prefix=None)
 
     def call(self, payload: Payload) -> list[Payload]:
-        """Makes one call by handle and waits for its answer."""
-        found: list[Payload] = self._handle.remote([payload]).result(timeout_s=TIMEOUT_S)
+        """Makes one call by handle and waits for its answer.
+
+        Raises:
+            RuntimeError: a deployment failed, or its actor died.
+        """
+        try:
+            found: list[Payload] = self._handle.remote([payload]).result(timeout_s=TIMEOUT_S)
+        except RayTaskError as error:  # its text is the traceback of the chain; its cause is the error of the stage
+            raise RuntimeError(f"{type(error.cause).__name__}: {error.cause}") from error
         return found
 
     def close(self) -> None:

@@ -56,7 +56,7 @@ SAMPLES = [
 
 @given(st.binary(max_size=200), st.sampled_from(ROLES))
 def test_garbage_is_a_protocol_error_and_nothing_else(garbage, role):
-    for header in (garbage, b"RLV\x01" + garbage):
+    for header in (garbage, codec.PREFIX + garbage):
         with contextlib.suppress(ProtocolError):
             codec.decoder(role)(header)
 
@@ -105,14 +105,14 @@ def test_an_oversized_payload_is_refused(monkeypatch):
 
 
 def test_another_version_is_refused_and_named():
-    header = codec.encode(messages.GetStatus())
-    with pytest.raises(ProtocolError, match="version 63"):
+    header = codec.encode(messages.GetStatus(1))
+    with pytest.raises(ProtocolError, match="version 99"):
         codec.decoder(messages.FromClient)(header[:3] + b"c" + header[4:])
 
 
 def test_an_oversized_header_is_refused():
     with pytest.raises(ProtocolError, match="over the limit"):
-        codec.decoder(messages.FromClient)(b"RLV\x01" + bytes(codec.MAX_HEADER_BYTES))
+        codec.decoder(messages.FromClient)(codec.PREFIX + bytes(codec.MAX_HEADER_BYTES))
 
 
 def test_a_peer_cannot_send_another_roles_messages():
@@ -120,7 +120,7 @@ def test_a_peer_cannot_send_another_roles_messages():
         codec.decoder(messages.FromClient)(codec.encode(messages.ReplicaGone("speak-0", "mischief")))
 
 
-@pytest.mark.parametrize("payloads", [[], [b"", b""], [b"", codec.encode(messages.GetStatus())]])
+@pytest.mark.parametrize("payloads", [[], [b"", b""], [b"", codec.encode(messages.GetStatus(1))]])
 def test_missing_and_surplus_payload_frames_are_refused(payloads):
     with pytest.raises(ProtocolError, match="payload frames"):
         codec.read(codec.decoder(messages.FromClient), [codec.encode(messages.Submit("r", META)), *payloads])
