@@ -222,10 +222,11 @@ def test_a_signal_ends_a_run_though_a_library_drops_its_exception(fake_config, t
             signal.raise_signal(number)
         return Audio(np.full(8000, 0.5, np.float32), 16000)
 
-    monkeypatch.setattr("commands.run.command.read_audio", read_audio)
+    monkeypatch.setattr("commands.run.translation.read_audio", read_audio)
     gate = tmp_path / "gate"
     gate.touch()
-    arguments = ["run", "a.wav", "--config", str(fake_config(speak={"gate": str(gate)}))]
+    recording = str(write_wav(tmp_path / "a.wav"))
+    arguments = ["run", recording, "--config", str(fake_config(speak={"gate": str(gate)}))]
     before = {each: signal.getsignal(each) for each in TERMINATION_SIGNALS}
     try:
         status = pipeline.main(arguments)
