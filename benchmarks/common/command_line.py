@@ -10,16 +10,25 @@ from pathlib import Path
 from typing import NoReturn
 
 from checkout import ROOT
+from commands.missing_package import installed_by
 from errors import ConfigError, RelevoError
 
 OFFLINE = ROOT / "pipelines" / "offline.yaml"
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+_PACKAGES = (
+    "espnet2",
+    "jiwer",
+    "matplotlib",
+    "mosec",
+    "opencc",
+    "ray",
+    "sacrebleu",
+    "threadpoolctl",
+    "torch",
+    "transformers",
+)
 # Which command installs a package that the offline relay does without.
-INSTALLED_BY = {
-    **dict.fromkeys(("jiwer", "matplotlib", "opencc", "sacrebleu", "threadpoolctl"), "make dev"),
-    **dict.fromkeys(("mosec", "ray"), "make peers"),
-    **dict.fromkeys(("espnet2", "torch", "transformers"), "make hub"),
-}
+INSTALLED_BY = {package: installed_by(package) for package in _PACKAGES}
 
 
 def measurement_parser(description: str | None) -> argparse.ArgumentParser:

@@ -7,11 +7,13 @@ import json
 import os
 import pty
 import re
+import shlex
 import struct
 import subprocess
 import sys
 import termios
 import wave
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +21,16 @@ import pytest
 
 from checkout import ROOT
 from pipeline import Pipeline
+from tests.conftest import write_fake_config
 
 RELEVO = [sys.executable, str(ROOT / "pipeline.py")]
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-@pytest.fixture
-def relay(fake_config):
-    with Pipeline.from_config(fake_config()) as pipeline:
+@pytest.fixture(scope="module")
+def relay(tmp_path_factory) -> Iterator[str]:
+    """The address of a relay for the tests of this file."""
+    with Pipeline.from_config(write_fake_config(tmp_path_factory.mktemp("relay"))) as pipeline:
         yield pipeline.address
 
 
@@ -50,47 +54,53 @@ def clips(folder: Path) -> list[dict[str, object]]:
     return json.loads((folder / "report.json").read_text("utf-8"))["clips"]
 
 
-def test_every_ending_of_a_run(relay, tmp_path):
-    """One relay for all: names that collide, a file that cannot be written, and streams of every kind."""
+def test_no_two_recordings_share_a_file(relay, tmp_path):
     files = [write_wav(tmp_path / name) for name in ("x/a.wav", "y/a.wav", "a-1.wav")]
-
-    done = run(relay, *files, "--output", "names", folder=tmp_path)
+    done = run(relay, *files, folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in (tmp_path / "names").iterdir()) == [
-        "a-1-2.zh.wav",
-        "a-1.zh.wav",
-        "a-2.zh.wav",
-    ]
-    assert [clip["wav"] for clip in clips(tmp_path)] == [f"names/a-{n}.zh.wav" for n in ("1-2", "2", "1")]
+    names = ["a-1-2.zh.wav", "a-2.zh.wav", "a-1.zh.wav"]
+    assert [clip["wav"] for clip in clips(tmp_path)] == [f"output/{name}" for name in names]
+    assert {path.name for path in (tmp_path / "output").iterdir()} == set(names)
 
-    (tmp_path / "full" / "a-1.zh.wav").mkdir(parents=True)
-    done = run(relay, files[2], write_wav(tmp_path / "b.wav"), "--output", "full", folder=tmp_path)
+
+def test_speech_that_cannot_be_written_fails_alone(relay, tmp_path):
+    (tmp_path / "output" / "a.zh.wav").mkdir(parents=True)
+    done = run(relay, write_wav(tmp_path / "a.wav"), write_wav(tmp_path / "b.wav"), folder=tmp_path)
     assert done.returncode == 1
     assert [clip["outcome"] for clip in clips(tmp_path)] == ["failed", "ok"]
-    assert "full/a-1.zh.wav: cannot be written (Is a directory)" in clips(tmp_path)[0]["error"]
-    assert (tmp_path / "full" / "b.zh.wav").is_file()
+    assert "output/a.zh.wav: cannot be written (Is a directory)" in clips(tmp_path)[0]["error"]
+    assert (tmp_path / "output" / "b.zh.wav").is_file()
 
-    hostile = write_wav(Path(os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff\x1b[2J[/b].wav")))
-    for encoding in ("latin-1", "ascii", "utf-8"):
-        done = run(relay, hostile, folder=tmp_path, env={**os.environ, "PYTHONIOENCODING": encoding})
-        assert done.returncode == 0, done.stderr
-        assert rb"bad\xff\x1b[2J[/b].wav" in done.stdout
-        assert b"\x1b" not in done.stdout
-        assert clips(tmp_path)[0]["file"].endswith("bad\\xff\x1b[2J[/b].wav")
-    assert b"bad\xff\x1b[2J[/b].zh.wav" in os.listdir(os.fsencode(tmp_path / "output"))
 
-    (tmp_path / "report.json").unlink()
-    command = f"{' '.join(RELEVO)} run --connect {relay} --output piped --report report.json b.wav a-1.wav | head -1"
-    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], cwd=tmp_path, capture_output=True, check=False)
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
+def test_neither_names_nor_encodings_stop_a_run(relay, tmp_path, encoding):
+    name = b"bad\xff\x1b[2J[b]"
+    file = write_wav(Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name + b".wav")))
+    done = run(relay, file, folder=tmp_path, env={**os.environ, "PYTHONIOENCODING": encoding})
+    assert done.returncode == 0, done.stderr
+    assert rb"bad\xff\x1b[2J[b].wav" in done.stdout
+    assert b"\x1b" not in done.stdout
+    assert clips(tmp_path)[0]["file"].endswith("bad\\xff\x1b[2J[b].wav")
+    assert [os.fsencode(path.name) for path in (tmp_path / "output").iterdir()] == [name + b".zh.wav"]
+
+
+def test_a_run_goes_on_when_nobody_reads_its_output(relay, tmp_path):
+    files = [write_wav(tmp_path / "a.wav"), write_wav(tmp_path / "b.wav")]
+    command = shlex.join([*RELEVO, "run", "--connect", relay, "--report", "report.json", *map(str, files)])
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{command} | head -1"], cwd=tmp_path, capture_output=True, check=False
+    )
     assert (done.returncode, done.stderr) == (0, b"")
     assert len(done.stdout.splitlines()) == 1
     assert [clip["outcome"] for clip in clips(tmp_path)] == ["ok", "ok"]
-    assert len(list((tmp_path / "piped").iterdir())) == 2
+    assert len(list((tmp_path / "output").iterdir())) == 2
 
-    done = run(relay, "b.wav", "--report", "/dev/full", folder=tmp_path)
+
+def test_a_report_that_is_lost_is_an_error_and_the_figures_are_printed(relay, tmp_path):
+    done = run(relay, write_wav(tmp_path / "a.wav"), "--report", "/dev/full", folder=tmp_path)
     assert done.returncode == 1
     assert b"cannot write --report /dev/full: No space left on device" in done.stderr
-    assert b"output/b.zh.wav" in done.stdout
+    assert b"output/a.zh.wav" in done.stdout
 
 
 def on_a_terminal(command: list[str], columns: int, folder: Path) -> str:
