@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.common.command_line import OFFLINE, add_json, measurement_parser, run_measurement
+from benchmarks.common.command_line import OFFLINE, add_json, measurement_parser, require, run_measurement
 from benchmarks.common.output import progress, write_record
 from benchmarks.load.sending.arrivals import Poisson
 from benchmarks.load.sending.clips import InputClip
@@ -95,6 +95,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, help="runs of each setting (default: 1, or 2 with recordings)")
     add_json(parser)
     arguments = parser.parse_args()
+    require("simpy")
     plan = _plan(arguments)
     before, runs, after = _run(plan)
     profile = before.joined(after)

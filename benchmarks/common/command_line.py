@@ -23,11 +23,12 @@ _PACKAGES = (
     "opencc",
     "ray",
     "sacrebleu",
+    "simpy",
     "threadpoolctl",
     "torch",
     "transformers",
 )
-# Which command installs a package that the offline relay does without.
+# The command that installs each package that a measurement needs and the offline relay does without.
 INSTALLED_BY = {package: installed_by(package) for package in _PACKAGES}
 
 

@@ -61,7 +61,7 @@ Rules
 Invariants
 ----------
 
-tests/unit/workers/test_scheduler_states.py checks them in any order of events.
+tests/unit/workers/scheduling/test_scheduler_states.py checks them in any order of events.
 
 1. An admitted request gets exactly one Outcome, and a RequestOutput only before it.
 2. A job is queued or leased, never both, and leased to one replica only.

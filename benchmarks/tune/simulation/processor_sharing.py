@@ -5,10 +5,12 @@ from __future__ import annotations
 import heapq
 import itertools
 from dataclasses import dataclass, field
-
-import simpy
+from typing import TYPE_CHECKING
 
 from benchmarks.tune.model.core_demand import CoreDemand
+
+if TYPE_CHECKING:
+    import simpy
 
 DONE_S = 1e-7  # of work: what rounding leaves over
 

@@ -11,10 +11,9 @@ import itertools
 import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import simpy
 
 from benchmarks.tune.model.core_demand import CoreDemand
 from benchmarks.tune.model.fit import RelayModel
@@ -25,6 +24,9 @@ from benchmarks.tune.simulation.steady_state import Mark
 from workers.scheduling.scheduler import Scheduler
 from workers.scheduling.stage import StagePlan
 from workers.wire import messages
+
+if TYPE_CHECKING:
+    import simpy
 
 CLIENT = b"client"
 T = TypeVar("T")
@@ -58,6 +60,8 @@ class _SimulatedRelay:
     """Scheduler, replicas and clients on one simulated clock; the scheduler's delivery."""
 
     def __init__(self, model: RelayModel, plans: Sequence[StagePlan], setting: Setting, machine: Machine) -> None:
+        import simpy  # `make demo` does not install it, and the help of what simulates is shown without
+
         self.env = simpy.Environment()
         self.cores = SharedCores(self.env, machine.cores)
         self.stage_busy_s = [0.0] * len(plans)
