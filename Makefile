@@ -24,7 +24,7 @@ $(PYTHON) -m venv $(1)
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-all $(TIERS) lint hub env-s2t2 lock peers weights
+.PHONY: help demo dev test test-all test-images $(TIERS) lint hub env-s2t2 lock peers weights
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ test-deploy: $(VENV)/.dev ## the compose file, the Prometheus rules and the dash
 test-hub: hub env-s2t2 weights ## the hub models, on tiny checkpoints of the real classes
 	$(HUB)/bin/python $(PYTEST) tests/hub
 
+test-images: $(VENV)/.dev weights ## build the images and run them; needs root on Debian, 6 GB and 20 minutes
+	$(RUN) -m tests.deploy.images.build
+	tests/deploy/images/isolated.sh $(RUN) -m pytest tests/deploy/images
+
 lint: $(VENV)/.dev ## style, types and the direction of imports
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -76,22 +80,15 @@ hub: $(HUB)/.hub ## the environment of the hub models: torch, transformers, ESPn
 
 env-s2t2: $(S2T2)/.s2t2 ## the environment of a stage that runs Speech2Text2, which newer transformers do not have
 
-# pip chooses the build of torch; uv brings the other packages as they are resolved. They are not resolved here: some
-# of them ask for versions that exclude each other (requirements/hub-overrides.txt). parallel_wavegan's set-up script
-# imports pip and torch, so it cannot be built in an environment of its own.
-$(HUB)/.hub: requirements/hub-first.txt requirements/hub.txt requirements/cpu_torchaudio.py
+$(HUB)/.hub: requirements/install_hub.sh requirements/hub-first.txt requirements/hub.txt requirements/cpu_torchaudio.py
 	$(call new_venv,$(HUB))
-	$(HUB)/bin/python $(INSTALL) --requirement requirements/hub-first.txt
-	$(HUB)/bin/uv pip install --quiet --python $(HUB)/bin/python --no-deps --requirement requirements/hub.txt
-	$(HUB)/bin/python $(INSTALL) --no-build-isolation --no-deps parallel_wavegan==0.6.1
-	$(HUB)/bin/python requirements/cpu_torchaudio.py
+	requirements/install_hub.sh $(HUB)/bin/python hub
 	$(HUB)/bin/python $(INSTALL) $(EDITABLE)
 	@touch $@
 
-$(S2T2)/.s2t2: requirements/hub-first.txt requirements/s2t2.txt
+$(S2T2)/.s2t2: requirements/install_hub.sh requirements/hub-first.txt requirements/s2t2.txt
 	$(call new_venv,$(S2T2))
-	$(S2T2)/bin/python $(INSTALL) --requirement requirements/hub-first.txt
-	$(S2T2)/bin/uv pip install --quiet --python $(S2T2)/bin/python --no-deps --requirement requirements/s2t2.txt
+	requirements/install_hub.sh $(S2T2)/bin/python s2t2
 	@touch $@
 
 peers: $(VENV)/.dev ## what benchmarks/relay/overhead.py and benchmarks/peers measure us beside (mosec, Ray: 1 GB)

@@ -7,12 +7,12 @@
     │   └── CorruptWeights      … do not have the recorded checksum
     ├── InputError              one request's audio or text cannot be used
     ├── ModelError              a model failed on an input that was fine
-    ├── MeasurementError        a load test or a tuning run has no result
-    └── RelayError              the running relay
-        ├── AddressInUse        … cannot listen where it was told to
-        ├── StageFailed         … has a stage that cannot be kept alive
-        ├── ProtocolError       … was sent something that is not a Relevo message
-        └── RelayClosed         … was closed, or never became ready
+    ├── RelayError              the running relay
+    │   ├── AddressInUse        … cannot listen where it was told to
+    │   ├── StageFailed         … has a stage that cannot be kept alive
+    │   ├── ProtocolError       … was sent something that is not a Relevo message
+    │   └── RelayClosed         … was closed, or never became ready
+    └── MeasurementError        a benchmark came to no figures
 
 A message names what was wrong, the offending value and the remedy, in that order, and is fit to be
 shown to a user as it stands. InputError and ModelError end one request; the others end the command.
@@ -49,10 +49,6 @@ class ModelError(RelevoError):
     """A model failed while it computed; the request that asked for it ends as ``failed``."""
 
 
-class MeasurementError(RelevoError):
-    """A load test or a tuning run has no result: a request failed, or the load could not be sent."""
-
-
 class RelayError(RelevoError):
     """The relay could not start, or did not stay up."""
 
@@ -71,3 +67,7 @@ class ProtocolError(RelayError):
 
 class RelayClosed(RelayError):
     """The relay was stopped while the caller still waited for it."""
+
+
+class MeasurementError(RelevoError):
+    """A benchmark came to no figures, because what it measured failed."""

@@ -1,30 +1,35 @@
-"""docker-compose.yml and the Dockerfile, without an engine: validated, and their commands run side by side here."""
+"""docker-compose.yml and the Dockerfile without a container: checked, and the services' commands run side by side."""
 
 from __future__ import annotations
 
-import contextlib
+import ipaddress
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import threading
+import time
+import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from benchmarks.common.port import free_port
 from checkout import ROOT
 from pipeline import parser
-from tests.conftest import clip, until
-from workers.client.client import Client
+from tests.conftest import clip
+from workers.client import Client
 
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))[
     "services"
 ]
-WAIT_S = 60
+DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
+VOLUMES = ("peer-keys", "keys", "dead-letters")
+WAIT_S = 120
 
 
 @pytest.mark.skipif(shutil.which("docker-compose") is None, reason="docker-compose is not installed; see .ci/run")
@@ -48,89 +53,128 @@ def test_images_are_pinned_and_nothing_is_published_beyond_this_machine():
             assert port.startswith("127.0.0.1:"), name
 
 
-def test_what_is_mounted_and_copied_is_there():
+def test_what_is_mounted_is_there():
     for service in SERVICES.values():
         for volume in service.get("volumes", ()):
             source = volume.partition(":")[0]
             assert not source.startswith(".") or (ROOT / source).exists(), source
-    kept = (ROOT / ".dockerignore").read_text().splitlines()
-    for line in kept:
-        assert not line.startswith("!") or (ROOT / line[1:]).exists(), line
-    image = (ROOT / "deploy" / "Dockerfile").read_text()
-    assert "requirements/run.txt" in image
-    for stage in image.split("\nFROM ")[2:]:
-        assert stage.index("\nUSER 10001") > stage.index("\nCOPY . ."), "what runs is not root's"
+
+
+def test_the_images_get_every_module_that_is_installed_and_nothing_that_is_gone():
+    kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert [name for name in kept if not (ROOT / name).exists()] == []
+    setup = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    packages = {pattern.rstrip("*") for pattern in setup["packages"]["find"]["include"]}
+    assert {f"{module}.py" for module in setup["py-modules"]} | packages <= kept
+
+
+def test_what_an_image_runs_is_not_owned_by_the_user_who_runs_it():
+    stages = [stage for stage in DOCKERFILE.split("\nFROM ") if "\nCOPY . ." in stage]
+    assert [stage.split()[2] for stage in stages] == ["hub", "offline"]  # after "base AS"
+    for stage in stages:
+        assert stage.index("\nUSER 10001") > stage.index("\nCOPY . .")
+
+
+class ServiceCommand:
+    """A service's command, run as its container would run it; its output is kept in a file."""
+
+    def __init__(self, name: str, command: list[str], variables: dict[str, str], log: Path) -> None:
+        self.name, self._log = name, log
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        with log.open("w") as output:
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, env={**os.environ, "PATH": path, **variables}, stdout=output, stderr=output
+            )
+
+    def output(self) -> str:
+        return f"{self.name}, {self.process.args}:\n{self._log.read_text(errors='replace')}"
+
+    def status(self) -> int:
+        """The exit status, once the command has ended."""
+        try:
+            return self.process.wait(WAIT_S)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"still runs after {WAIT_S} s: {self.output()}")
+
+
+class ServiceCommands:
+    """Starts services with volumes in a folder of the test, and with the compose file's own ports.
+
+    The ports are on an address of loopback that belongs to this process alone, so no other test can hold them.
+    """
+
+    def __init__(self, folder: Path, config: Path) -> None:
+        self._folder, self._config = folder, config
+        self._started: list[ServiceCommand] = []
+        self.host = str(ipaddress.IPv4Address("127.64.0.0") + os.getpid())
+        for volume in VOLUMES:
+            (folder / volume).mkdir()
+
+    def adapted(self, text: str) -> str:
+        """A word of the compose file as it reads on this machine."""
+        text = text.replace("pipelines/offline.yaml", str(self._config))
+        text = text.replace("$$", "$").replace("${SPEAK_THREADS:-1}", "1")
+        text = re.sub(rf"(?<!\S)/({'|'.join(VOLUMES)})\b", rf"{self._folder}/\1", text)
+        return re.sub(r"\b(relay|0\.0\.0\.0|127\.0\.0\.1):", f"{self.host}:", text)
+
+    def start(self, name: str, command: list[str] | None = None) -> ServiceCommand:
+        service = SERVICES[name]
+        variables = {key: self.adapted(value) for key, value in service.get("environment", {}).items()}
+        words = [self.adapted(word) for word in command or service["command"]]
+        log = self._folder / f"{len(self._started)}-{name}.log"
+        self._started.append(ServiceCommand(name, words, variables, log))
+        return self._started[-1]
+
+    def until(self, seen: Callable[[], Any], *needed: ServiceCommand) -> Any:
+        """What `seen` returns once it is true; fails, with all output, once a needed service has ended."""
+        give_up_at = time.monotonic() + WAIT_S
+        while not (found := seen()):
+            ended = [service.name for service in needed if service.process.poll() is not None]
+            if ended or time.monotonic() > give_up_at:
+                why = f"{ended} ended" if ended else f"nothing after {WAIT_S} s"
+                pytest.fail("\n".join([why, *(service.output() for service in self._started)]))
+            threading.Event().wait(0.05)
+        return found
+
+    def close(self) -> None:
+        for service in self._started:
+            service.process.kill()
+            service.process.wait()
 
 
 @pytest.fixture
-def container(tmp_path, fake_config):
-    """Starts a command of a service as its container would, with volumes and ports of the test's own."""
-    ports = {port: free_port() for port in ("7000", "7001", "9464")}
-    folders = {f"/{name}": str(tmp_path / name) for name in ("peer-keys", "keys", "dead-letters")}
-    (tmp_path / "peer-keys").mkdir()
-
-    def here(text: str) -> str:
-        text = text.replace("pipelines/offline.yaml", str(fake_config())).replace("$$", "$")
-        text = re.sub(r"\b(relay|0\.0\.0\.0):", "127.0.0.1:", text)
-        for there, ours in ports.items():
-            text = re.sub(rf":{there}\b", f":{ours}", text)
-        for there, folder in folders.items():
-            text = re.sub(rf"(?<![\w/]){there}\b", folder, text)
-        return text.replace("${SPEAK_THREADS:-1}", "1")
-
-    with contextlib.ExitStack() as stack:
-
-        def start(name: str, command: list[str] | None = None) -> subprocess.Popen[str]:
-            service = SERVICES[name]
-            path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-            given = {key: here(value) for key, value in service.get("environment", {}).items()}
-            process = subprocess.Popen(
-                [here(word) for word in command or service["command"]],
-                cwd=ROOT,
-                env={**os.environ, "PATH": path, **given},
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            stack.callback(process.communicate)
-            stack.callback(process.kill)
-            return process
-
-        start.here = here
-        yield start
+def services(tmp_path, fake_config):
+    made = ServiceCommands(tmp_path, fake_config())
+    yield made
+    made.close()
 
 
-def test_the_services_commands_make_a_relay_that_is_ready_once_the_speech_stage_has_dialled_in(container, tmp_path):
-    health = SERVICES["relay"]["healthcheck"]["test"][1:]
+def test_the_services_commands_make_a_relay_that_is_ready_once_the_speech_stage_has_dialled_in(services, tmp_path):
+    live = yaml.safe_load(re.search(r"^HEALTHCHECK.*\\\n *CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)[1])
+    ready = SERVICES["relay"]["healthcheck"]["test"][1:]
 
-    def healthy() -> bool:
-        return container("relay", health).wait(WAIT_S) == 0
-
-    def alive() -> bool:
-        assert relay.poll() is None, "the relay has ended"
-        return container("relay", live).wait(WAIT_S) == 0
-
-    assert container("keys").wait(WAIT_S) == 0
-    assert container("keys").wait(WAIT_S) == 0  # as at every later start
+    for _ in range(2):  # the second time as at every later start
+        keys = services.start("keys")
+        assert keys.status() == 0, keys.output()
     assert {file.name for file in (tmp_path / "peer-keys").iterdir()} == {"broker.key", "peer.key_secret"}
-    relay = container("relay")
-    image = (ROOT / "deploy" / "Dockerfile").read_text()
-    live = yaml.safe_load(re.search(r"^HEALTHCHECK.*\\\n *CMD (\[.*\])$", image, re.MULTILINE)[1])
-    until(alive)
-    assert not healthy()
-    speakers = [container("speak") for _ in range(2)]
-    assert relay.stdout.readline() == f"ready at {container.here('tcp://relay:7000')}\n"
-    assert healthy()
-    with Client(container.here("tcp://relay:7000"), tmp_path / "peer-keys") as client:
-        until(lambda: client.status().stages[-1].ready == 2)
+    relay = services.start("relay")
+    services.until(lambda: services.start("relay", live).status() == 0, relay)
+    assert services.start("relay", ready).status() != 0, "ready without its last stage"
+    speakers = [services.start("speak") for _ in range(2)]
+    address = services.adapted("tcp://relay:7000")
+    services.until(lambda: f"ready at {address}\n" in relay.output(), relay, *speakers)
+    assert services.start("relay", ready).status() == 0
+    with Client(address, tmp_path / "peer-keys") as client:
+        services.until(lambda: client.status().stages[-1].ready == 2, relay, *speakers)
         assert client.submit(clip()).result(WAIT_S).outcome == "ok"
-    relay.terminate()
-    assert relay.wait(WAIT_S) == 0
-    assert [speaker.wait(WAIT_S) for speaker in speakers] == [0, 0]
+    relay.process.terminate()
+    assert relay.status() == 0, relay.output()
+    assert [speaker.status() for speaker in speakers] == [0, 0]
 
 
 def test_the_commands_that_the_file_shows_are_ones_that_the_command_line_takes():
     text = re.sub(r" \\\n# +", " ", (ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
-    shown = re.findall(r"python pipeline\.py (.+)", text)
+    shown = re.findall(r"relay relevo (.+)", text)
     assert shown
     for command in shown:
         parser().parse_args(shlex.split(command))

@@ -19,7 +19,7 @@ MESSAGES = {kind.__name__: kind for kind in get_args(messages.Message)}
 PARTS = {
     name: kind
     for name, kind in inspect.getmembers(records, inspect.isclass)
-    if issubclass(kind, records.Record) and kind is not records.Record
+    if issubclass(kind, records.MessagePart) and kind is not records.MessagePart
 }
 
 

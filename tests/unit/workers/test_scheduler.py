@@ -126,6 +126,19 @@ def test_a_request_passes_every_stage_and_ends_ok(relay):
     assert [output.stage for output in relay.delivery.outputs("a")] == list(STAGES)
 
 
+def test_spans_are_in_the_order_in_which_service_began_whatever_ends_first(relay):
+    relay.submit("a")
+    relay.now += 1
+    relay.output("listen-0")
+    relay.now += 1
+    relay.output("translate-0")
+    relay.done("translate-0")
+    relay.done("listen-0")
+    relay.done("speak-0")
+    spans = relay.outcome("a").spans
+    assert [(span.stage, span.start_s) for span in spans] == [("listen", 0), ("translate", 1), ("speak", 2)]
+
+
 def test_a_job_without_outputs_ends_its_request_ok_before_the_later_stages(relay):
     relay.submit("a")
     relay.done("listen-0")
@@ -276,7 +289,7 @@ def test_the_wait_to_expect_follows_from_the_queued_cost_and_the_measured_rate()
     for seconds in (1.0, 1.0, 6.0):
         request = f"{relay.scheduler.open_requests}"
         relay.scheduler.submit(b"c", messages.Submit(request, messages.Meta("audio", seconds)), b"", relay.now)
-    assert expected_wait_s(relay.scheduler.stages) == pytest.approx(0.8)  # one in service, two queued
+    assert expected_wait_s(relay.scheduler.stages.in_order) == pytest.approx(0.8)  # one in service, two queued
     relay.submit("late")
     assert relay.outcome("late").retry_after_s == pytest.approx(0.8)
 
@@ -285,7 +298,7 @@ def test_jobs_that_failed_or_expired_do_not_change_the_rate(relay):
     relay.submit("a")
     relay.done("listen-0", error="no")
     relay.submit("b")
-    assert expected_wait_s(relay.scheduler.stages) == 0.0
+    assert expected_wait_s(relay.scheduler.stages.in_order) == 0.0
 
 
 def test_interactive_jobs_go_first_and_batch_jobs_do_not_starve():
