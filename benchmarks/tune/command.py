@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from benchmarks.common.command_line import require
 from benchmarks.tune.arguments import DESCRIPTION, EPILOG, add_arguments
 
 
@@ -21,9 +22,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(parsed: argparse.Namespace) -> int:
     """Runs the tuner and returns the exit status; the end of the help lists them."""
-    from benchmarks.tune.execution import show_seed_capacities, tune  # imports simpy: `relevo --help` does without
+    from benchmarks.tune.execution import show_seed_capacities, tune
     from benchmarks.tune.options import tune_options
 
+    require("simpy")  # before the stages are measured, which takes minutes
     if parsed.seed_times is not None:
         show_seed_capacities(parsed.seed_times)
     else:
