@@ -1,21 +1,21 @@
-"""Every error Relevo raises on purpose, in one tree.
+"""Every error that Relevo raises on purpose.
 
-    RelevoError
-    ├── ConfigError             the configuration or the command line is wrong
-    ├── WeightsError            a model's files
-    │   ├── MissingWeights      … are not on this machine
-    │   └── CorruptWeights      … do not have the recorded checksum
-    ├── InputError              one request's audio or text cannot be used
-    ├── ModelError              a model failed on an input that was fine
-    ├── MeasurementError        a load test or a tuning run has no result
-    └── RelayError              the running relay
-        ├── AddressInUse        … cannot listen where it was told to
-        ├── StageFailed         … has a stage that cannot be kept alive
-        ├── ProtocolError       … was sent something that is not a Relevo message
-        └── RelayClosed         … was closed, or never became ready
+* RelevoError
+  * ConfigError: the configuration, an environment variable or an argument is wrong
+  * WeightsError: the files of a model cannot be brought or used
+    · MissingWeights: the model, or a file of it, is not on this machine
+    · CorruptWeights: a file is damaged, or is not what it should be
+  * InputError: the audio or text of one request cannot be used
+  * ModelError: a model failed on an input that can be used
+  * RelayError: the relay cannot start, or did not stay up
+    · AddressInUse: another process listens on the relay's address
+    · StageFailed: no replica of a stage can be kept alive
+    · ProtocolError: a peer sent something that is not a Relevo message
+    · RelayClosed: the relay was stopped, or does not answer
+  * MeasurementError: a benchmark came to no figures
 
-A message names what was wrong, the offending value and the remedy, in that order, and is fit to be
-shown to a user as it stands. InputError and ModelError end one request; the others end the command.
+A message says what is wrong, with which value, and what to do about it, in that order. It can be shown to a user as it
+is. InputError and ModelError end one request; the other errors end the command.
 """
 
 from __future__ import annotations
@@ -30,44 +30,44 @@ class ConfigError(RelevoError):
 
 
 class WeightsError(RelevoError):
-    """The files of a model could not be fetched, found or read."""
+    """The files of a model cannot be brought to this machine, found or read."""
 
 
 class MissingWeights(WeightsError):
-    """A model is not on this machine; the message carries the command that brings it."""
+    """A model, or a file of it, is not on this machine. The message names the command that brings it."""
 
 
 class CorruptWeights(WeightsError):
-    """A file does not have the sha256 that the catalogue records for it."""
+    """A file of a model cannot be read, or has another size or sha256 than recorded."""
 
 
 class InputError(RelevoError):
-    """The audio or text of one request cannot be used; every other request goes on."""
+    """The audio or text of one request cannot be used. Every other request goes on."""
 
 
 class ModelError(RelevoError):
-    """A model failed while it computed; the request that asked for it ends as ``failed``."""
-
-
-class MeasurementError(RelevoError):
-    """A load test or a tuning run has no result: a request failed, or the load could not be sent."""
+    """A model failed while it computed. The request that it computed ends as ``failed``."""
 
 
 class RelayError(RelevoError):
-    """The relay could not start, or did not stay up."""
+    """The relay cannot start, or did not stay up."""
 
 
 class AddressInUse(RelayError):
-    """Another process already listens on the address."""
+    """Another process listens on the address."""
 
 
 class StageFailed(RelayError):
-    """A stage's replicas died too often, or none of them could load its model."""
+    """The replicas of a stage died too often, or none of them could load its model."""
 
 
 class ProtocolError(RelayError):
-    """A frame is truncated, oversized, of another version, or not a Relevo message at all."""
+    """A message is truncated, too large, of another version, or not a Relevo message at all."""
 
 
 class RelayClosed(RelayError):
-    """The relay was stopped while the caller still waited for it."""
+    """The relay was stopped while the caller waited for it, or no relay answers at the address."""
+
+
+class MeasurementError(RelevoError):
+    """A benchmark came to no figures, because what it measured failed."""

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from workers.client.result import Result
     from workers.client.stream import Stream
     from workers.config import PipelineConfig
-    from workers.supervisor.slot import SlotView
+    from workers.supervisor.replica_view import ReplicaView
     from workers.wire import messages
 
 EXIT_FAILED = 1
@@ -93,7 +93,7 @@ class Pipeline:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.stop(drain_s=None if kind is None else 0.0)
 
-    def start(self, on_change: Callable[[list[SlotView]], None] | None = None) -> None:
+    def start(self, on_change: Callable[[list[ReplicaView]], None] | None = None) -> None:
         """Starts every process and returns once every stage has a warmed replica.
 
         Args:
@@ -178,7 +178,7 @@ class Pipeline:
         """Where Prometheus scrapes, beside /livez and /readyz; None when no metrics are served."""
         return self._supervisor.metrics_url
 
-    def replicas(self) -> list[SlotView]:
+    def replicas(self) -> list[ReplicaView]:
         """The replicas as they stand now; remote ones have no process id."""
         return self._supervisor.replicas()
 

@@ -1,4 +1,4 @@
-"""The line that a command prints instead of a traceback when the environment lacks a package that it needs."""
+"""Names the make target that installs a package, for a command that the environment of `make demo` cannot run."""
 
 from __future__ import annotations
 
@@ -6,18 +6,24 @@ import sys
 
 from checkout import ROOT
 
-OWN = ("benchmarks", "checkout", "commands", "errors", "modules", "pipeline", "samples", "tests", "workers")
-HUB = ("espnet2", "espnet_model_zoo", "parallel_wavegan", "safetensors", "torch", "torchaudio", "transformers")
-PEERS = ("mosec", "msgpack", "ray")
+_OWN = ("benchmarks", "checkout", "commands", "errors", "modules", "pipeline", "workers")
+_HUB = ("espnet2", "espnet_model_zoo", "parallel_wavegan", "safetensors", "torch", "torchaudio", "transformers")
+_PEERS = ("mosec", "msgpack", "ray")
+
+
+def installed_by(package: str) -> str:
+    """The command that installs a package which the offline relay does without."""
+    if package in _HUB:
+        return "make hub"
+    return "make peers" if package in _PEERS else "make dev"
 
 
 def remedy(error: ModuleNotFoundError, command: str) -> str | None:
-    """The message for a package that is not installed; None when the missing module is one of the checkout's own."""
+    """What to tell the user of a command that lacks a package; None when a file of the checkout itself is missing."""
     package = (error.name or "").partition(".")[0]
-    if not package or package in OWN:
+    if not package or package in _OWN:
         return None
-    if package in HUB:
-        install = "run `make hub` and take .venv-hub/bin"
-    else:
-        install = f"run `make {'peers' if package in PEERS else 'dev'}`"
-    return f"{command} needs the package {package}, which {sys.prefix} does not have; {install} in {ROOT}"
+    return (
+        f"{command} needs the package {package}, which {sys.prefix} does not have; "
+        f"run `{installed_by(package)}` in {ROOT}"
+    )

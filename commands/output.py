@@ -5,6 +5,7 @@ because its output does.
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import re
@@ -47,7 +48,14 @@ class _Descriptor(io.RawIOBase):
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self._is_terminal = os.isatty(descriptor)
         self.failure: OSError | None = None
+
+    @property
+    def reader_left(self) -> bool:
+        """Whether writing failed because a pipe's reader ended or a terminal was closed."""
+        hung_up = self._is_terminal and self.failure is not None and self.failure.errno == errno.EIO
+        return hung_up or isinstance(self.failure, BrokenPipeError)
 
     def fileno(self) -> int:
         return self._descriptor
@@ -92,8 +100,8 @@ class Output:
 
     def failure(self) -> str:
         """Why output was lost; empty when none was, or when its reader went away, which is the reader's decision."""
-        failures = [descriptor.failure for descriptor in self._descriptors]
-        return next((str(each.strerror) for each in failures if each and not isinstance(each, BrokenPipeError)), "")
+        failures = [descriptor.failure for descriptor in self._descriptors if not descriptor.reader_left]
+        return next((str(failure.strerror) for failure in failures if failure), "")
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from workers.client import Client
-    from workers.supervisor.slot import SlotView
+    from workers.supervisor.replica_view import ReplicaView
 
 
 class OwnRelay(Protocol):
@@ -26,7 +26,7 @@ class OwnRelay(Protocol):
     def __exit__(self, kind: type[BaseException] | None, *details: object) -> None:
         """Stops it."""
 
-    def start(self, on_change: Callable[[list[SlotView]], None] | None = None) -> None:
+    def start(self, on_change: Callable[[list[ReplicaView]], None] | None = None) -> None:
         """Starts it and returns once it is ready; `on_change` is called with the replicas meanwhile."""
 
     def stop(self, drain_s: float | None = None) -> None:

@@ -151,8 +151,8 @@ def report() -> str:
         f"## {name}\n\n{each['description']}\n\n{fields_table(each)}" for name, each in sorted(schema["$defs"].items())
     )
     return f"""\
-`run --report FILE.json` writes one JSON object, a Report. `Report.model_json_schema()` of `workers.report` is its JSON
-Schema.
+`relevo run --report FILE.json` writes one JSON object, a Report. Its JSON Schema is `Report.model_json_schema()` of
+`workers.report`.
 
 ## Report
 

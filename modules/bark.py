@@ -1,4 +1,4 @@
-"""Bark on transformers: text with cues in, expressive speech out, in the voice of a preset.
+"""Bark on transformers: text with cues in, expressive speech out, with the voice of a preset.
 
 Model: https://github.com/suno-ai/bark. Three networks follow each other (text → semantic tokens → coarse and fine
 codes), then EnCodec (Défossez et al., 2022, https://arxiv.org/abs/2210.13438) decodes 24 kHz audio.
@@ -7,43 +7,46 @@ codes), then EnCodec (Défossez et al., 2022, https://arxiv.org/abs/2210.13438) 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
 from errors import ConfigError, CorruptWeights, InputError
-from modules.contract.module import Compute, Module, named
+from modules.contract.module import Compute, Module, require_model
 from modules.contract.payloads import Audio, Note, Payload, Samples, Text
 from modules.runtimes.pytorch import Dtype, TorchRuntime
-from modules.tasks.synthesis import SentenceOptions, Utterance, cut_sentences, speak
+from modules.tasks.synthesis import SentenceOptions, Utterance, sentence_phrases, synthesise
 
 
 class BarkOptions(SentenceOptions):
-    """Options of Bark; those with a prefix are generation options of that network, as in BarkModel.generate.
+    """Options of Bark. A prefix names the network that a generation option belongs to, as in BarkModel.generate.
 
-    A temperature of 0 is greedy: the most probable token every time. Bark speaks about 13 s in one go, which are some
-    150 characters of English and 50 of Chinese.
+    A temperature of 0 takes the most probable token every time. Bark speaks about 13 s in one go: some 150 characters
+    of English, 50 of Chinese.
     """
 
     voice_preset: str | None = Field(
-        None, description="one of the model's folder, such as v2/zh_speaker_3, or a .npz file; none: any voice"
+        None, description="a preset of the model's folder, such as v2/zh_speaker_3, or a .npz file; none: any voice"
     )
-    semantic_temperature: float = Field(0.7, ge=0, le=2, description="more is livelier, and strays more")
-    coarse_temperature: float = Field(0.7, ge=0, le=2, description="more varies the sound")
-    fine_temperature: float = Field(0.5, ge=0, le=2, description="more varies the sound's detail")
+    semantic_temperature: float = Field(
+        0.7, ge=0, le=2, description="higher is livelier, and less faithful to the text"
+    )
+    coarse_temperature: float = Field(0.7, ge=0, le=2, description="higher varies the sound more")
+    fine_temperature: float = Field(0.5, ge=0, le=2, description="higher varies the sound's detail more")
     min_eos_p: float = Field(0.2, gt=0, le=1, description="probability of the end at which speech stops")
     semantic_max_new_tokens: int = Field(768, ge=1, le=768, description="longest speech, in tokens; 50 are a second")
     dtype: Dtype = Field("auto", description="arithmetic of the model")
 
 
 class Bark(Module):
-    """Speaks text; yields Audio at 24 kHz, one a sentence.
+    """Speaks text; yields Audio at 24 kHz, one for each sentence.
 
-    The n-th sentences of a batch are generated together; each is then cut to its own length and decoded alone. Cues
-    that Bark has learnt, such as [laughter] or [sighs], and ♪ around lyrics, stay in the text. A sentence that reached
-    ``semantic_max_new_tokens`` is noted ``truncated``. Every call starts from the seed: the same batch sounds the
-    same, but with temperatures above 0 a sentence sounds different in another batch.
+    The first sentences of a batch are generated in one call, then the second ones, and so on; each is then cut to its
+    own length and decoded alone. Cues that Bark has learnt, such as [laughter] or [sighs], and ♪ around lyrics, stay in
+    the text. A sentence that reached ``semantic_max_new_tokens`` is noted ``truncated``. Every call starts from the
+    seed: the same batch sounds the same, but with temperatures above 0 a sentence sounds different in another batch.
 
     ``model`` is a folder of a BarkModel, its tokenizer and its presets, such as suno/bark-small.
     """
@@ -53,10 +56,10 @@ class Bark(Module):
     options_type = BarkOptions
 
     def __init__(self, model: Path | None, options: BarkOptions, compute: Compute) -> None:
-        """See Module.
+        """Loads the model; see Module.
 
         Raises:
-            ConfigError: no model is named, or there is no such preset.
+            ConfigError: the stage names no model, or there is no such preset.
             WeightsError: a file of the model is missing or cannot be read.
         """
         self._options = options
@@ -64,7 +67,7 @@ class Bark(Module):
         from transformers import BarkModel, BarkProcessor
         from transformers.models.bark import generation_configuration_bark as settings
 
-        self._processor = self._runtime.part(BarkProcessor, named(model))
+        self._processor = self._runtime.load_component(BarkProcessor, require_model(model))
         self._history = self._preset(options.voice_preset)
         self._model = self._runtime.load(BarkModel, model)
         found = self._model.generation_config
@@ -79,15 +82,16 @@ class Bark(Module):
             pass
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """See ``modules.tasks.synthesis.speak``.
+        """Synthesises texts; see ``modules.tasks.synthesis.synthesise``.
 
         Raises:
             ModelError: a network failed.
         """
         rate: int = self._model.config.codec_config.sampling_rate
-        return speak(batch, lambda text: cut_sentences(text, self._options), self._say, rate, together=True)
+        split_text = partial(sentence_phrases, options=self._options)
+        return synthesise(batch, split_text, self._synthesise_phrases, rate, together=True)
 
-    def _say(self, sentences: Sequence[str]) -> Iterator[Utterance]:
+    def _synthesise_phrases(self, sentences: Sequence[str]) -> Iterator[Utterance]:
         longest = self._options.semantic_max_new_tokens
         for sentence, (wave, tokens) in zip(sentences, self._waves(list(sentences), longest), strict=True):
             if wave is None:
@@ -99,10 +103,10 @@ class Bark(Module):
                 yield Utterance(wave, (Note("truncated", limit),))
 
     def _waves(self, sentences: list[str], max_new_tokens: int) -> Iterator[tuple[Samples | None, int]]:
-        """Samples of each sentence, None where the model found nothing to say, and its length in semantic tokens.
+        """Yields the samples of each sentence, None if the model generated no sound, and its length in semantic tokens.
 
-        What BarkModel.generate does, but the networks that do not go token by token run on each sentence alone: they
-        look ahead, into the padding of the shorter ones, and the first sentence need not wait for the others.
+        It does what BarkModel.generate does, except that the networks that do not go token by token run on each
+        sentence alone: they look ahead, into the padding of shorter sentences, and the first sentence need not wait.
         """
         options = self._options
         inputs = self._processor(sentences).to(self._runtime.device)
@@ -138,7 +142,7 @@ class Bark(Module):
             yield wave, count
 
     def _preset(self, name: str | None) -> Any:
-        """The prompts that make a voice; arrays alone, nothing in their files is unpickled."""
+        """Reads the prompts of a voice. Their files hold arrays; nothing is unpickled."""
         if name is None:
             return None
         try:
@@ -147,7 +151,7 @@ class Bark(Module):
             known = ", ".join(self._processor.available_voice_presets) or "none"
             raise ConfigError(f"there is no voice_preset {name!r}; the model's folder has: {known}") from error
         except (OSError, ValueError, TypeError) as error:
-            raise CorruptWeights(f"the voice_preset {name!r} cannot be read: {error}") from error
+            raise CorruptWeights(f"the voice_preset {name!r} cannot be read: {error}; use another one") from error
 
 
 def _sampling(temperature: float) -> dict[str, Any]:

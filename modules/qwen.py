@@ -1,6 +1,6 @@
 """Qwen2.5 instruction models on CTranslate2 as a translator from English to Simplified Chinese.
 
-A small language model translates if it is shown how. What it is shown is the same for every sentence, so its state is
+A small language model translates after a few examples. The examples are the same for every sentence, so their state is
 computed once and kept (CTranslate2's static prompt). Model: https://arxiv.org/abs/2412.15115.
 """
 
@@ -13,14 +13,14 @@ from pathlib import Path
 from pydantic import Field
 
 from errors import InputError, ModelError
-from modules.chinese.translation_check import NO_WORDS, Latin, checked
+from modules.chinese.translation_check import NO_WORDS, LatinWords, with_second_pass
 from modules.contract.module import Compute, Module, Options
 from modules.contract.payloads import Payload, Text
 from modules.runtimes.ct2 import ComputeType, open_model
 from modules.tasks.translation import Translation, translate
 
 _SYSTEM = "你是专业的英汉翻译。把用户的英语句子译成通顺的简体中文，只输出译文，不要解释。"
-# A question and an order are among them, so that the model learns to translate those and not to answer or obey.
+# They include a question and an order, so that the model translates those and does not answer or obey.
 _EXAMPLES = (
     ("What time does the pharmacy open?", "药店几点开门？"),
     ("Tell your brother to wait for me outside.", "叫你弟弟在外面等我。"),
@@ -28,9 +28,9 @@ _EXAMPLES = (
     ("Peter bought three kilos of apples at the market.", "彼得在市场上买了三公斤苹果。"),
 )
 _END = "<|im_end|>"
-# A line break after the translation would only begin an explanation of it.
+# After a line break the model would explain its translation.
 _STOP = (_END, "<|endoftext|>", "Ċ")
-# Chinese needs no more tokens than the English it translates; a model that needs twice as many is in a loop.
+# Chinese needs no more tokens than its English. A model that writes twice as many repeats itself.
 _TOKENS_PER_TOKEN = 2
 _SPARE_TOKENS = 16
 # This vocabulary writes ASCII letters as themselves.
@@ -40,10 +40,10 @@ _HAS_LATIN = re.compile("[A-Za-z]")
 class QwenOptions(Options):
     """Options of QwenTranslator."""
 
-    latin: Latin = Field(
+    latin: LatinWords = Field(
         "names",
-        description="Latin words in the Chinese text. keep: leave them; names: forbid all but the names that the "
-        "English text has; never: forbid them",
+        description="Latin words in the Chinese text. keep: allow them; names: allow only names of the English text; "
+        "never: forbid them",
     )
     max_tokens: int = Field(160, ge=8, le=1024, description="longest translation of a sentence, in tokens")
     cache_prompt: bool = Field(True, description="keep the state of the constant prompt between calls")
@@ -51,10 +51,10 @@ class QwenOptions(Options):
 
 
 class QwenTranslator(Module):
-    """Translates English text; yields one Text in ``zh`` a sentence, see ``modules.tasks.translation.translate``.
+    """Translates English text; yields one Text in ``zh`` for each sentence.
 
-    The cache of the prompt changes no translation. A batch can: sentences of different lengths are computed in another
-    order, which int8 rounds differently, so that a word may be another one than if the sentence came alone.
+    The cached prompt changes no translation. A batch can change one: sentences of different lengths are computed in
+    another order, which int8 arithmetic rounds differently.
 
     ``model`` is a folder with a Qwen2.5 instruction model converted for CTranslate2, and its tokenizer.json.
     """
@@ -64,22 +64,22 @@ class QwenTranslator(Module):
     options_type = QwenOptions
 
     def __init__(self, model: Path | None, options: QwenOptions, compute: Compute) -> None:
-        """See Module.
+        """Loads the model; see Module.
 
         Raises:
-            ConfigError: no model is named, or this machine cannot run it.
-            WeightsError: the tokenizer cannot be read.
+            ConfigError: the stage names no model, or this machine cannot run it.
+            WeightsError: a file of the model is missing or cannot be read.
         """
         from ctranslate2 import Generator  # type: ignore[import-untyped]
 
         self._options = options
         self._model, self._tokenizer = open_model(Generator, model, options.compute_type, compute)
-        # Cut at special tokens and line breaks, which no token spans: the parts can be encoded apart.
+        # The parts are split at special tokens and line breaks, which no token spans, so each can be encoded alone.
         ask, reply = "<|im_start|>user\n", f"{_END}\n<|im_start|>assistant\n"
         shown = "".join(f"{ask}{english}{reply}{chinese}{_END}\n" for english, chinese in _EXAMPLES)
         self._prompt = self._encode(f"<|im_start|>system\n{_SYSTEM}{_END}\n{shown}{ask}")
         self._reply = self._encode(reply)
-        # From here on only sentences are encoded; one that spells a special token must not become it.
+        # From here on only sentences are encoded. The text of a special token in a sentence must not become the token.
         self._tokenizer.encode_special_tokens = True
         self._latin = [
             [token] for token in self._tokenizer.get_vocab() if _HAS_LATIN.search(token) and token not in _STOP
@@ -87,17 +87,19 @@ class QwenTranslator(Module):
 
     def warm_up(self) -> None:
         """Translates a sentence, which also fills the cache of the prompt."""
-        self._generate(["Good morning."], NO_WORDS)
+        self._translate_allowing(["Good morning."], NO_WORDS)
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """See ``modules.tasks.translation.translate`` and ``modules.chinese.translation_check.checked``.
+        """Translates texts; see ``modules.tasks.translation.translate``.
+
+        Translations that are not Chinese are made again; see ``modules.chinese.translation_check.with_second_pass``.
 
         Raises:
             ModelError: the runtime failed.
         """
-        return translate(batch, checked(self._generate, self._options.latin))
+        return translate(batch, with_second_pass(self._translate_allowing, self._options.latin))
 
-    def _generate(self, sentences: list[str], allowed: frozenset[str] | None) -> list[Translation]:
+    def _translate_allowing(self, sentences: list[str], allowed: frozenset[str] | None) -> list[Translation]:
         english = [self._encode(sentence) for sentence in sentences]
         limit = min(self._options.max_tokens, _SPARE_TOKENS + _TOKENS_PER_TOKEN * max(map(len, english)))
         try:
@@ -115,7 +117,7 @@ class QwenTranslator(Module):
             raise ModelError(f"the translator failed on {len(sentences)} sentences: {error}") from error
         return [
             Translation(
-                # Some tokens end in a line break without being one; what follows it is not the translation.
+                # Some tokens contain a line break without being one. The translation ends there.
                 self._tokenizer.decode(result.sequences_ids[0]).strip().partition("\n")[0],
                 finished=result.sequences[0][-1] in _STOP,
             )
@@ -123,7 +125,7 @@ class QwenTranslator(Module):
         ]
 
     def _latin_but(self, allowed: frozenset[str]) -> list[list[str]]:
-        """The tokens with Latin letters, less those that the allowed words are written with."""
+        """Returns the tokens with Latin letters, except those that spell the allowed words."""
         spelled = {token for word in allowed for text in (word, f" {word}") for token in self._encode(text)}
         return [sequence for sequence in self._latin if sequence[0] not in spelled]
 

@@ -1,4 +1,4 @@
-"""VITS on transformers: text of one language in, speech out; the voices of MMS cover more than a thousand languages.
+"""VITS on transformers: text of one language in, speech out. The voices of MMS cover over a thousand languages.
 
 Models: Kim et al., 2021, https://arxiv.org/abs/2106.06103; Pratap et al., 2023, https://arxiv.org/abs/2305.13516.
 """
@@ -8,36 +8,37 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from pydantic import Field
 
 from errors import ConfigError, InputError
-from modules.contract.module import Compute, Module, named
+from modules.contract.module import Compute, Module, require_model
 from modules.contract.payloads import Audio, Note, Payload, Samples, Text
 from modules.runtimes.pytorch import Dtype, TorchRuntime
-from modules.tasks.synthesis import SentenceOptions, Utterance, cut_sentences, speak
+from modules.tasks.synthesis import SentenceOptions, Utterance, sentence_phrases, synthesise
 
 
 class VitsOptions(SentenceOptions):
-    """Options of Vits; the names are those of transformers' VitsConfig. None leaves what the model's folder says."""
+    """Options of Vits, named as in transformers' VitsConfig. None keeps the setting of the model's folder."""
 
     speaking_rate: float | None = Field(None, ge=0.25, le=4, description="2 is twice as fast")
-    noise_scale: float | None = Field(None, ge=0, le=2, description="how much the voice varies; 0 not at all")
+    noise_scale: float | None = Field(None, ge=0, le=2, description="how much the voice varies; 0: not at all")
     noise_scale_duration: float | None = Field(None, ge=0, le=2, description="how much its rhythm varies")
     speaker_id: int | None = Field(None, ge=0, description="which speaker, in a model of several")
     dtype: Dtype = Field("auto", description="arithmetic of the model")
 
 
 class Vits(Module):
-    """Speaks text; yields Audio at the model's rate (MMS: 16 kHz), one a sentence.
+    """Speaks text; yields Audio at the model's sample rate (MMS: 16 kHz), one for each sentence.
 
-    The sentences of a batch are computed together up to their latents; the decoder, which takes most of the time and
-    gains nothing from a batch on a CPU, then runs on each without padding. So what comes first is heard first, and a
-    sentence sounds the same in any company, as long as ``noise_scale`` and ``noise_scale_duration`` are 0; otherwise
-    the noise, which begins with the seed at every batch, is another one in another batch.
+    The sentences of a batch are computed together up to their latents. The decoder, which takes most of the time and
+    gains nothing from a batch on a CPU, then runs on each of them without padding, so the first sentence is ready
+    first. With ``noise_scale`` and ``noise_scale_duration`` at 0, a sentence sounds the same in every batch. Otherwise
+    its noise, which starts from the seed with every batch, differs from batch to batch.
 
-    MMS knows the letters of its language only, no digits and no marks: characters without a sound are noted
+    MMS knows the letters of its language, but no digits and no marks. Characters without a sound are noted
     ``unspoken``.
 
     ``model`` is a folder of a VitsModel and its tokenizer, such as facebook/mms-tts-deu.
@@ -48,21 +49,21 @@ class Vits(Module):
     options_type = VitsOptions
 
     def __init__(self, model: Path | None, options: VitsOptions, compute: Compute) -> None:
-        """See Module.
+        """Loads the model; see Module.
 
         Raises:
-            ConfigError: no model is named, it has no such speaker, or it reads its language through uroman.
+            ConfigError: the stage names no model, it has no such speaker, or it needs text in Latin letters (uroman).
             WeightsError: a file of the model is missing or cannot be read.
         """
         self._options = options
         self._runtime = TorchRuntime(compute, options.dtype)
         from transformers import VitsModel, VitsTokenizer
 
-        self._tokenizer = self._runtime.part(VitsTokenizer, named(model))
+        self._tokenizer = self._runtime.load_component(VitsTokenizer, require_model(model))
         if self._tokenizer.is_uroman:
             raise ConfigError(
                 f"{model} reads {options.language} in Latin letters made by uroman, which Relevo does not run; "
-                "choose a voice of a language that has an alphabet of its own in MMS"
+                "choose a voice whose language has its own alphabet in MMS"
             )
         self._model = self._runtime.load(VitsModel, model)
         for name in ("speaking_rate", "noise_scale", "noise_scale_duration"):
@@ -82,25 +83,26 @@ class Vits(Module):
     def warm_up(self) -> None:
         """Speaks the first letters that the model knows."""
         letters = "".join(filter(str.isalpha, self._tokenizer.get_vocab()))[:8]
-        for _ in self._say([letters]):
+        for _ in self._synthesise_phrases([letters]):
             pass
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """See ``modules.tasks.synthesis.speak``.
+        """Synthesises texts; see ``modules.tasks.synthesis.synthesise``.
 
         Raises:
             ModelError: the network failed.
         """
         rate: int = self._model.config.sampling_rate
-        return speak(batch, lambda text: cut_sentences(text, self._options), self._say, rate, together=True)
+        split_text = partial(sentence_phrases, options=self._options)
+        return synthesise(batch, split_text, self._synthesise_phrases, rate, together=True)
 
-    def _say(self, sentences: Sequence[str]) -> Iterator[Utterance]:
+    def _synthesise_phrases(self, sentences: Sequence[str]) -> Iterator[Utterance]:
         letters = [self._tokenizer.prepare_for_tokenization(sentence)[0] for sentence in sentences]
         waves = self._waves([each for each in letters if any(map(str.isalnum, each))])
-        for sentence, sounding in zip(sentences, letters, strict=True):
+        for sentence, spoken in zip(sentences, letters, strict=True):
             unspoken = self._unspoken(sentence)
             notes = (Note("unspoken", unspoken),) if unspoken else ()
-            yield Utterance(next(waves) if any(map(str.isalnum, sounding)) else None, notes)
+            yield Utterance(next(waves) if any(map(str.isalnum, spoken)) else None, notes)
 
     def _waves(self, letters: list[str]) -> Iterator[Samples]:
         if not letters:
@@ -116,7 +118,7 @@ class Vits(Module):
             yield wave
 
     def _unspoken(self, sentence: str) -> str:
-        """What is heard in other voices but has no sound in this one: letters, digits, symbols; not marks."""
+        """Finds letters, digits and symbols without a sound in this voice. Marks have none in any voice."""
         lower = self._tokenizer.normalize_text(sentence)
-        heard = (c for c in lower if c not in self._tokenizer.encoder and unicodedata.category(c)[0] in "LNS")
-        return "".join(dict.fromkeys(heard))
+        unknown = (c for c in lower if c not in self._tokenizer.encoder and unicodedata.category(c)[0] in "LNS")
+        return "".join(dict.fromkeys(unknown))

@@ -1,8 +1,8 @@
 """Makes the Spanish clips of this folder: ``python -m samples.make_samples``.
 
-Reads texts.tsv, speaks each text with one of Kokoro's Spanish voices, writes FLAC files beside it, and puts their
-lengths back into texts.tsv. Nothing is random, so the same weights make the same clips. Needs the weights of the model
-kokoro-82m-onnx (``relevo weights fetch``) and the development requirements, for the phonemes.
+It reads texts.tsv, speaks each text with one of Kokoro's Spanish voices, writes FLAC files beside it, and writes their
+lengths into texts.tsv. Nothing is random, so the same weights make the same clips. It needs the weights of the model
+kokoro-82m-onnx (``relevo weights fetch``), and the development requirements for the phonemes.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _SENTENCE_PAUSE_S = 0.7
 
 
 @dataclass
-class Sample:
-    """A row of texts.tsv: file name, voice, length in seconds, and the words spoken."""
+class SpokenText:
+    """A row of texts.tsv: file name, voice, length in seconds, and the text."""
 
     file: str
     voice: str
@@ -41,37 +41,37 @@ class Sample:
     text: str
 
 
-def read_texts(path: Path = TEXTS) -> list[Sample]:
-    """The rows of a texts.tsv."""
+def read_texts(path: Path = TEXTS) -> list[SpokenText]:
+    """Reads the rows of a texts.tsv."""
     with path.open(encoding="utf-8", newline="") as lines:
-        return [Sample(**row) for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)]
+        return [SpokenText(**row) for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)]
 
 
-def write_texts(samples: list[Sample], path: Path) -> None:
+def write_texts(samples: list[SpokenText], path: Path) -> None:
     """Writes the rows of a texts.tsv."""
     with path.open("w", encoding="utf-8", newline="") as lines:
-        names = [field.name for field in fields(Sample)]
+        names = [field.name for field in fields(SpokenText)]
         writer = csv.DictWriter(lines, names, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE)
         writer.writeheader()
         writer.writerows(map(asdict, samples))
 
 
-def speak(text: str, model: KokoroModel, phonemes: EspeakG2P) -> Samples:
-    """Speaks Spanish text sentence by sentence, with a pause between two, at 24 kHz."""
-    return np.concatenate(list(_spoken(text, model, phonemes)))
+def synthesise(text: str, model: KokoroModel, phonemes: EspeakG2P) -> Samples:
+    """Synthesises Spanish text sentence by sentence, with pauses between them: float32 of shape (n,) at 24 kHz."""
+    return np.concatenate(list(_sentences(text, model, phonemes)))
 
 
-def _spoken(text: str, model: KokoroModel, phonemes: EspeakG2P) -> Iterator[Samples]:
+def _sentences(text: str, model: KokoroModel, phonemes: EspeakG2P) -> Iterator[Samples]:
     for number, sentence in enumerate(re.split(r"(?<=[.!?]) ", text)):
         if number:
             yield np.zeros(round(_SENTENCE_PAUSE_S * KOKORO_RATE), np.float32)
-        yield model.speak(phonemes(re.sub("[¿¡]", "", sentence))[0])
+        yield model.synthesise(phonemes(re.sub("[¿¡]", "", sentence))[0])
 
 
 def write_flac(path: Path, samples: Samples) -> None:
-    """Writes samples at 24 kHz as 16-bit mono FLAC at the 16 kHz that speech recognition listens at."""
-    narrow = resample(Audio(samples, KOKORO_RATE), SPEECH_RATE)
-    pcm = np.round(np.clip(narrow, -1, 1) * 32767).astype(np.int16)
+    """Writes samples at 24 kHz as 16-bit mono FLAC at 16 kHz, the sample rate of speech recognisers."""
+    resampled = resample(Audio(samples, KOKORO_RATE), SPEECH_RATE)
+    pcm = np.round(np.clip(resampled, -1, 1) * 32767).astype(np.int16)
     with av.open(str(path), "w", format="flac") as container:
         stream = container.add_stream("flac", rate=SPEECH_RATE, layout="mono", options={"compression_level": "12"})
         frame = av.AudioFrame.from_ndarray(pcm[None], format="s16", layout="mono")
@@ -90,7 +90,7 @@ def main() -> None:
     folder, phonemes, samples = locate("kokoro-82m-onnx"), EspeakG2P("es"), read_texts()
     for sample in samples:
         model = KokoroModel(folder, sample.voice, Compute(threads=arguments.threads))
-        spoken = speak(sample.text, model, phonemes)
+        spoken = synthesise(sample.text, model, phonemes)
         sample.seconds = f"{len(spoken) / KOKORO_RATE:.2f}"
         write_flac(arguments.output / sample.file, spoken)
         console.print(f"{sample.file}  {sample.seconds} s  {sample.voice}")

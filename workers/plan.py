@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from errors import ConfigError, MissingWeights
+from errors import ConfigError, WeightsError
 from modules.contract.module import Module
 from modules.contract.payloads import Payload
 from modules.contract.registry import module_class, module_options
@@ -73,9 +73,9 @@ def make_plan(config: PipelineConfig, weights: Path | None = None) -> Plan:
         weights: folder that holds the models, instead of the cache.
 
     Raises:
-        ConfigError: a module or option is unknown, two neighbours do not fit, a stage needs more cores than there
-            are, or an interpreter or a folder of keys is not there.
-        MissingWeights: a model is not on this machine.
+        ConfigError: an unknown module or option, neighbours that do not fit, a stage over the core budget, or an
+            interpreter or keys that are not there.
+        WeightsError: a model is not on this machine, or is damaged.
     """
     cores = config.cores or available_cores()
     replicas = config.replicas()
@@ -197,7 +197,7 @@ def _model(stage: StageConfig, replicas: int, weights: Path | None) -> Path | No
         return None
     try:
         return locate(stage.model, weights)
-    except MissingWeights:
+    except WeightsError:
         if replicas:
             raise
         return None

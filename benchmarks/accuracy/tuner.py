@@ -1,42 +1,46 @@
-"""How true the tuner's predictions are: predicted against measured throughput of many settings, each run for real.
+"""Measures how far the tuner's predictions are off: predicted against measured throughput of many settings.
 
     python -m benchmarks.accuracy.tuner                  stand-ins that wait, twelve ratios; about 5 minutes
-    python -m benchmarks.accuracy.tuner FILES…           the offline relay; about 30 minutes with four clips
+    python -m benchmarks.accuracy.tuner FILES…           the offline relay; about 30 minutes with four recordings
 
-A shared machine's speed drifts. So the stages are profiled before all runs and again after them, and the predictions
-are those of both together; recordings are run in two rounds, the second backwards; and the drift is printed. Exit
-status 1 when an error is over the bound (5 % for stand-ins, 10 % for the offline relay), or when the tuner's first
-choice is over 3 % behind the measured best.
+A shared machine's speed drifts. So the stages are measured before all runs and again after them, and the predictions
+use both. Recordings are run in two rounds, the second in the opposite order, and the drift is printed. The exit status
+is 1 when an error is above the bound (5 % for stand-ins, 10 % for the offline relay), or when the tuner's first choice
+is more than 3 % behind the measured best.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from rich.console import Console
-from rich.progress import Progress
 
-from benchmarks.common.environment import environment
+from benchmarks.common.command_line import OFFLINE, add_json, measurement_parser, require, run_measurement
+from benchmarks.common.output import progress, write_record
 from benchmarks.load.sending.arrivals import Poisson
-from benchmarks.load.sending.driver import InputClip
-from benchmarks.tune.confirmation import Confirmation, SaturatedRun, mean, measure, predict, run_length
+from benchmarks.load.sending.clips import InputClip
+from benchmarks.tune.answer import busy_machine_warning
+from benchmarks.tune.confirmation import (
+    Confirmation,
+    SaturatedRun,
+    mean_run,
+    measure,
+    predict,
+    total_requests,
+)
 from benchmarks.tune.model.fit import fit
-from benchmarks.tune.model.measure import StageInputs, profile
+from benchmarks.tune.model.measure import StageInputs, measure_stages
 from benchmarks.tune.model.profile import Profile
 from benchmarks.tune.search import TuningGoal, search
 from benchmarks.tune.setting import Machine, Setting, stage_plans
-from benchmarks.tune.tables import compared_table, disturbed
-from benchmarks.tune.tables import console as wide_console
-from checkout import ROOT
+from benchmarks.tune.tables import print_confirmations
 from modules.audio.files import read_audio
-from modules.testing.timed import request_audio, stages
+from modules.testing import stand_in_stages
+from modules.testing.timed import request_audio
 from workers.config import PipelineConfig, load_config
 from workers.scheduling.stage import StagePlan
 
@@ -58,96 +62,126 @@ OFFLINE_SETTINGS = (
     *("1:1:2 1,1,1", "1:2:2 1,1,1", "2:1:2 1,1,1"),
 )
 STAND_IN_BOUND, OFFLINE_BOUND = 0.05, 0.10
-CONFIRMED = 3  # as the tuner does, unless told otherwise
-CLOSE = 0.03  # how near the first choice shall be to the measured best
+CONFIRMED = 3  # settings that the tuner runs for real by default
+CLOSE = 0.03  # how far the first choice may be behind the measured best
+
+
+@dataclass(frozen=True)
+class AccuracyPlan:
+    """The relay and the runs to make, and the bound of the error."""
+
+    config: PipelineConfig
+    clips: list[InputClip]
+    settings: list[Setting]
+    requests: int
+    rounds: int
+    bound: float
+
+    @property
+    def plans(self) -> list[StagePlan]:
+        """The stages' queues and batches."""
+        return stage_plans(self.config)
 
 
 def main() -> int:
-    """Profiles, runs, profiles again, predicts and compares; the exit status says whether the bounds hold."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="recordings; none: stand-ins")
-    parser.add_argument("--config", type=Path, default=ROOT / "pipelines" / "offline.yaml", metavar="FILE")
+    """Measures, predicts and compares; the exit status says whether the bounds hold."""
+    parser = measurement_parser(__doc__)
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="recordings (default: stand-ins)")
+    parser.add_argument("--config", type=Path, default=OFFLINE, metavar="FILE")
     parser.add_argument(
         "--settings", nargs="+", metavar="'1:1:2 1,1,1'", help="ratio and threads of each (default: twelve, or six)"
     )
     parser.add_argument("--requests", type=int, help="that count in each run (default: 300, or 32 of recordings)")
     parser.add_argument("--rounds", type=int, help="runs of each setting (default: 1, or 2 with recordings)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure")
+    add_json(parser)
     arguments = parser.parse_args()
-    if arguments.files:
-        config = load_config(arguments.config)
-        clips = [InputClip(path.name, read_audio(path)) for path in arguments.files]
-        written, requests, bound = arguments.settings or OFFLINE_SETTINGS, arguments.requests or 32, OFFLINE_BOUND
-    else:
-        values: dict[str, Any] = {"name": "stand-ins", "stages": stages(**STAND_INS), "cores": STAND_IN_CORES}
-        config = PipelineConfig(**values)
-        clips = [InputClip(str(number), request_audio(number)) for number in range(STAND_IN_CLIPS)]
-        written, requests, bound = arguments.settings or STAND_IN_SETTINGS, arguments.requests or 300, STAND_IN_BOUND
-    settings = [Setting.parse(text) for text in written]
-    plans = stage_plans(config)
-    rounds = arguments.rounds or (2 if arguments.files else 1)
-    before, runs, after = _run(config, plans, clips, settings, requests, rounds)
-    model, machine = fit(before.joined(after)), Machine(before.cores)
+    require("simpy")
+    plan = _plan(arguments)
+    before, runs, after = _run(plan)
+    profile = before.joined(after)
+    model, machine = fit(profile), Machine(before.cores)
     found = [
-        Confirmation(setting, predict(model, plans, setting, machine, requests), mean(runs[setting]))
-        for setting in settings
+        Confirmation(setting, predict(model, plan.plans, setting, machine, plan.requests), mean_run(runs[setting]))
+        for setting in plan.settings
     ]
-    ranking = [c.setting for c in search(model, plans, machine, settings, TuningGoal(Poisson()), lambda: None)]
-    best = max(found, key=lambda compared: compared.measured.rps)
-    measured = {compared.setting: compared.measured.rps for compared in found}
-    chosen, confirmed = ranking[0], max(ranking[:CONFIRMED], key=measured.__getitem__)
-    behind, still_behind = (1 - measured[setting] / best.measured.rps for setting in (chosen, confirmed))
-    worst = max(abs(compared.error) for compared in found)
+    ranking = search(model, plan.plans, machine, plan.settings, TuningGoal(Poisson()), lambda: None)
     drift = {
-        name: sum(after.stages[name][0].service_s) / sum(cells[0].service_s) - 1
-        for name, cells in before.stages.items()
+        name: sum(after.stages[name][0].service_s) / sum(measured[0].service_s) - 1
+        for name, measured in before.stages.items()
     }
-    console = wide_console()
-    if arguments.files and (warning := disturbed(before.joined(after))):  # stand-ins do not mind
-        console.print(warning)
-    console.print(
-        compared_table(found, f"{config.name}: {rounds} × {requests} requests at saturation, {machine.cores} cores")
+    if arguments.files and (warning := busy_machine_warning(profile)):  # stand-ins need no cores
+        print(warning)
+    title = f"{plan.config.name}: {plan.rounds} × {plan.requests} requests at saturation, {machine.cores} cores"
+    print_confirmations(found, title)
+    print(f"drift of the machine between the profiles: {', '.join(f'{n} {d:+.1%}' for n, d in drift.items())}")
+    write_record(
+        arguments.json,
+        {
+            "drift": drift,
+            "confirmed": list(map(asdict, found)),
+            "runs": {str(setting): list(map(asdict, each)) for setting, each in runs.items()},
+            "profiles": msgspec.to_builtins([before, after]),
+        },
     )
-    console.print(f"drift of the machine between the profiles: {', '.join(f'{n} {d:+.1%}' for n, d in drift.items())}")
-    console.print(f"largest error {worst:.1%} (bound {bound:.0%})")
-    console.print(f"first choice {chosen}: {behind:.1%} behind the measured best, {best.setting} (bound {CLOSE:.0%})")
-    console.print(f"choice after its best {CONFIRMED} ran for real, {confirmed}: {still_behind:.1%} behind")
-    if arguments.json:
-        record = {"environment": environment(), "drift": drift, "compared": list(map(asdict, found))}
-        record["runs"] = {str(setting): list(map(asdict, each)) for setting, each in runs.items()}
-        record["profiles"] = msgspec.to_builtins([before, after])
-        arguments.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    return 0 if worst <= bound and behind <= CLOSE else 1
+    return 0 if _within_bounds(plan, found, [candidate.setting for candidate in ranking]) else 1
 
 
-def _run(
-    config: PipelineConfig,
-    plans: Sequence[StagePlan],
-    clips: Sequence[InputClip],
-    settings: Sequence[Setting],
-    requests: int,
-    rounds: int,
-) -> tuple[Profile, dict[Setting, list[SaturatedRun]], Profile]:
-    """A profile, every setting for real in every round, and the profile again."""
-    threads = sorted({count for setting in settings for count in setting.threads})
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("the stages' inputs", total=None)
-        inputs = StageInputs.trace(config, [clip.payload for clip in clips])
+def _plan(arguments: argparse.Namespace) -> AccuracyPlan:
+    if arguments.files:
+        return AccuracyPlan(
+            config=load_config(arguments.config),
+            clips=[InputClip(path.name, read_audio(path)) for path in arguments.files],
+            settings=list(map(Setting.parse, arguments.settings or OFFLINE_SETTINGS)),
+            requests=arguments.requests or 32,
+            rounds=arguments.rounds or 2,
+            bound=OFFLINE_BOUND,
+        )
+    stages = stand_in_stages("timed", **{stage: {"service_s": times} for stage, times in STAND_INS.items()})
+    values: dict[str, Any] = {"name": "stand-ins", "stages": stages, "cores": STAND_IN_CORES}
+    return AccuracyPlan(
+        config=PipelineConfig(**values),
+        clips=[InputClip(str(number), request_audio(number)) for number in range(STAND_IN_CLIPS)],
+        settings=list(map(Setting.parse, arguments.settings or STAND_IN_SETTINGS)),
+        requests=arguments.requests or 300,
+        rounds=arguments.rounds or 1,
+        bound=STAND_IN_BOUND,
+    )
 
-        def profiled() -> Profile:
-            progress.update(task, total=None)
-            return profile(config, inputs, threads, 1, lambda cell: progress.update(task, description=cell))
 
-        before = profiled()
-        runs: dict[Setting, list[SaturatedRun]] = {setting: [] for setting in settings}
-        for number in range(rounds):
-            for setting in settings if number % 2 == 0 else reversed(settings):
-                total = run_length(plans, setting, requests)
-                progress.update(task, description=str(setting), total=total, completed=0)
-                run = measure(config, plans, setting, clips, requests, lambda _: progress.advance(task))
+def _run(plan: AccuracyPlan) -> tuple[Profile, dict[Setting, list[SaturatedRun]], Profile]:
+    """Measures the stages, runs every setting for real in every round, and measures the stages again."""
+    threads = sorted({count for setting in plan.settings for count in setting.threads})
+    with progress() as bar:
+        task = bar.add_task("tracing the inputs of each stage", total=None)
+        inputs = StageInputs.trace(plan.config, [clip.payload for clip in plan.clips])
+
+        def measured() -> Profile:
+            bar.update(task, total=None)
+            return measure_stages(plan.config, inputs, threads, 1, lambda point: bar.update(task, description=point))
+
+        before = measured()
+        runs: dict[Setting, list[SaturatedRun]] = {setting: [] for setting in plan.settings}
+        for number in range(plan.rounds):
+            for setting in plan.settings if number % 2 == 0 else reversed(plan.settings):
+                total = total_requests(plan.plans, setting, plan.requests)
+                bar.update(task, description=str(setting), total=total, completed=0)
+                run = measure(plan.config, plan.plans, setting, plan.clips, plan.requests, lambda _: bar.advance(task))
                 runs[setting].append(run)
-        return before, runs, profiled()
+        return before, runs, measured()
+
+
+def _within_bounds(plan: AccuracyPlan, found: Sequence[Confirmation], ranking: Sequence[Setting]) -> bool:
+    """Prints the largest error and the first choice, and tells whether both are within their bounds."""
+    best = max(found, key=lambda one: one.measured.rps)
+    measured = {one.setting: one.measured.rps for one in found}
+    first, confirmed = ranking[0], max(ranking[:CONFIRMED], key=measured.__getitem__)
+    behind, still_behind = (1 - measured[setting] / best.measured.rps for setting in (first, confirmed))
+    worst = max(abs(one.error) for one in found)
+    print(f"largest error {worst:.1%} (bound {plan.bound:.0%})")
+    print(f"first choice {first}: {behind:.1%} behind the measured best, {best.setting} (bound {CLOSE:.0%})")
+    print(f"choice after its best {CONFIRMED} were run for real, {confirmed}: {still_behind:.1%} behind")
+    return worst <= plan.bound and behind <= CLOSE
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_measurement(main)

@@ -1,1 +1,4 @@
-"""What several measurements share: the environment, process trees, memory and threads that keep cores busy."""
+"""Shared by several measurements: their command line, tables and records, and the instruments that they read.
+
+Imports ``pipeline``, ``workers`` and ``modules``, and no other room of ``benchmarks``.
+"""

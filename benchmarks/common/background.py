@@ -1,4 +1,4 @@
-"""Something done every so often beside a measurement, by a thread of its own."""
+"""Something repeated at an interval beside a measurement, by a thread of its own."""
 
 from __future__ import annotations
 
@@ -29,4 +29,4 @@ class Background(ABC):
 
     @abstractmethod
     def look(self) -> None:
-        """What is done each time."""
+        """Does it once."""

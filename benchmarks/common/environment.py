@@ -1,4 +1,4 @@
-"""What a measurement was made on, to be kept beside its numbers."""
+"""The machine, commit and versions of a measurement, kept beside its numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PACKAGES = ("ctranslate2", "faster-whisper", "msgspec", "numpy", "onnxruntime", 
 
 
 def environment() -> dict[str, object]:
-    """Commit, machine and versions; `modified` is whether the checkout differs from the commit."""
+    """Returns commit, machine and versions. `modified` tells whether the checkout differs from the commit."""
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _git("rev-parse", "--short", "HEAD"),
@@ -26,6 +26,13 @@ def environment() -> dict[str, object]:
         "python": platform.python_version(),
         "packages": {name: metadata.version(name) for name in PACKAGES},
     }
+
+
+def environment_line() -> str:
+    """Returns commit and machine in one line, to be printed under a table."""
+    found = environment()
+    commit = f"commit {found['commit'] or 'unknown'}{', modified' if found['modified'] else ''}"
+    return f"{found['at']}, {commit}, {found['cores']} cores of {found['cpu']}, Python {found['python']}"
 
 
 def _git(*arguments: str) -> str:

@@ -1,4 +1,4 @@
-"""Resident memory of every process of a relay over time: does it stay flat?"""
+"""The resident memory of every process of a relay over time, to see whether it stays flat."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MIB = 2**20
 class MemorySeries(Background):
     """Samples the processes of a relay while its `with` block runs.
 
-    A series belongs to one process: one that takes the place of another begins a series of its own.
+    Each process has a series of its own, also one that replaces another.
     """
 
     def __init__(self, pipeline: Pipeline, every_s: float = 1.0) -> None:
@@ -27,7 +27,7 @@ class MemorySeries(Background):
         self._samples: dict[tuple[str, int], list[int]] = defaultdict(list)
 
     def look(self) -> None:
-        """Looks once."""
+        """Notes the memory of every process."""
         pids = {replica.name: replica.pid for replica in self._pipeline.replicas()}
         for name, pid in {**pids, "broker": self._pipeline.broker_pid, "client": os.getpid()}.items():
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -35,9 +35,9 @@ class MemorySeries(Background):
                     self._samples[name, pid].append(psutil.Process(pid).memory_info().rss)
 
     def summary(self) -> list[dict[str, object]]:
-        """Of each process, in MiB: the medians of the first and of the last third of its life, and the peak.
+        """Returns each process's memory in MiB: medians of the first and the last third of its life, and the peak.
 
-        A process that was seen for less than half of the time is left out: it has hardly settled.
+        A process that was seen for less than half of the time is left out, because its memory has hardly settled.
         """
         longest = max(map(len, self._samples.values()), default=0)
         return [

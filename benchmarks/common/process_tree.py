@@ -1,4 +1,4 @@
-"""CPU seconds and memory of a process and all its descendants, as the system accounts for them."""
+"""CPU seconds and memory of a process and its descendants, as the system accounts for them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SAMPLE_S = 0.1
 
 
 def cpu_seconds(root: int | None = None) -> float:
-    """User and system time used so far by a process, its living descendants, and those it has waited for.
+    """Returns the CPU seconds used by a process, its living descendants, and the children it has waited for.
 
     Args:
         root: process id; default: this process.
@@ -31,9 +31,9 @@ def _tree(root: int | None = None) -> list[psutil.Process]:
 
 
 class PeakMemory(Background):
-    """Samples the tree's memory while its `with` block runs.
+    """Samples the memory of this process and its descendants while its `with` block runs.
 
-    `rss_bytes` is the largest sum of resident set sizes seen: pages that processes share count in each.
+    `rss_bytes` is the largest sum of resident set sizes seen. Pages that processes share count in each of them.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class PeakMemory(Background):
         self.rss_bytes = 0
 
     def look(self) -> None:
-        """Looks once."""
+        """Sums the memory of all processes."""
         total = 0
         for process in _tree():
             with contextlib.suppress(psutil.NoSuchProcess):

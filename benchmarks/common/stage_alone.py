@@ -1,4 +1,4 @@
-"""One stage run by itself, on the inputs that it gets in the relay."""
+"""Runs one stage by itself, on the inputs that it gets in the relay."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import psutil
 
+from benchmarks.common.expectations import expect_ok
 from benchmarks.common.process_tree import cpu_seconds
 from modules.contract.payloads import Payload
 from pipeline import Pipeline
@@ -17,11 +19,11 @@ from workers.config import PipelineConfig
 
 
 @dataclass(frozen=True)
-class Alone:
-    """What a stage made of its inputs.
+class StageRun:
+    """The results of one stage by itself, and what they cost.
 
-    `cpu_s` is the replicas' CPU time for them, `rss_bytes` the largest one's memory, and `others_cores` how many cores
-    everything else on this machine kept busy meanwhile.
+    `cpu_s` is the CPU time of the replicas for all inputs, `rss_bytes` the memory of the largest replica, and
+    `others_cores` the number of cores that everything else on the machine kept busy meanwhile.
     """
 
     results: list[Result]
@@ -32,21 +34,25 @@ class Alone:
 
 
 def outputs(config: PipelineConfig, payloads: list[Payload]) -> Iterator[list[Event]]:
-    """Puts payloads through the relay one by one and yields what its stages made of each.
+    """Puts payloads through the relay one by one and yields the outputs of all stages for each.
 
     Raises:
-        SystemExit: a request did not end well.
+        MeasurementError: a request did not end ok.
     """
     with Pipeline(config) as pipeline:
         for payload in payloads:
             stream = pipeline.stream(payload)
             events = [event for event in stream if event.payload is not None]
-            _expect_ok([stream.result()])
+            expect_ok([stream.result()])
             yield events
 
 
 def stage_inputs(config: PipelineConfig, payloads: list[Payload]) -> dict[str, list[Payload]]:
-    """What each stage is given when the payloads go through the relay, in path order."""
+    """Returns the inputs of each stage, in path order, when the payloads go through the relay.
+
+    Raises:
+        MeasurementError: a request did not end ok.
+    """
     names = list(config.stages)
     inputs: dict[str, list[Payload]] = {name: [] for name in names}
     inputs[names[0]] += payloads
@@ -60,15 +66,19 @@ def stage_inputs(config: PipelineConfig, payloads: list[Payload]) -> dict[str, l
 
 def run_alone(
     config: PipelineConfig, stage: str, replicas: int, threads: int, inputs: list[Payload], max_batch: int = 1
-) -> Alone:
+) -> StageRun:
     """Runs one stage of a relay with all inputs queued at once.
 
     Raises:
-        SystemExit: a request did not end well.
+        MeasurementError: a request did not end ok.
     """
     changes = {"threads": threads, "max_batch": max_batch, "queue_items": len(inputs)}
     alone = config.stages[stage].model_copy(update=changes)
-    values = {"stages": {stage: alone.model_dump()}, "ratio": str(replicas), "allow_oversubscription": True}
+    values: dict[str, Any] = {
+        "stages": {stage: alone.model_dump()},
+        "ratio": str(replicas),
+        "allow_oversubscription": True,
+    }
     with Pipeline(PipelineConfig(**values)) as pipeline:
         processes = [psutil.Process(replica.pid) for replica in pipeline.replicas()]
         tree_before, machine_before = cpu_seconds(), _machine_seconds()
@@ -78,8 +88,8 @@ def run_alone(
         cpu_s = _cpu_seconds(processes) - cpu_before
         others_s = _machine_seconds() - machine_before - (cpu_seconds() - tree_before)
         rss_bytes = max(process.memory_info().rss for process in processes)
-    _expect_ok(results)
-    return Alone(results, wall_s, cpu_s, rss_bytes, max(0.0, others_s / wall_s))
+    expect_ok(results)
+    return StageRun(results, wall_s, cpu_s, rss_bytes, max(0.0, others_s / wall_s))
 
 
 def _cpu_seconds(processes: list[psutil.Process]) -> float:
@@ -87,12 +97,6 @@ def _cpu_seconds(processes: list[psutil.Process]) -> float:
 
 
 def _machine_seconds() -> float:
-    """CPU time that all processes of this machine have had, and that its host took from it."""
+    """Returns the CPU seconds that all processes of this machine have had, and that its host took from it."""
     times = psutil.cpu_times()
-    return sum(times) - times.idle - times.iowait - times.guest - times.guest_nice  # guest is part of user
-
-
-def _expect_ok(results: list[Result]) -> None:
-    failed = [result.error for result in results if result.outcome != "ok"]
-    if failed:
-        raise SystemExit(f"{len(failed)} of {len(results)} requests failed, such as: {failed[0]}")
+    return float(sum(times) - times.idle - times.iowait - times.guest - times.guest_nice)  # guest is part of user

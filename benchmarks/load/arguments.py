@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from textwrap import fill
 
 from benchmarks.load.figures.lag_rule import LAG_RULE
 from commands.options import add_config_options, add_connect_options
@@ -19,7 +18,7 @@ The load is an open loop. Arrival times are drawn in advance from a seed, and ev
 process of its own. Nothing limits how many requests are in flight, and a rejected request is not sent again. Latency
 counts from the scheduled moment, so that a pause of the relay shows in every request that was due meanwhile.
 
-{fill(LAG_RULE[0].upper() + LAG_RULE[1:], 120)}.
+{LAG_RULE[0].upper() + LAG_RULE[1:]}.
 
 arrivals:
   poisson         independent users: exponential gaps (the default)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from commands.output import say
+
 EXIT_INVALID = 3
 DESCRIPTION = """\
 Compares two reports of `relevo load`: whether the second run is better, and whether that is more than chance.
@@ -45,7 +47,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="compare two reports of `load`",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("before", type=Path, metavar="FIRST", help="folder of the run to compare with")
     parser.add_argument("after", type=Path, metavar="SECOND", help="folder of the run to judge")
@@ -66,6 +67,6 @@ def run(parsed: argparse.Namespace) -> int:
     print_comparison(pairs)
     invalid = [("first", why) for why in before.run.invalid] + [("second", why) for why in after.run.invalid]
     for which, why in invalid:
-        print(f"INVALID, the {which}: {why}")
-    print(f"report: {page}")
+        say(f"INVALID, the {which}: {why}")
+    say(f"report: {page}")
     return EXIT_INVALID if invalid else 0

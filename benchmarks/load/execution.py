@@ -15,8 +15,9 @@ from benchmarks.load.run_record import INTERRUPTED, LoadRun, StageSetting, save_
 from benchmarks.load.trials.interruption import Interruption
 from benchmarks.load.trials.relay_under_load import RelayUnderLoad, own_relay, running_relay
 from benchmarks.load.trials.trial_series import TrialSeries
-from commands.options import config_of
-from errors import ConfigError, RelevoError
+from commands.options import config_of, make_folder
+from commands.output import say
+from errors import RelevoError
 
 
 def load_relay(parsed: argparse.Namespace) -> LoadRun:
@@ -27,10 +28,7 @@ def load_relay(parsed: argparse.Namespace) -> LoadRun:
         KeyboardInterrupt: interrupted before a trial was over.
     """
     options = load_options(parsed)
-    try:
-        options.output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"cannot make --output {options.output}: {error.strerror}") from error
+    make_folder(options.output, "--output")
     with Interruption() as interruption, ProgressView() as view, _relay(parsed, view) as relay:
         interruption.defer()
         run = _new_run(relay, options)
@@ -48,7 +46,7 @@ def load_relay(parsed: argparse.Namespace) -> LoadRun:
     save_run(options.output, run, series.done)
     page = write_report(options.output, run, series.done)
     print_run(run)
-    print(f"report: {page}")
+    say(f"report: {page}")
     return run
 
 

@@ -21,5 +21,5 @@ def duration_text(seconds: float) -> str:
     """A long time in the largest unit that makes it 2 or more, such as ``90 s``, ``45 min`` or ``3.5 days``."""
     for length_s, unit in _UNITS:
         if seconds >= 2 * length_s:
-            return f"{number_text(seconds / length_s)} {unit}"
-    return f"{number_text(seconds)} s"
+            return f"{seconds / length_s:.3g} {unit}"
+    return f"{seconds:.3g} s"

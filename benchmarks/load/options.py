@@ -17,6 +17,7 @@ from benchmarks.load.formatting import duration_text
 from benchmarks.load.sending.arrivals import Arrival, Arrivals, Bound, ClosedLoop, Ramp, Replay, parse_arrivals
 from benchmarks.load.sending.driver import WarmUp
 from checkout import ROOT
+from commands.options import check_relay_options
 from errors import ConfigError
 
 LONGEST_TRIAL_S = 7 * 24 * 3600.0
@@ -86,6 +87,7 @@ def load_options(parsed: argparse.Namespace) -> LoadOptions:
     Raises:
         ConfigError: an argument is wrong, or two do not go together.
     """
+    check_relay_options(parsed)
     check_suffix(Path(parsed.samples))
     arrivals = parse_arrivals(parsed.arrivals)
     objectives = [Objective.parse(text) for text in parsed.slo]

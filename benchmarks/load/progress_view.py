@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.text import Text
 
 from benchmarks.load.sending.sender_messages import SendProgress
-from workers.supervisor.slot import SlotView
+from workers.supervisor.replica_view import ReplicaView
 
 
 class ProgressView:
@@ -37,7 +37,7 @@ class ProgressView:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def show_start(self, replicas: list[SlotView]) -> None:
+    def show_start(self, replicas: list[ReplicaView]) -> None:
         """Shows how many replicas of the relay are ready while it starts."""
         ready = sum(replica.state == "ready" for replica in replicas)
         if self._task is None:

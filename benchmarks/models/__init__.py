@@ -1,1 +1,1 @@
-"""Measurements of what stages compute: quality, speed and memory of models and their backends."""
+"""Measurements of what stages compute: the quality, speed and memory of models and their backends."""

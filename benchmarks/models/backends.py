@@ -1,37 +1,34 @@
-"""What runs each stage, side by side: every backend that runs here, by itself, on the same inputs.
+"""Measures every backend of each stage by itself, on the same inputs.
 
     .venv-hub/bin/python -m benchmarks.models.backends [--stages listen translate speak] [--inputs 4] [--json FILE]
 
-A backend is started alone in a relay of one stage, one replica of --threads threads: seconds from its start until it
-is warm, memory once it has answered, and the service time of each input. The rows marked tiny run a checkpoint of the
-real classes with random weights: their figures are what the libraries cost, and say nothing about the published
-models. Whisper runs on transformers on the real weights of the offline relay too
-(benchmarks/models/whisper_checkpoint.py). Prints a table; --json writes every figure.
+A backend runs alone in a relay of one stage, one replica of --threads threads. Measured are the seconds from its start
+until it is warm, its memory once it has answered, and the service time of each input. The rows marked tiny run a
+checkpoint of the real classes with random weights: they show what the libraries cost, and nothing about the published
+models. transformers' Whisper runs on the real weights of the offline relay too
+(benchmarks/models/whisper_checkpoint.py). Prints a table; a backend whose packages are missing has the reason in its
+row. `make hub` installs all of them.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib
-import json
 import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
-from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
-from benchmarks.common.environment import environment
+from benchmarks.common.command_line import add_json, measurement_parser, run_measurement, sample_files
+from benchmarks.common.output import figures_table, progress, show, write_record
 from benchmarks.models.whisper_checkpoint import save_for_transformers
-from checkout import ROOT
 from errors import RelevoError
 from modules.audio.files import read_audio
 from modules.contract.payloads import Payload, Text
 from modules.weights import locate
-from modules.weights.conversion.converted import convert
+from modules.weights.converted import convert
 from pipeline import Pipeline
 from workers.config import PipelineConfig
 from workers.report import Quantiles
@@ -49,9 +46,10 @@ WHISPER = "whisper-base-ct2"
 
 @dataclass(frozen=True)
 class Backend:
-    """A module on a model, with options that are in its name where it has several rows.
+    """A module on a model.
 
-    ``tiny`` is a family of tests/hub/checkpoints, behind ct2: if it is to be converted.
+    `tiny` is a family of tests/hub/checkpoints, with the prefix ``ct2:`` where it is to be converted. `remark` tells
+    several rows of one model apart.
     """
 
     stage: str
@@ -63,7 +61,7 @@ class Backend:
 
     @property
     def title(self) -> str:
-        """The model as the table names it."""
+        """Returns the model as the table names it."""
         return (self.model or f"tiny {self.tiny}") + (f", {self.remark}" if self.remark else "")
 
 
@@ -71,7 +69,7 @@ BACKENDS = (
     Backend("listen", "whisper-ct2", WHISPER, remark="fitted"),
     Backend("listen", "whisper-ct2", WHISPER, options={"window": "full"}, remark="30 s"),
     Backend("listen", "whisper", WHISPER, remark="converted back"),
-    Backend("listen", "whisper-ct2", tiny="ct2:whisper", options={"max_tokens": 24}),  # it has places for 64
+    Backend("listen", "whisper-ct2", tiny="ct2:whisper", options={"max_tokens": 24}),  # it has positions for 64
     Backend("listen", "whisper", tiny="whisper"),
     Backend("translate", "qwen-ct2", "qwen2.5-coder-0.5b-ct2"),
     Backend("translate", "marian-ct2", tiny="ct2:marian"),
@@ -83,8 +81,8 @@ BACKENDS = (
 
 
 @dataclass(frozen=True)
-class Row:
-    """What a backend came to; ``failed`` says why it did not run."""
+class BackendFigures:
+    """The figures of one backend. `failed` says why it did not run."""
 
     stage: str
     module: str
@@ -97,7 +95,7 @@ class Row:
 
 
 def folder_of(backend: Backend, scratch: Path) -> str:
-    """The model of a backend, made in ``scratch`` if it is a tiny one, or real weights in another form."""
+    """Returns the model of a backend; a tiny one, and real weights in another form, are made in `scratch`."""
     if backend.module == "whisper" and backend.model == WHISPER:
         return str(save_for_transformers(locate(WHISPER), scratch / WHISPER))
     if not backend.tiny:
@@ -109,8 +107,8 @@ def folder_of(backend: Backend, scratch: Path) -> str:
     return str(convert(str(folder), folder, scratch) if backend.tiny.startswith(CONVERTED) else folder)
 
 
-def measure(backend: Backend, scratch: Path, inputs: list[Payload], threads: int) -> Row:
-    """Runs one backend on the inputs, one after the other."""
+def measure(backend: Backend, scratch: Path, inputs: list[Payload], threads: int) -> BackendFigures:
+    """Runs one backend on the inputs, one after the other; an error is part of its figures."""
     what = (backend.stage, backend.module, backend.title, bool(backend.tiny))
     try:
         stage = {
@@ -125,56 +123,61 @@ def measure(backend: Backend, scratch: Path, inputs: list[Payload], threads: int
             (replica,) = pipeline.replicas()
             rss = psutil.Process(replica.pid).memory_info().rss / 2**20
     except (RelevoError, ImportError) as error:  # ImportError: this environment cannot make the checkpoint
-        return Row(*what, failed=str(error))
+        return BackendFigures(*what, failed=str(error))
     failed = next((result.error for result in results if result.outcome != "ok"), "")
     service = tuple(sum(span.service_s for span in result.spans) for result in results)
-    return Row(*what, pipeline.ready_s, rss, service, failed)
+    return BackendFigures(*what, pipeline.ready_s, rss, service, failed)
 
 
-def table(rows: list[Row]) -> Table:
-    """The rows as they are printed."""
-    made = Table("stage", "module")
-    made.add_column("model", overflow="fold")
-    for column in ("ready s", "MiB", "service p50 s", "p95 s"):
-        made.add_column(column, justify="right")
-    for row in rows:
-        if row.failed:
-            made.add_row(row.stage, row.module, row.model, f"[red]{row.failed}")
-            continue
-        service = Quantiles.of(row.service_s)
-        figures = (f"{row.ready_s:.1f}", f"{row.rss_mib:.0f}", f"{service.p50:.3f}", f"{service.p95:.3f}")
-        made.add_row(row.stage, row.module, row.model, *figures)
-    return made
-
-
-def main() -> None:
-    """Measures the backends and prints them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--stages", nargs="+", choices=("listen", "translate", "speak"), metavar="NAME")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="of each backend (default: 1)")
-    parser.add_argument(
-        "--inputs", type=int, default=4, metavar="N", help="inputs of each backend, at most 4 (default)"
+def backends_table(backends: list[BackendFigures]) -> Table:
+    """Makes the table, one backend a row."""
+    table = figures_table(
+        "every backend alone",
+        *("stage", "module", "model", "ready s", "MiB", "service p50 s", "p95 s"),
+        texts=3,
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure")
+    for backend in backends:
+        if backend.failed:
+            table.add_row(backend.stage, backend.module, backend.model, f"[red]{backend.failed}")
+            continue
+        service = Quantiles.of(backend.service_s)
+        table.add_row(
+            backend.stage,
+            backend.module,
+            backend.model,
+            f"{backend.ready_s:.1f}",
+            f"{backend.rss_mib:.0f}",
+            f"{service.p50:.3f}",
+            f"{service.p95:.3f}",
+        )
+    return table
+
+
+def main() -> int:
+    """Measures the backends and prints them."""
+    parser = measurement_parser(__doc__)
+    parser.add_argument(
+        "--stages", nargs="+", choices=("listen", "translate", "speak"), metavar="NAME", help="only these"
+    )
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="of each backend (default: 1)")
+    parser.add_argument("--inputs", type=int, default=4, metavar="N", help="of each backend, at most 4 (default: 4)")
+    add_json(parser)
     arguments = parser.parse_args()
-    clips = sorted((ROOT / "samples").glob("0[1-4]*.flac"))
     inputs: dict[str, list[Payload]] = {
-        "listen": [read_audio(clip) for clip in clips],
+        "listen": [read_audio(clip) for clip in sample_files(4)],
         "translate": [Text(line, "en") for line in ENGLISH],
         "speak": [Text(line, "zh") for line in CHINESE],
     }
     backends = [each for each in BACKENDS if each.stage in (arguments.stages or inputs)]
-    console = Console(stderr=True)
-    with tempfile.TemporaryDirectory(prefix="relevo-backends-") as scratch:
-        rows = [
-            measure(each, Path(scratch), inputs[each.stage][: arguments.inputs], arguments.threads)
-            for each in track(backends, "measuring", console=console, transient=True)
-        ]
-    Console().print(table(rows))
-    if arguments.json:
-        report = {"environment": environment(), "threads": arguments.threads, "rows": [asdict(row) for row in rows]}
-        arguments.json.write_text(json.dumps(report, indent=2, ensure_ascii=False))
+    figures = []
+    with tempfile.TemporaryDirectory(prefix="relevo-backends-") as scratch, progress() as bar:
+        for backend in bar.track(backends, description="backends"):
+            given = inputs[backend.stage][: arguments.inputs]
+            figures.append(measure(backend, Path(scratch), given, arguments.threads))
+    show(backends_table(figures))
+    write_record(arguments.json, {"threads": arguments.threads, "backends": [asdict(each) for each in figures]})
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    run_measurement(main)

@@ -1,9 +1,10 @@
-"""What importing ESPnet's Text2Speech costs: as it is, without each of the two things that Relevo leaves out, and so.
+"""Measures the import of ESPnet's Text2Speech: whole, without each part that Relevo leaves out, and without both.
 
-    .venv-hub/bin/python -m benchmarks.models.espnet_import [--repeats 3]
+    .venv-hub/bin/python -m benchmarks.models.espnet_import [--rounds 3]
 
-Each import runs in a process of its own, in turn. Processor seconds are what the import itself takes; wall seconds are
-what a user waits, and grow with whatever else the machine does.
+Each import runs in a process of its own, in turn. CPU seconds are the cost of the import itself. Wall seconds are what
+a user waits, and grow with whatever else the machine does. Prints a table of medians. Runs in the environment of
+`make hub`.
 """
 
 from __future__ import annotations
@@ -16,22 +17,19 @@ import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
-
-from benchmarks.common.environment import environment
+from benchmarks.common.command_line import add_json, add_rounds, measurement_parser, require, run_measurement
+from benchmarks.common.output import figures_table, progress, show, write_record
 from checkout import ROOT
+from errors import MeasurementError
 from modules.espnet.lean_import import import_text2speech, unchecked_types, without_english
 
 WAYS = ("plain", "without typeguard", "without English", "as Relevo does")
 
 
 def measure(way: str) -> dict[str, float]:
-    """Imports in this process, and returns wall and processor seconds, megabytes and modules."""
-    wall, processor = time.perf_counter(), time.process_time()
+    """Imports in this process and returns wall and CPU seconds, peak memory in MiB, and the number of modules."""
+    wall, cpu = time.perf_counter(), time.process_time()
     with contextlib.ExitStack() as leaving_out:
         if way == "without typeguard":
             leaving_out.enter_context(unchecked_types())
@@ -43,49 +41,58 @@ def measure(way: str) -> dict[str, float]:
             from espnet2.bin.tts_inference import Text2Speech  # noqa: F401
     return {
         "wall_s": time.perf_counter() - wall,
-        "processor_s": time.process_time() - processor,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "cpu_s": time.process_time() - cpu,
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "modules": len(sys.modules),
     }
 
 
-def measured(way: str) -> dict[str, float]:
-    """The same in a fresh process."""
+def measure_in_a_process(way: str) -> dict[str, float]:
+    """Imports in a fresh process and returns the same figures.
+
+    Raises:
+        MeasurementError: the import failed.
+    """
     command = [sys.executable, "-m", "benchmarks.models.espnet_import", "--in-process", way]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SystemExit(f"{way}: {done.stderr.strip().splitlines()[-1]}; run this with the interpreter of `make hub`")
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+        raise MeasurementError(f"the import {way!r} failed: {done.stderr.strip().splitlines()[-1]}")
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
 
 
-def main() -> None:
+def main() -> int:
     """Runs every way in turn and prints the medians."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=3, help="rounds over all ways (default: %(default)s)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample to FILE")
+    parser = measurement_parser(__doc__)
+    add_rounds(parser, default=3)
+    add_json(parser)
     parser.add_argument("--in-process", choices=WAYS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    require("espnet2")
     if arguments.in_process:
         print(json.dumps(measure(arguments.in_process)))
-        return
+        return 0
     samples: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
-    with Progress(transient=True) as progress:
-        task = progress.add_task("imports", total=arguments.repeats * len(WAYS))
-        for _ in range(arguments.repeats):
+    with progress() as bar:
+        task = bar.add_task("imports", total=arguments.rounds * len(WAYS))
+        for _ in range(arguments.rounds):
             for way in WAYS:
-                samples[way].append(measured(way))
-                progress.advance(task)
-    table = Table("import of Text2Speech", "wall s", "processor s", "peak MB", "modules", title="medians")
-    for way, rows in samples.items():
-        median = {key: statistics.median(row[key] for row in rows) for key in rows[0]}
+                samples[way].append(measure_in_a_process(way))
+                bar.advance(task)
+    table = figures_table("medians", "import of Text2Speech", "wall s", "CPU s", "peak MiB", "modules")
+    for way, runs in samples.items():
+        median = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
         table.add_row(
-            way, f"{median['wall_s']:.1f}", f"{median['processor_s']:.1f}", f"{median['peak_mb']:.0f}",
+            way,
+            f"{median['wall_s']:.1f}",
+            f"{median['cpu_s']:.1f}",
+            f"{median['peak_mib']:.0f}",
             f"{median['modules']:.0f}",
-        )  # fmt: skip
-    Console().print(table)
-    if arguments.json:
-        arguments.json.write_text(json.dumps({"environment": environment(), "samples": samples}, indent=1))
+        )
+    show(table)
+    write_record(arguments.json, {"samples": samples})
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    run_measurement(main)

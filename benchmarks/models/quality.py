@@ -1,37 +1,33 @@
-"""What Whisper and the translator get right, and what their fitted window, cached prompt and batches save.
+"""Measures the quality of Whisper and the translator, and what fitted windows, cached prompts and batches save.
 
-    python -m benchmarks.models.quality [--clips DIR --references TSV] [--threads 1] [--rounds 3] [--json FILE]
+    python -m benchmarks.models.quality --clips DIR --references TSV [--threads 1] [--rounds 3]
 
-Agreement is with the references, which larger models wrote, not with people: chrF and BLEU of sacrebleu (BLEU-zh for
+The references were written by larger models and not by people: agreement is chrF and BLEU of sacrebleu (BLEU-zh for
 Chinese). Only the recognition of samples/ in Spanish is compared with the words that were really said. Variants that
-are compared take turns on every clip, so that whatever else the machine does slows all alike; a ratio is one of
-medians.
+are compared take turns on every clip, so that whatever else the machine does slows all of them alike. Ratios are ratios
+of medians. Prints a table for each stage.
 
 Ten clips are few: neighbouring margins differ by several points of chrF without a trend. The defaults of Whisper were
-chosen on the ten clips and 24 synthesised sentences, the translator's prompt on those sentences alone.
+chosen on ten clips and 24 synthesised sentences, the translator's prompt on those sentences alone.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
-import json
 import statistics
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
-from threadpoolctl import threadpool_limits
 
-from benchmarks.common.environment import environment
+from benchmarks.common.command_line import add_json, add_rounds, measurement_parser, require, run_measurement
+from benchmarks.common.output import figures_table, progress, show, write_record
 from checkout import ROOT
-from errors import ConfigError, RelevoError
+from errors import MeasurementError
 from modules.audio.files import read_audio
 from modules.contract.module import Compute, Module
 from modules.contract.payloads import Payload, Text
@@ -40,10 +36,9 @@ from modules.weights import locate
 from modules.whisper.ct2 import WhisperCT2
 
 SAMPLES = ROOT / "samples"
-DATA = ROOT.parent / "shared" / "data"
 WHISPER, QWEN = "whisper-base-ct2", "qwen2.5-coder-0.5b-ct2"
 FITTED, FULL, PADDED = "fitted", "full", "full, whole clip"
-# The first three are the comparison; the others show what the defaults were chosen among.
+# The first three are compared; the others show the choice that the defaults were taken from.
 LISTENERS: dict[str, dict[str, Any]] = {
     FITTED: {},
     FULL: {"window": "full"},
@@ -52,7 +47,7 @@ LISTENERS: dict[str, dict[str, Any]] = {
     "log-probability -1": {"min_log_probability": -1.0},
     "beam 5": {"beam_size": 5},
 }
-# Where the samples' own words are known, no other model's opinion is needed.
+# For the samples, whose words are known.
 TRANSCRIBERS = {
     name: {**options, "task": "transcribe"}
     for name, options in LISTENERS.items()
@@ -70,7 +65,7 @@ BATCHES = (1, 4, 8)
 
 @dataclass
 class Variant:
-    """One way to run a module: what it answered for every input, and every time that it took."""
+    """One way to run a module, with its answer to every input and every time that it took."""
 
     name: str
     module: Module
@@ -81,12 +76,16 @@ class Variant:
     second_passes: int = 0
 
     def run(self, inputs: Sequence[Payload], keep: bool) -> None:
-        """Processes one batch and notes seconds for each input; keeps the answers of the first round."""
+        """Processes one batch and notes its seconds an input; with `keep`, its answers too.
+
+        Raises:
+            MeasurementError: the module refused an input.
+        """
         started = time.perf_counter()
         outputs: list[tuple[int, Text]] = []
         for position, output in self.module.process(inputs):
             if not isinstance(output, Text):
-                raise ConfigError(f"variant {self.name!r} did not answer with text: {output}")
+                raise MeasurementError(f"variant {self.name!r} answered {output!r} instead of text; check its input")
             outputs.append((position, output))
         self.seconds.append((time.perf_counter() - started) / len(inputs))
         if keep:
@@ -94,7 +93,7 @@ class Variant:
             self.second_passes += sum(note.kind == "second_pass" for _, o in outputs for note in o.notes)
 
     def report(self, references: Sequence[str], tokenize: str) -> dict[str, Any]:
-        """Scores against the references, and times."""
+        """Returns scores against the references, and times."""
         from sacrebleu import corpus_bleu, corpus_chrf
 
         return {
@@ -111,7 +110,7 @@ class Variant:
 
 
 def load(kind: type[Module], model: str, variants: dict[str, dict[str, Any]], threads: int) -> list[Variant]:
-    """Loads and warms every variant of a module; loading does not include the search for the weights."""
+    """Loads and warms every variant of a module; `load_s` is the loading alone."""
     folder = locate(model)
     loaded = []
     for name, options in variants.items():
@@ -123,17 +122,15 @@ def load(kind: type[Module], model: str, variants: dict[str, dict[str, Any]], th
     return loaded
 
 
-def take_turns(
-    title: str, variants: Sequence[Variant], inputs: Sequence[Payload], rounds: int, progress: Progress
-) -> None:
-    """Runs every variant over all inputs, ``rounds`` times: A B C on the first input, A B C on the second, …"""
-    task = progress.add_task(title, total=rounds * len(inputs))
+def take_turns(title: str, variants: Sequence[Variant], inputs: Sequence[Payload], rounds: int, bar: Progress) -> None:
+    """Runs every variant over all inputs, `rounds` times: all variants on the first input, all on the second."""
+    task = bar.add_task(title, total=rounds * len(inputs))
     for round_ in range(rounds):
         for start in range(len(inputs)):
             for variant in variants:
                 if start % variant.batch == 0:
                     variant.run(inputs[start : start + variant.batch], keep=round_ == 0)
-            progress.advance(task)
+            bar.advance(task)
 
 
 Reports = dict[str, dict[str, Any]]
@@ -149,16 +146,16 @@ def compete(
     tokenize: str,
     threads: int,
     rounds: int,
-    progress: Progress,
+    bar: Progress,
 ) -> Reports:
-    """Reports of variants of one module that took turns; their models, gigabytes together, are gone on return."""
+    """Lets variants of one module take turns and returns their reports; their models are freed on return."""
     loaded = load(kind, model, variants, threads)
-    take_turns(kind.__name__, loaded, inputs, rounds, progress)
+    take_turns(kind.__name__, loaded, inputs, rounds, bar)
     return {variant.name: variant.report(references, tokenize) for variant in loaded}
 
 
-def measure(clips: Path, references: Path, threads: int, rounds: int, progress: Progress) -> dict[str, Any]:
-    """Runs everything and returns the figures."""
+def measure(clips: Path, references: Path, threads: int, rounds: int, bar: Progress) -> dict[str, Any]:
+    """Runs every comparison and returns its figures."""
     rows = rows_of(references)
     english = [row["en_whisper_large"] for row in rows]
     chinese = [row["zh_opus_mt_en_zh"] for row in rows]
@@ -168,20 +165,19 @@ def measure(clips: Path, references: Path, threads: int, rounds: int, progress: 
     said = [row["text"] for row in samples]
     texts = [Text(text, "en") for text in english]
 
-    common: dict[str, Any] = {"threads": threads, "progress": progress}
+    common: dict[str, Any] = {"threads": threads, "bar": bar}
     listen = compete(WHISPER, WhisperCT2, LISTENERS, audio, english, tokenize="13a", rounds=rounds, **common)
     transcribe = compete(WHISPER, WhisperCT2, TRANSCRIBERS, spoken, said, tokenize="13a", rounds=1, **common)
     translate = compete(QWEN, QwenTranslator, TRANSLATORS, texts, chinese, tokenize="zh", rounds=rounds, **common)
 
     (default,) = load(QwenTranslator, QWEN, {"default": {}}, threads)
     batches = [Variant(f"batch {size}", default.module, default.load_s, size) for size in BATCHES]
-    take_turns("batches", batches, texts, rounds, progress)
+    take_turns("batches", batches, texts, rounds, bar)
     relay = Variant("heard by Whisper", default.module, default.load_s)
-    take_turns("both stages", [relay], [Text(text, "en") for text in listen[FITTED]["answers"]], 1, progress)
+    take_turns("both stages", [relay], [Text(text, "en") for text in listen[FITTED]["answers"]], 1, bar)
     translate |= {variant.name: variant.report(chinese, "zh") for variant in (*batches, relay)}
 
     return {
-        "environment": environment(),
         "threads": threads,
         "rounds": rounds,
         "clips": len(audio),
@@ -196,26 +192,22 @@ def measure(clips: Path, references: Path, threads: int, rounds: int, progress: 
     }
 
 
-def rows_of(table: Path) -> list[dict[str, str]]:
-    """Rows of a tab-separated table."""
-    with table.open(encoding="utf-8") as file:
+def rows_of(tsv: Path) -> list[dict[str, str]]:
+    """Reads the rows of a tab-separated table with a header."""
+    with tsv.open(encoding="utf-8") as file:
         return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
 def changed(reports: Reports, one: str, other: str) -> int:
-    """Number of inputs that two variants answered differently."""
+    """Counts the inputs that two variants answered differently."""
     return sum(a != b for a, b in zip(reports[one]["answers"], reports[other]["answers"], strict=True))
 
 
-def table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
-    """A stage's variants for the terminal."""
-    columns = ("chrF", "BLEU", "median s", "mean s", "max s", "second passes", "load s")
-    drawn = Table(title=title)
-    drawn.add_column("variant")
-    for column in columns:
-        drawn.add_column(column, justify="right")
+def variants_table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
+    """Makes the table of a stage's variants."""
+    table = figures_table(title, "variant", "chrF", "BLEU", "median s", "mean s", "max s", "second passes", "load s")
     for row in rows:
-        drawn.add_row(
+        table.add_row(
             row["variant"],
             f"{row['chrf']:.1f}",
             f"{row['bleu']:.1f}",
@@ -225,48 +217,46 @@ def table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
             str(row["second_passes"]),
             f"{row['load_s']:.1f}",
         )
-    return drawn
+    return table
 
 
 def main() -> int:
-    """Parses the arguments, measures, prints."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=Path, default=DATA / "clips", metavar="DIR", help="folder of Spanish clips")
+    """Measures every variant and prints the tables."""
+    parser = measurement_parser(__doc__)
+    parser.add_argument("--clips", type=Path, required=True, metavar="DIR", help="folder of Spanish recordings")
     parser.add_argument(
         "--references",
         type=Path,
-        default=DATA / "references.tsv",
+        required=True,
         metavar="TSV",
-        help="columns clip, en_whisper_large, zh_opus_mt_en_zh",
+        help="their texts: columns clip, en_whisper_large, zh_opus_mt_en_zh",
     )
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of each model")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="times that every clip is run")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures and answers here")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of each model (default: 1)")
+    add_rounds(parser, default=3)
+    add_json(parser)
     arguments = parser.parse_args()
+    require("sacrebleu", "threadpoolctl")
     for path in (arguments.clips, arguments.references):
         if not path.exists():
-            print(f"{path} is not here; name the recordings with --clips and their texts with --references")
-            return 2
-    try:
-        # NumPy's pool was made when it was imported, so its threads are limited here and not by the environment.
-        with threadpool_limits(arguments.threads), Progress(console=Console(stderr=True)) as progress:
-            figures = measure(arguments.clips, arguments.references, arguments.threads, arguments.rounds, progress)
-    except RelevoError as error:
-        print(error, file=sys.stderr)
-        return 1
-    console = Console()
-    console.print(table("Spanish speech to English text", figures["listen"]))
-    console.print(table("Spanish samples to Spanish text", figures["transcribe"]))
-    console.print(table("English text to Chinese text", figures["translate"]))
+            parser.error(f"{path} does not exist; name the recordings with --clips and their texts with --references")
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    # NumPy's pool was made when it was imported, so its threads are limited here and not by the environment.
+    with threadpool_limits(arguments.threads), progress() as bar:
+        figures = measure(arguments.clips, arguments.references, arguments.threads, arguments.rounds, bar)
+    show(
+        variants_table("Spanish speech to English text", figures["listen"]),
+        variants_table("Spanish samples to Spanish text", figures["transcribe"]),
+        variants_table("English text to Chinese text", figures["translate"]),
+    )
     for name in figures:
         if "_is_faster_than_" in name:
-            console.print(f"{name.replace('_', ' ')}: {figures[name]:.2f} times")
+            print(f"{name.replace('_', ' ')}: {figures[name]:.2f} times")
     for name in ("answers_changed_by_batching", "answers_changed_by_caching"):
-        console.print(f"{name.replace('_', ' ')}: {figures[name]}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, ensure_ascii=False, indent=1), encoding="utf-8")
+        print(f"{name.replace('_', ' ')}: {figures[name]}")
+    write_record(arguments.json, figures)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_measurement(main)

@@ -1,36 +1,30 @@
-"""How fast Kokoro speaks, how soon the first sound is heard, and how well it is understood.
+"""Measures how fast Kokoro speaks, how soon the first sound is heard, and how well it is understood.
 
-``python -m benchmarks.models.speech [--threads 1] [--before MODEL.onnx] [--references FILE.tsv] [--lines N] [--json
-FILE]``
+    python -m benchmarks.models.speech [--threads 1] [--before MODEL.onnx] [--references TSV] [--lines N]
 
-Each line is spoken phrase by phrase and, for comparison, in one piece; with ``--before``, by another network too. They
-take turns line by line, so that whatever else the machine does slows all of them. Whisper then writes down what it
-hears, and that is compared with the text: as characters, and as syllables with their tones, which is fairer to a voice
-because Chinese has many characters for one sound.
+Each line is spoken phrase by phrase and, for comparison, in one piece; with --before, by another network too. They take
+turns line by line, so that whatever else the machine does slows all of them alike. Whisper base then writes down what
+it hears, and that is compared with the text: as characters, and as syllables with their tones. Syllables are fairer to
+a voice, because Chinese has many characters for one sound. Prints a table.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
-import json
 import re
 import statistics
 import tempfile
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import jiwer
 import numpy as np
-from faster_whisper import WhisperModel
-from opencc import OpenCC
 from pypinyin import Style, lazy_pinyin
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
-from errors import InputError
+from benchmarks.common.command_line import add_json, measurement_parser, require, run_measurement
+from benchmarks.common.output import figures_table, progress, show, write_record
+from errors import MeasurementError
 from modules.audio.waveform import SPEECH_RATE, resample
 from modules.chinese.normalization import make_speakable
 from modules.contract.module import Compute
@@ -38,6 +32,9 @@ from modules.contract.payloads import Audio, Samples, Text
 from modules.kokoro.network import KOKORO_RATE
 from modules.kokoro.voice import Kokoro, KokoroOptions
 from modules.weights import locate
+
+if TYPE_CHECKING:
+    from faster_whisper import WhisperModel  # type: ignore[import-untyped]
 
 LINES = (
     "今天天气很好，我们去公园散步吧。",
@@ -61,13 +58,15 @@ LINES = (
     "他的朋友Carlos住在Toledo。",
     "我想用WiFi给家里发一封邮件。",
 )
-NOW, UNSPLIT, BEFORE = "now", "now, unsplit", "before"
+NOW, UNSPLIT, BEFORE = "now", "now, in one piece", "before"
+AUDIBLE = 0.01  # a sample above this is heard
+UNSPLIT_CHARS = 40  # longer than any phrase of the lines
 _HEARING_HINT = "以下是普通话的句子。"
 
 
 @dataclass
-class Spoken:
-    """One line, spoken once: what it cost and what it sounded like."""
+class SpokenLine:
+    """One line that was spoken once: its text, its cost in seconds, its sound, and what Whisper heard."""
 
     line: str
     network: str
@@ -80,25 +79,29 @@ class Spoken:
     samples: Samples = field(default_factory=lambda: np.zeros(0, np.float32), repr=False)
 
 
-def speak(kokoro: Kokoro, network: str, line: str) -> Spoken:
-    """Speaks a line; ``first_sound_s`` ends with the first phrase and the silence it begins with."""
-    begun, cpu = time.perf_counter(), time.process_time()
-    first, pieces = 0.0, []
+def speak(kokoro: Kokoro, network: str, line: str) -> SpokenLine:
+    """Speaks a line. `first_sound_s` includes the silence that the first phrase begins with.
+
+    Raises:
+        MeasurementError: Kokoro refuses the line.
+    """
+    began, cpu = time.perf_counter(), time.process_time()
+    first_s = 0.0
+    pieces: list[Samples] = []
     for _, audio in kokoro.process([Text(line, "zh")]):
-        if isinstance(audio, InputError):
-            raise audio
-        assert isinstance(audio, Audio)
+        if not isinstance(audio, Audio):
+            raise MeasurementError(f"Kokoro refuses {line!r}: {audio}; leave the line out")
         if not pieces:
-            silence = np.flatnonzero(np.abs(audio.samples) > 0.01)[0] / KOKORO_RATE
-            first = time.perf_counter() - begun + float(silence)
+            silence_s = np.flatnonzero(np.abs(audio.samples) > AUDIBLE)[0] / KOKORO_RATE
+            first_s = time.perf_counter() - began + float(silence_s)
         pieces.append(audio.samples)
-    seconds, cpu_s = time.perf_counter() - begun, time.process_time() - cpu
+    seconds, cpu_s = time.perf_counter() - began, time.process_time() - cpu
     samples = np.concatenate(pieces)
-    return Spoken(line, network, seconds, cpu_s, first, len(samples) / KOKORO_RATE, len(pieces), samples=samples)
+    return SpokenLine(line, network, seconds, cpu_s, first_s, len(samples) / KOKORO_RATE, len(pieces), samples=samples)
 
 
 def listen(whisper: WhisperModel, samples: Samples) -> str:
-    """What Whisper hears, in the script it chooses."""
+    """Returns the text that Whisper hears, in the script that it chooses."""
     narrow = resample(Audio(samples, KOKORO_RATE), SPEECH_RATE)
     segments, _ = whisper.transcribe(
         narrow, language="zh", beam_size=5, temperature=0.0, condition_on_previous_text=False,
@@ -108,18 +111,22 @@ def listen(whisper: WhisperModel, samples: Samples) -> str:
 
 
 def characters(text: str) -> str:
-    """Simplified Han characters and capitals only, numbers spelled: what is compared."""
+    """Returns the characters that are compared: simplified Han and capitals, with numbers spelled."""
+    from opencc import OpenCC
+
     simplified = OpenCC("t2s").convert(make_speakable(text).text)
     return re.sub(r"[^一-鿿A-Z]", "", simplified)
 
 
 def syllables(text: str) -> str:
-    """The syllables of ``characters(text)`` with tone numbers, separated by spaces."""
+    """Returns the syllables of `characters(text)` with tone numbers, separated by spaces."""
     return " ".join(lazy_pinyin(characters(text), style=Style.TONE3, neutral_tone_with_five=True))
 
 
-def summary(results: list[Spoken]) -> dict[str, float]:
-    """Speed and errors of one network over its lines."""
+def summary(results: list[SpokenLine]) -> dict[str, float]:
+    """Returns speed and errors of one network over its lines."""
+    import jiwer
+
     texts, heard = [r.line for r in results], [r.heard for r in results]
     audio_s = sum(r.audio_s for r in results)
     return {
@@ -134,9 +141,9 @@ def summary(results: list[Spoken]) -> dict[str, float]:
 
 
 def open_networks(before: Path | None, threads: int, options: KokoroOptions) -> dict[str, Kokoro]:
-    """The network of the cache, phrase by phrase and unsplit; if asked for, another with the same voices."""
+    """Loads the network of the cache, phrase by phrase and in one piece, and `before` with the same voices."""
     folder, compute = locate("kokoro-82m-onnx"), Compute(threads=threads)
-    whole = options.model_copy(update={"min_phrase_chars": 40})
+    whole = options.model_copy(update={"min_phrase_chars": UNSPLIT_CHARS})
     networks = {NOW: Kokoro(folder, options, compute), UNSPLIT: Kokoro(folder, whole, compute)}
     if before is not None:
         with tempfile.TemporaryDirectory() as name:
@@ -149,55 +156,52 @@ def open_networks(before: Path | None, threads: int, options: KokoroOptions) -> 
 
 
 def read_lines(references: Path | None, limit: int | None) -> list[str]:
-    """The lines above, or the last column of a tab-separated file with a header."""
+    """Returns the lines above, or the last column of a tab-separated file with a header."""
     if references is None:
         return list(LINES)[:limit]
     with references.open(encoding="utf-8", newline="") as rows:
         return [row[-1] for row in csv.reader(rows, delimiter="\t")][1:][:limit]
 
 
-def main() -> None:
-    """Runs the benchmark and prints its table."""
-    parser = argparse.ArgumentParser(description="Measure Kokoro: speed, first sound, and how well it is understood.")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--voice", default=KokoroOptions().voice)
-    parser.add_argument("--before", type=Path, help="another model.onnx to compare with, such as the int8 original")
-    parser.add_argument("--references", type=Path, help="speak the last column of this file instead of the lines here")
-    parser.add_argument("--lines", type=int, help="only so many lines")
-    parser.add_argument("--json", type=Path, help="write every raw result here")
+def main() -> int:
+    """Speaks and hears every line and prints the table."""
+    parser = measurement_parser(__doc__)
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of each model (default: 1)")
+    parser.add_argument("--voice", default=KokoroOptions().voice, help="default: %(default)s")
+    parser.add_argument(
+        "--before", type=Path, metavar="MODEL.onnx", help="another network to compare, such as the int8 original"
+    )
+    parser.add_argument("--references", type=Path, metavar="TSV", help="speak the last column of this file")
+    parser.add_argument("--lines", type=int, metavar="N", help="only so many lines")
+    add_json(parser)
     arguments = parser.parse_args()
+    require("jiwer", "opencc")
+    from faster_whisper import WhisperModel
 
-    console = Console()
     lines = read_lines(arguments.references, arguments.lines)
     options = KokoroOptions(voice=arguments.voice)
-    begun = time.perf_counter()
+    began = time.perf_counter()
     networks = open_networks(arguments.before, arguments.threads, options)
-    load_s = (time.perf_counter() - begun) / len(networks)
+    load_s = (time.perf_counter() - began) / len(networks)
     for network in networks.values():
         network.warm_up()
-    results = [
-        speak(kokoro, name, line)
-        for line in track(lines, "Speaking", console=console)
-        for name, kokoro in networks.items()
-    ]
-    whisper = WhisperModel(str(locate("whisper-base-ct2")), compute_type="float32", cpu_threads=arguments.threads)
-    for result in track(results, "Listening", console=console):
-        result.heard = listen(whisper, result.samples)
-
+    results = []
+    with progress() as bar:
+        for line in bar.track(lines, description="speaking"):
+            results += [speak(kokoro, name, line) for name, kokoro in networks.items()]
+        whisper = WhisperModel(str(locate("whisper-base-ct2")), compute_type="float32", cpu_threads=arguments.threads)
+        for result in bar.track(results, description="hearing"):
+            result.heard = listen(whisper, result.samples)
     summaries = {name: summary([r for r in results if r.network == name]) for name in networks}
-    table = Table(title=f"Kokoro, {options.voice}, {len(lines)} lines, {arguments.threads} thread(s)")
-    table.add_column("")
-    for name in summaries:
-        table.add_column(name, justify="right")
+    title = f"Kokoro, {options.voice}, {len(lines)} lines, {arguments.threads} threads; {load_s:.1f} s to load"
+    table = figures_table(title, "", *summaries)
     for key in summaries[NOW]:
         table.add_row(key.replace("_", " "), *(f"{each[key]:.3f}" for each in summaries.values()))
-    console.print(table)
-    console.print(f"load {load_s:.1f} s a network")
-    if arguments.json:
-        raw = [{k: v for k, v in asdict(r).items() if k != "samples"} for r in results]
-        report = {"threads": arguments.threads, "load_s": load_s, "summaries": summaries, "lines": raw}
-        arguments.json.write_text(json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8")
+    show(table)
+    raw = [{key: value for key, value in asdict(result).items() if key != "samples"} for result in results]
+    write_record(arguments.json, {"threads": arguments.threads, "load_s": load_s, "summaries": summaries, "lines": raw})
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    run_measurement(main)

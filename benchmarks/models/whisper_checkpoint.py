@@ -1,7 +1,7 @@
-"""The offline Whisper, converted for CTranslate2 long ago, turned back into a checkpoint of transformers.
+"""Turns the offline Whisper, which is converted for CTranslate2, back into a checkpoint of transformers.
 
-So that modules/whisper/hf.py can be measured on real weights where no hub is reachable. The format of model.bin is
-that of ``ModelSpec._serialize`` in CTranslate2's Python package.
+With it modules/whisper/hf.py can be measured on real weights where no hub is reachable. The format of model.bin is that
+of ``ModelSpec._serialize`` in CTranslate2's Python package.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _LINEARS = {"fc1": "ffn/linear_0", "fc2": "ffn/linear_1"}
 
 
 def save_for_transformers(source: Path, folder: Path) -> Path:
-    """Writes ``folder`` as a WhisperForConditionalGeneration in float32, with its tokenizer; returns it.
+    """Writes a WhisperForConditionalGeneration in float32, with its tokenizer, and returns its folder.
 
     Args:
         source: a float16 or float32 Whisper for CTranslate2, with tokenizer.json and config.json.
-        folder: does not exist yet.
+        folder: the folder to write; it must not exist.
     """
     import torch
     from transformers import GenerationConfig, WhisperConfig, WhisperForConditionalGeneration
@@ -63,7 +63,7 @@ def save_for_transformers(source: Path, folder: Path) -> Path:
 
 
 def read_variables(file: Path) -> dict[str, NDArray[np.generic]]:
-    """The arrays of a model.bin, by name."""
+    """Reads the arrays of a model.bin, by name."""
     with file.open("rb") as stream:
         _number(stream, "I")  # version of the format
         _string(stream)  # name of the specification
@@ -92,7 +92,7 @@ def _layers(variables: dict[str, NDArray[np.generic]], part: str) -> int:
 
 
 def _renamed(variables: dict[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
-    """The arrays by their names in transformers; what CTranslate2 fused is apart again."""
+    """Returns the arrays by their names in transformers, with the fused ones split again."""
     linear, norm = {"weight": "weight", "bias": "bias"}, {"weight": "gamma", "bias": "beta"}
     embeddings = variables["decoder/embeddings/weight"]
     state = {"model.decoder.embed_tokens.weight": embeddings, "proj_out.weight": embeddings}
@@ -101,7 +101,7 @@ def _renamed(variables: dict[str, NDArray[np.generic]]) -> dict[str, NDArray[np.
         state.update({f"model.{name}.{kind}": variables[f"{old}/{old_kind}"] for kind, old_kind in kinds.items()})
 
     def attention(name: str, old: str, projections: int) -> None:
-        """``projections`` is the number of linears that hold query, key and value together."""
+        """Takes an attention whose query, key and value lie in `projections` linears."""
         weights, biases = (
             np.concatenate([variables[f"{old}/linear_{i}/{kind}"] for i in range(projections)])
             for kind in ("weight", "bias")

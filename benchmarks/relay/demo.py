@@ -9,7 +9,6 @@ of all processes and the number of clips that went well, for the first run and t
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -18,7 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.common.environment import environment
+from benchmarks.common.command_line import measurement_parser, run_measurement
+from benchmarks.common.output import print_record
 from benchmarks.common.process_tree import PeakMemory
 from checkout import ROOT
 
@@ -40,16 +40,16 @@ def timed_demo(clone: Path, cache: Path) -> dict[str, float]:
     }
 
 
-def main() -> None:
+def main() -> int:
     """Measures, and prints one line of JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.parse_args()
+    measurement_parser(__doc__).parse_args()
     with tempfile.TemporaryDirectory(prefix="relevo-demo-") as folder:
         clone, cache = Path(folder) / "clone", Path(folder) / "cache"
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
         first, again = timed_demo(clone, cache), timed_demo(clone, cache)
-    print(json.dumps({"first": first, "again": again, "environment": environment()}))
+    print_record({"first": first, "again": again})
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    run_measurement(main)

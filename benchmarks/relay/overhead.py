@@ -1,80 +1,83 @@
-"""What the relay itself costs: three no-op stages beside other ways to join three stages, in one run.
+"""Measures what the relay itself costs: three no-op stages, beside other ways to join three stages.
 
     python -m benchmarks.relay.overhead [--rounds 3]
 
-Every system gets the same payloads and the same load (benchmarks/peers/transports/drive.py); the systems are run in
+Every system gets the same payloads and the same load (benchmarks/peers/transports/drive.py). The systems are run in
 turn, so that a drift of the machine's speed meets all of them. None of them makes batches, but for a second row of
 ours. The two bare ones track nothing: the chain shows what ZeroMQ costs, the star what a broker in the middle costs by
-its place alone.
+its place alone. Prints a table of medians. mosec is left out unless `make peers` installed it.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import json
 import statistics
 import subprocess
 import sys
-from pathlib import Path
 
-from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
-
-from benchmarks.common.environment import environment
+from benchmarks.common.command_line import add_json, add_rounds, measurement_parser, run_measurement
+from benchmarks.common.output import figures_table, progress, show, write_record
 from checkout import ROOT
+from errors import MeasurementError
 
 OURS = "relevo"
-SYSTEMS = (
-    (OURS, ["relevo"]),
-    ("relevo, batches of up to 4", ["relevo", "4"]),
-    ("bare ZeroMQ chain", ["bare_chain"]),
-    ("bare ZeroMQ star", ["bare_star"]),
-    ("multiprocessing queues (plain)", ["queues", "plain"]),
-    ("multiprocessing queues (manager)", ["queues", "manager"]),
-    ("mosec", ["mosec_stages"]),
-)
+SYSTEMS = {  # a row of the table, and the arguments of benchmarks.peers.transports
+    OURS: ["relevo"],
+    "relevo, batches of up to 4": ["relevo", "--max-batch", "4"],
+    "bare ZeroMQ chain": ["bare-chain"],
+    "bare ZeroMQ star": ["bare-star"],
+    "multiprocessing queues": ["queues"],
+    "Manager queues": ["manager-queues"],
+    "mosec": ["mosec"],
+}
 TIMEOUT_S = 300
 
 
-def main() -> None:
+def measure(arguments: list[str]) -> dict[str, float]:
+    """Runs one system in a process of its own and returns its figures.
+
+    Raises:
+        MeasurementError: it failed or took too long.
+    """
+    command = [sys.executable, "-m", "benchmarks.peers.transports", *arguments]
+    try:
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False, timeout=TIMEOUT_S)
+    except subprocess.TimeoutExpired as error:
+        raise MeasurementError(f"{' '.join(arguments)} had not ended after {TIMEOUT_S} s; run it by itself") from error
+    if done.returncode:
+        raise MeasurementError(f"{' '.join(arguments)} exited with {done.returncode}; its standard error says why")
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def main() -> int:
     """Runs every system in turn and prints the medians beside ours."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3, help="how often every system is run (default: 3)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure")
+    parser = measurement_parser(__doc__)
+    add_rounds(parser, default=3)
+    add_json(parser)
     arguments = parser.parse_args()
-    systems = list(SYSTEMS)
+    systems = dict(SYSTEMS)
     if importlib.util.find_spec("mosec") is None:
-        systems.pop()
-        print("mosec is left out: it is not installed (make peers)", file=sys.stderr)
-    figures: dict[str, list[dict[str, float]]] = {name: [] for name, _ in systems}
-    with Progress(transient=True) as progress:
-        task = progress.add_task("systems", total=arguments.rounds * len(systems))
+        del systems["mosec"]
+        print("relevo: mosec is left out, because it is not installed; run `make peers`", file=sys.stderr)
+    figures: dict[str, list[dict[str, float]]] = {name: [] for name in systems}
+    with progress() as bar:
+        task = bar.add_task("systems", total=arguments.rounds * len(systems))
         for _ in range(arguments.rounds):
-            for name, (module, *rest) in systems:
-                progress.update(task, description=name)
-                command = [sys.executable, "-m", f"benchmarks.peers.{module}", *rest]
-                done = subprocess.run(
-                    command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, timeout=TIMEOUT_S
-                )
-                figures[name].append(json.loads(done.stdout.splitlines()[-1]))
-                progress.advance(task)
+            for name, system in systems.items():
+                bar.update(task, description=name)
+                figures[name].append(measure(system))
+                bar.advance(task)
     medians = {
         name: {key: statistics.median(run[key] for run in runs) for key in ("p50_ms", "p99_ms", "rps")}
         for name, runs in figures.items()
     }
-    _print(medians, arguments.rounds)
-    if arguments.json:
-        record = {"environment": environment(), "rounds": figures}
-        arguments.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-
-
-def _print(medians: dict[str, dict[str, float]], rounds: int) -> None:
     ours = medians[OURS]
-    table = Table(title=f"three no-op stages; medians of {rounds} rounds")
-    for column in ("system", "p50 ms", "p99 ms", "requests/s", "its p50 ÷ ours", "our rate ÷ its"):
-        table.add_column(column, justify="left" if column == "system" else "right")
+    table = figures_table(
+        f"three no-op stages; medians of {arguments.rounds} rounds",
+        *("system", "p50 ms", "p99 ms", "requests/s", "its p50 ÷ ours", "our rate ÷ its"),
+    )
     for name, row in medians.items():
         table.add_row(
             name,
@@ -84,8 +87,10 @@ def _print(medians: dict[str, dict[str, float]], rounds: int) -> None:
             f"{row['p50_ms'] / ours['p50_ms']:.2f}",
             f"{ours['rps'] / row['rps']:.2f}",
         )
-    Console().print(table)
+    show(table)
+    write_record(arguments.json, {"rounds": figures})
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    run_measurement(main)

@@ -1,20 +1,23 @@
-"""The baseline: the relay's modules in one process, one clip after the other, with the whole core budget.
+"""Measures the baseline: the relay's modules in one process, one clip after the other, with the whole core budget.
 
-    python -m benchmarks.relay.sequential FILES…
+    python -m benchmarks.relay.sequential FILES
 
-Prints one line of JSON: seconds, requests per second, CPU seconds a request, bytes.
+Prints one line of JSON: seconds until ready, requests per second, latency, CPU seconds a request, bytes of memory.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
+from benchmarks.common.command_line import add_relay, measurement_parser, run_measurement
 from benchmarks.common.in_process import open_module, outputs_of
 from benchmarks.common.process_tree import PeakMemory, cpu_seconds
 from checkout import ROOT
+from errors import MeasurementError
 from modules.audio.files import read_audio
 from modules.contract.payloads import Audio, Payload
 from workers.config import load_config, nested
@@ -23,26 +26,43 @@ from workers.processes.budget import apply_budget
 from workers.report import Quantiles
 
 
-class Sequential:
+class SequentialRelay:
     """Every stage's module, loaded and warm, in this process."""
 
     def __init__(self, plan: Plan) -> None:
         self._modules = [open_module(stage, plan.cores, plan.config.seed) for stage in plan.stages]
 
     def __call__(self, audio: Audio) -> list[Payload]:
-        """Everything that the last module says of one clip."""
+        """Returns the outputs of the last module for one clip.
+
+        Raises:
+            InputError: a module refuses its input.
+        """
         payloads: list[Payload] = [audio]
         for module in self._modules:
             payloads = [output for payload in payloads for output in outputs_of(module, payload)]
         return payloads
 
 
-def main() -> None:
+def run_sequential(config: Path, changes: list[str], files: list[Path]) -> dict[str, float]:
+    """Runs this measurement in a process of its own and returns its figures.
+
+    Raises:
+        MeasurementError: it failed.
+    """
+    command = [sys.executable, "-m", __name__, "--config", str(config), *(f"--set={change}" for change in changes)]
+    done = subprocess.run([*command, *map(str, files)], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise MeasurementError(f"the sequential run exited with {done.returncode}; its standard error says why")
+    figures: dict[str, float] = json.loads(done.stdout)
+    return figures
+
+
+def main() -> int:
     """Runs the clips and prints the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="clips to put through")
-    parser.add_argument("--config", type=Path, default=ROOT / "pipelines" / "offline.yaml", metavar="FILE")
-    parser.add_argument("--set", action="append", default=[], dest="changes", metavar="KEY=VALUE")
+    parser = measurement_parser(__doc__)
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="recordings, run in turn")
+    add_relay(parser)
     arguments = parser.parse_args()
     plan = make_plan(load_config(arguments.config, **nested(arguments.changes)))
     apply_budget(plan.cores, "cpu")
@@ -50,7 +70,7 @@ def main() -> None:
     latencies = []
     with PeakMemory() as memory:
         began = time.monotonic()
-        relay = Sequential(plan)
+        relay = SequentialRelay(plan)
         ready_s = time.monotonic() - began
         cpu_before, began = cpu_seconds(), time.monotonic()
         for clip in clips:
@@ -69,7 +89,8 @@ def main() -> None:
         "peak_rss_bytes": memory.rss_bytes,
     }
     print(json.dumps(figures))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    run_measurement(main)

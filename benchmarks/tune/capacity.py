@@ -1,4 +1,4 @@
-"""The most that a setting can carry, from means alone, and what sets that limit: which stage, the cores or the GPUs."""
+"""The most that a setting can carry, computed from means alone, and what limits it: a stage, the cores or the GPUs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from benchmarks.tune.model.fit import RelayModel
 from benchmarks.tune.setting import Machine, Setting
 from workers.scheduling.stage import StagePlan
 
-NEAR = 0.05  # how far below the highest rate the knee may be
+NEAR = 0.05  # how far below the highest rate the knee may be, as a share
 
 
 @dataclass(frozen=True)
 class Limit:
-    """One thing that runs out: requests per second that it allows, and its reckoning in words."""
+    """A resource that runs out, the requests per second that it allows, and how that was computed."""
 
     name: str
     rps: float
@@ -22,9 +22,9 @@ class Limit:
 
 
 def limits(model: RelayModel, plans: Sequence[StagePlan], setting: Setting, machine: Machine) -> list[Limit]:
-    """What runs out, the tightest first: each stage's replicas undisturbed by others, the cores, and the GPUs.
+    """Lists the limits, the tightest first: the replicas of each stage, the cores, and the GPUs.
 
-    Batches are taken as full, as they are at saturation.
+    A stage's replicas are taken as undisturbed by others, and batches as full, as they are at saturation.
     """
     found, cpu_s, gpu_s = [], 0.0, 0.0
     for depth, (stage, plan) in enumerate(zip(model.stages, plans, strict=True)):
@@ -35,8 +35,8 @@ def limits(model: RelayModel, plans: Sequence[StagePlan], setting: Setting, mach
         if stage.gpu_speed:
             gpu_s += each_s
         else:
-            load = stage.load(threads)
-            cpu_s += each_s * load.demand * (1 + load.neighbours)  # where the cores are the limit, all are busy
+            demand = stage.core_demand(threads)
+            cpu_s += each_s * demand.demand * (1 + demand.neighbours)  # where the cores are the limit, all are busy
     if cpu_s > 0:
         found.append(Limit("cores", machine.cores / cpu_s, f"{machine.cores} cores ÷ {cpu_s:.3g} CPU-s a request"))
     if gpu_s > 0:
@@ -46,12 +46,12 @@ def limits(model: RelayModel, plans: Sequence[StagePlan], setting: Setting, mach
 
 
 def growth(model: RelayModel, plans: Sequence[StagePlan], start: Setting, machine: Machine) -> list[Setting]:
-    """From one replica of each stage on, one more of the stage that binds, as long as that helps and fits."""
+    """Grows from one replica of each stage: one more of the stage that limits, as long as that helps and fits."""
     setting = Setting((1,) * len(plans), start.threads)
     path = [setting]
     while True:
-        binding = limits(model, plans, setting, machine)[0]
-        grown = [stage.name == binding.name for stage in model.stages]
+        tightest = limits(model, plans, setting, machine)[0]
+        grown = [stage.name == tightest.name for stage in model.stages]
         if not any(grown):
             return path
         replicas = tuple(count + more for count, more in zip(setting.replicas, grown, strict=True))
@@ -62,5 +62,5 @@ def growth(model: RelayModel, plans: Sequence[StagePlan], start: Setting, machin
 
 
 def knee(rates: Sequence[float]) -> int:
-    """Index of the first rate that comes near the highest: what is added after it hardly pays."""
+    """Index of the first rate that comes near the highest; replicas added after it gain little."""
     return next(index for index, rate in enumerate(rates) if rate >= max(rates) * (1 - NEAR))

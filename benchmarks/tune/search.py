@@ -1,4 +1,4 @@
-"""Simulates every setting that fits the machine and ranks them."""
+"""Simulates every setting that fits the machine, and ranks them."""
 
 from __future__ import annotations
 
@@ -14,22 +14,32 @@ from benchmarks.load.trials.peak_search import find_peak
 from benchmarks.tune.capacity import Limit, limits
 from benchmarks.tune.model.fit import RelayModel
 from benchmarks.tune.setting import Machine, Setting, choices
-from benchmarks.tune.simulation.simulated_relay import SimulatedRequest, drawn, simulate_closed, simulate_open
-from benchmarks.tune.simulation.steady_state import middle
+from benchmarks.tune.simulation.simulated_relay import (
+    SimulatedRequest,
+    cycled,
+    drawn,
+    simulate_closed,
+    simulate_open,
+)
+from benchmarks.tune.simulation.steady_state import steady_state
+from errors import ConfigError
 from workers.scheduling.stage import StagePlan
 
-MOST = 60  # settings that are simulated; of more, those that the means speak for
+MOST = 60  # settings that are simulated; of more, the most promising by their means
 WORTH = 0.9  # a setting whose limit is below this share of the best one's is not simulated then
-SAME = 0.01  # rates that differ by less are equal: the cheaper setting goes first
-QUEUED = 2  # requests kept on their way at saturation, for each job that the replicas can hold
-LASTING = 3  # times the objective's bound that a simulation lasts at least: a queue that only grows must have time to
+SAME = 0.01  # rates that differ by less, as a share, are equal: the cheaper setting goes first
+QUEUED = 2  # requests in flight at saturation, for each job that the replicas can hold
+LASTING = 3  # length of a simulation in times of the objective: a queue that grows without end must have time to grow
 LONGEST = 1000  # requests of a simulation at most
 PROBES = 9  # rates that are tried for each setting
 
 
 @dataclass(frozen=True)
 class TuningGoal:
-    """What the relay is tuned for. Without an objective it is throughput at saturation; a rate asks for no more."""
+    """The load to tune for: throughput at saturation, or the highest rate that holds an objective.
+
+    With a rate no more than that is asked for, and the cheapest setting that reaches it wins.
+    """
 
     arrivals: Arrivals
     objective: Objective | None = None
@@ -40,27 +50,46 @@ class TuningGoal:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A setting, what limits it, and its simulated throughput: at saturation, and at the objective."""
+    """A setting with its limits and its simulated rates, in requests per second.
+
+    `rps` is the rate that it can be expected to carry for ever. Without an objective that is `saturated_rps`; with
+    one it is `held_rps`, the highest rate at which a simulation held the objective, but never more than
+    `saturated_rps`: above saturation the queue grows without end, however short a simulation ends before it is long.
+    `cost` is GPUs, threads on CPU cores, and bytes of memory.
+    """
 
     setting: Setting
     limits: tuple[Limit, ...]
     saturated_rps: float
-    rps: float
-    cost: tuple[int, int, int]  # GPUs, threads on CPU cores, bytes
+    held_rps: float | None
+    cost: tuple[int, int, int]
 
     @property
-    def binding(self) -> Limit:
-        """What runs out first."""
+    def rps(self) -> float:
+        """The rate that the setting carries."""
+        return self.saturated_rps if self.held_rps is None else min(self.held_rps, self.saturated_rps)
+
+    @property
+    def held_beyond_saturation(self) -> bool:
+        """Whether the simulation held the objective at a rate that is not lasting."""
+        return self.held_rps is not None and self.held_rps > self.saturated_rps
+
+    @property
+    def tightest(self) -> Limit:
+        """The limit that is reached first."""
         return self.limits[0]
 
 
 def shortlist(
     model: RelayModel, plans: Sequence[StagePlan], machine: Machine, threads: Sequence[int]
 ) -> tuple[list[Setting], int]:
-    """The settings to simulate, and how many fit the machine.
+    """Lists the settings to simulate; also returns how many fit the machine.
 
-    All of them, up to MOST. Of more, the cheapest, the quickest for a lone request, and those with most to spare
-    among the settings whose limit comes near the best one's.
+    Up to MOST, all of them are simulated. Of more, the cheapest, the fastest for a lone request, and those with the
+    highest limit, among the settings whose limit comes near the best one's.
+
+    Raises:
+        ConfigError: no setting fits the memory.
     """
     options = [choices(stage, machine, threads) for stage in model.stages]
     each = [np.array([_figures(model, plans, d, *choice) for choice in chosen]) for d, chosen in enumerate(options)]
@@ -70,7 +99,7 @@ def shortlist(
     bound = np.minimum(rps.min(axis=0), machine.cores / np.maximum(cpu_s.sum(axis=0), 1e-9))
     fits = np.flatnonzero(memory.sum(axis=0) <= machine.memory_bytes)
     if not len(fits):
-        raise SystemExit("not even one replica of each stage fits the memory; allow more, or choose smaller models")
+        raise ConfigError("not even one replica of each stage fits the memory; allow more, or choose smaller models")
     chosen = fits
     if len(fits) > MOST:
         good = fits[bound[fits] >= WORTH * bound[fits].max()]
@@ -92,40 +121,56 @@ def _figures(
     stage = model.stages[depth]
     alone_s = model.per_request_s(depth, threads)
     batched_s = alone_s * stage.in_batch(threads, plans[depth].max_batch)
-    load = stage.load(threads)
-    cpu_s = 0.0 if stage.gpu_speed else batched_s * load.demand * (1 + load.neighbours)
+    demand = stage.core_demand(threads)
+    cpu_s = 0.0 if stage.gpu_speed else batched_s * demand.demand * (1 + demand.neighbours)
     return count / max(batched_s, 1e-9), alone_s, cpu_s, count * threads, count * stage.rss_bytes
 
 
 def callers(plans: Sequence[StagePlan], setting: Setting) -> int:
-    """Patient requests to keep on their way so that no replica ever waits."""
+    """How many patient callers keep every replica at work."""
     held = sum(count * plan.max_batch for count, plan in zip(setting.replicas, plans, strict=True))
     return QUEUED * held + 2
 
 
-def evaluate(
-    model: RelayModel, plans: Sequence[StagePlan], setting: Setting, machine: Machine, wanted: TuningGoal
-) -> Candidate:
-    """Simulates one setting at saturation and, where there is an objective, finds the highest rate that holds it."""
-    found = limits(model, plans, setting, machine)
+def saturated_rps(
+    model: RelayModel, plans: Sequence[StagePlan], setting: Setting, machine: Machine, requests: int
+) -> float:
+    """Simulates a setting at saturation; returns its requests per second, which no limit exceeds.
+
+    Args:
+        model: the stages and the requests, which are sent in turn.
+        plans: the stages' queues and batches.
+        setting: the replicas and threads.
+        machine: the machine.
+        requests: how many are simulated; more where the callers need more to fill the queues.
+    """
     in_flight = callers(plans, setting)
-    requests = drawn(model.requests, max(wanted.requests, 4 * in_flight), wanted.seed)
-    saturated = simulate_closed(model, plans, setting, machine, requests, in_flight)
-    saturated_rps = rps = middle(saturated.marks, in_flight).rps
-    if wanted.objective is not None:
-        objective = wanted.objective
+    sent = cycled(model.requests, max(requests, 4 * in_flight))
+    simulated = steady_state(simulate_closed(model, plans, setting, machine, sent, in_flight).marks, in_flight).rps
+    # The limits are laws of means. A run of finite length may exceed them by what its edges leave out.
+    return min(simulated, limits(model, plans, setting, machine)[0].rps)
+
+
+def evaluate(
+    model: RelayModel, plans: Sequence[StagePlan], setting: Setting, machine: Machine, goal: TuningGoal
+) -> Candidate:
+    """Simulates one setting at saturation and, with an objective, searches the highest rate that holds it."""
+    found = limits(model, plans, setting, machine)
+    saturated = saturated_rps(model, plans, setting, machine, goal.requests)
+    held = None
+    if goal.objective is not None:
+        objective = goal.objective
         lasting = min(LONGEST, round(LASTING * objective.bound_s * found[0].rps))
-        requests = drawn(model.requests, max(wanted.requests, lasting), wanted.seed)
+        requests = drawn(model.requests, max(goal.requests, lasting), goal.seed)
 
         def holds(rate: float) -> bool:
-            times = [a.at_s for a in wanted.arrivals.draw(rate, Bound(requests=len(requests)), wanted.seed)]
+            times = [a.at_s for a in goal.arrivals.draw(rate, Bound(requests=len(requests)), goal.seed)]
             run = simulate_open(model, plans, setting, machine, requests, times)
             return _attained(run.requests, objective) >= objective.quantile
 
-        held = find_peak(holds, 0.7 * saturated_rps, most_probes=PROBES).held or 0.0
-        rps = min(held, found[0].rps)  # what holds for the length of a simulation need not hold for ever
+        held = find_peak(holds, 0.7 * saturated, most_probes=PROBES).held or 0.0
     cost = (setting.gpus(model, machine), setting.cpu_threads(model), setting.memory_bytes(model))
-    return Candidate(setting, tuple(found), saturated_rps, rps, cost)
+    return Candidate(setting, tuple(found), saturated, held, cost)
 
 
 def _attained(requests: Sequence[SimulatedRequest], objective: Objective) -> float:
@@ -141,19 +186,19 @@ def search(
     plans: Sequence[StagePlan],
     machine: Machine,
     settings: Iterable[Setting],
-    wanted: TuningGoal,
+    goal: TuningGoal,
     on_setting: Callable[[], None],
 ) -> list[Candidate]:
-    """Evaluates the settings; the first of the answer is the one to choose."""
+    """Evaluates settings and ranks them, the best first; `on_setting` is called after each."""
     found = []
     for setting in settings:
-        found.append(evaluate(model, plans, setting, machine, wanted))
+        found.append(evaluate(model, plans, setting, machine, goal))
         on_setting()
-    return ranked(found, wanted.rate)
+    return ranked(found, goal.rate)
 
 
 def ranked(found: Iterable[Candidate], rate: float | None) -> list[Candidate]:
-    """The highest throughput first, and of equals the cheapest. With a wanted rate, whatever reaches it is equal."""
+    """Sorts by throughput, and equals by cost. With a wanted rate, all settings that reach it are equal."""
     by_rate = sorted(found, key=lambda c: -c.rps)
     if not by_rate:
         return []

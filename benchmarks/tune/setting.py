@@ -1,4 +1,4 @@
-"""What can be chosen, replicas and threads for each stage, and the machine that it has to fit."""
+"""Settings, the replicas and threads of each stage, and the machine that they have to fit."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.tune.model.fit import RelayModel, StageModel
+from errors import ConfigError
 from workers.config import PipelineConfig
 from workers.plan import make_plan
 from workers.scheduling.stage import StagePlan
@@ -14,7 +15,7 @@ from workers.supervisor.broker_process import stage_plan
 
 @dataclass(frozen=True)
 class Machine:
-    """What there is to run on."""
+    """The cores, memory and GPUs to run on."""
 
     cores: int
     memory_bytes: float = float("inf")
@@ -33,24 +34,24 @@ class Setting:
         """Reads a ratio and the threads of each stage, such as ``1:1:2 1,1,2``.
 
         Raises:
-            SystemExit: it is not that.
+            ConfigError: the text has another form.
         """
         try:
             ratio, threads = text.split()
             setting = cls(tuple(map(int, ratio.split(":"))), tuple(map(int, threads.split(","))))
         except ValueError:
-            raise SystemExit(f"setting {text!r}: write a ratio and threads, such as '1:1:2 1,1,2'") from None
+            raise ConfigError(f"setting {text!r}: write a ratio and threads, such as '1:1:2 1,1,2'") from None
         if len(setting.replicas) != len(setting.threads) or min(setting.replicas + setting.threads) < 1:
-            raise SystemExit(f"setting {text!r}: write one count of replicas and of threads for each stage, from 1")
+            raise ConfigError(f"setting {text!r}: write a number of replicas and of threads, 1 or more, for each stage")
         return setting
 
     @property
     def ratio(self) -> str:
-        """As the configuration writes it."""
+        """The ratio as the configuration writes it."""
         return ":".join(map(str, self.replicas))
 
     def __str__(self) -> str:
-        """As `parse` reads it."""
+        """The form that `parse` reads."""
         return f"{self.ratio} {','.join(map(str, self.threads))}"
 
     def cpu_threads(self, model: RelayModel) -> int:
@@ -62,7 +63,7 @@ class Setting:
         )
 
     def memory_bytes(self, model: RelayModel) -> int:
-        """Resident memory of all replicas, as each was measured; pages that they share count in each."""
+        """Resident memory of all replicas as measured; pages that they share count in each."""
         return sum(count * stage.rss_bytes for count, stage in zip(self.replicas, model.stages, strict=True))
 
     def gpus(self, model: RelayModel, machine: Machine) -> int:
@@ -71,7 +72,7 @@ class Setting:
         return min(machine.gpus, max(counts, default=0))
 
     def fits(self, model: RelayModel, machine: Machine) -> bool:
-        """Whether each stage alone stays within the cores, as `relevo check` asks, and all within the memory."""
+        """Whether each stage alone stays within the cores, as `relevo check` asks, and all stages within the memory."""
         within = all(
             count * threads <= machine.cores or stage.gpu_speed
             for count, threads, stage in zip(self.replicas, self.threads, model.stages, strict=True)
@@ -79,7 +80,7 @@ class Setting:
         return within and self.memory_bytes(model) <= machine.memory_bytes
 
     def applied_to(self, config: PipelineConfig, **changes: object) -> PipelineConfig:
-        """The configuration with this ratio and these threads, and other top-level keys changed."""
+        """Returns the configuration with this ratio and these threads, and with other top-level keys changed."""
         values = config.model_dump()
         for stage, threads in zip(values["stages"].values(), self.threads, strict=True):
             stage["threads"] = threads
@@ -87,7 +88,7 @@ class Setting:
 
 
 def choices(stage: StageModel, machine: Machine, threads: Sequence[int]) -> list[tuple[int, int]]:
-    """(replicas, threads) that a stage can have: up to the cores together, or up to two replicas to a GPU."""
+    """Lists the (replicas, threads) that a stage can have: all cores at most, or two replicas to a GPU."""
     if stage.gpu_speed:
         return [(count, 1) for count in range(1, 2 * machine.gpus + 1)]
     usable = [k for k in dict.fromkeys(threads) if k <= machine.cores]
@@ -95,6 +96,6 @@ def choices(stage: StageModel, machine: Machine, threads: Sequence[int]) -> list
 
 
 def stage_plans(config: PipelineConfig) -> list[StagePlan]:
-    """The stages' queues and batches as configured, for the scheduler; replicas and threads are a setting's."""
+    """The stages' queues and batches as the scheduler wants them; replicas and threads come from a setting."""
     one_of_each = PipelineConfig(**{**config.model_dump(), "ratio": None, "allow_oversubscription": True})
     return [stage_plan(stage) for stage in make_plan(one_of_each).stages]

@@ -16,7 +16,7 @@ from commands.run.recordings import Recording
 from commands.tables import SafeConsole
 from modules.contract.payloads import Audio, Text
 from workers.client.result import Event
-from workers.supervisor.slot import SlotView
+from workers.supervisor.replica_view import ReplicaView
 
 LINES_AROUND_THE_TABLE = 8
 LEAST_TABLE_COLUMNS = 80  # on a terminal with fewer, a recording gets lines instead of a row
@@ -53,7 +53,7 @@ class RunView:
         if self._console.is_terminal:
             self._live.stop()
 
-    def starting(self, replicas: list[SlotView]) -> None:
+    def starting(self, replicas: list[ReplicaView]) -> None:
         """Shows the state of the replicas while the relay comes up."""
         line = "starting: " + ", ".join(f"{replica.name or replica.stage} {replica.state}" for replica in replicas)
         with self._lock:

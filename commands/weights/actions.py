@@ -11,11 +11,12 @@ from commands.output import say
 from commands.tables import SafeConsole, TableColumn, print_table
 from commands.weights.needed_models import needed_models
 from commands.weights.watchers import watcher
-from errors import ConfigError, MissingWeights, WeightsError
+from errors import ConfigError, WeightsError
 from modules.weights import HubId, fetch, fetch_from_hub, load_catalog, locate, verify
-from modules.weights.cache import State, models_folder, search_folders, state
-from modules.weights.conversion.converted import Quantization, convert
+from modules.weights.cache import models_folder, search_folders
+from modules.weights.converted import Quantization, convert
 from modules.weights.disk import megabytes
+from modules.weights.locator import model_state
 
 
 def list_models(weights: Path | None) -> int:
@@ -23,10 +24,8 @@ def list_models(weights: Path | None) -> int:
     models = load_catalog().models
     rows = []
     for name, model in models.items():
-        folders = [folder / name for folder in search_folders(weights)]
-        folder = next((each for each in folders if each.is_dir()), folders[-1])
         sizes = megabytes(model.finished_bytes), megabytes(model.download_bytes)
-        rows.append((name, *sizes, model.licence, state(model, folder)))
+        rows.append((name, *sizes, model.licence, model_state(name, weights)))
     columns = [
         TableColumn("model", "name"),
         TableColumn("size", "number"),
@@ -43,17 +42,9 @@ def list_models(weights: Path | None) -> int:
     print_table(
         console,
         [TableColumn("model of a hub"), TableColumn("for"), TableColumn("state")],
-        [(name, ", ".join(needed_by), _hub_state(name, weights)) for name, needed_by in needed_models().items()],
+        [(name, ", ".join(needed_by), model_state(name, weights)) for name, needed_by in needed_models().items()],
     )
     return 0
-
-
-def _hub_state(name: str, weights: Path | None) -> str:
-    try:
-        locate(name, weights)
-    except MissingWeights:
-        return State.ABSENT
-    return State.READY
 
 
 def fetch_models(names: list[str], to: Path | None, source: Path | None, keep_archives: bool) -> int:
@@ -86,7 +77,7 @@ def verify_models(names: list[str], weights: Path | None) -> int:
     """Compares every file with its recorded sum; 1 when any differs."""
     status = 0
     with watcher() as progress:
-        for name in load_catalog().select(names):
+        for name in names or load_catalog().models:
             try:
                 progress.say(f"{name}: every file is as recorded, in {verify(name, weights, progress=progress)}")
             except WeightsError as error:

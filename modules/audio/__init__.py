@@ -1,4 +1,4 @@
-"""Sound as samples: audio files, checking and resampling, and where the speech is.
+"""Sound as samples: reading and writing files, checks, resampling, and finding the speech in a recording.
 
-Knows no model of speech but the voice activity detector. Imports `contract`.
+The voice activity detector is the only model here. Imports `contract`.
 """

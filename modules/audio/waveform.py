@@ -1,4 +1,4 @@
-"""Operations on samples that every listening module and the audio reader share: checking, mixing, resampling."""
+"""Operations on samples: checks, mixing to mono, resampling, leading silence."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ SPEECH_RATE = 16_000
 """Sample rate in Hz that speech recognisers are trained on."""
 
 SHORTEST_S = 0.2
-"""A sound shorter than this holds no word."""
+"""Shortest sound that can hold a word, in seconds."""
 
 AUDIBLE = 10 ** (-50 / 20)
 """Amplitude at -50 dB of full scale, below which a sample counts as silence."""
 
-_LOUDEST = 8.0
-# Lossy decoders overshoot full scale a little and some synthesisers reach 2.3; more is audio that was never scaled
-# from integers.
+# Lossy decoders exceed full scale a little, and some synthesisers reach 2.3. A higher peak means integers that were
+# never scaled to floats.
+_MAX_PEAK = 8.0
 
 
-def check(audio: Audio) -> None:
+def check_audio(audio: Audio) -> None:
     """Refuses audio that no recogniser can use.
 
     Raises:
-        InputError: it is shorter than SHORTEST_S, has samples that are NaN or infinite, or is not scaled to [-1, 1].
+        InputError: the audio is shorter than SHORTEST_S, is not scaled to [-1, 1], or has samples that are NaN or
+            infinite.
     """
     if audio.seconds < SHORTEST_S:
         raise InputError(
@@ -45,15 +46,15 @@ def check(audio: Audio) -> None:
             "look for a division by zero where the audio was made, and export it again"
         )
     peak = float(np.abs(audio.samples).max())
-    if peak > _LOUDEST:
+    if peak > _MAX_PEAK:
         raise InputError(
             f"samples reach {peak:g} where full scale is 1; divide by the integer format's range, such as 32768"
         )
 
 
 def leading_silence_s(audio: Audio) -> float:
-    """Seconds before the first audible sample; the whole length when there is none."""
-    block = max(1, audio.sample_rate // 10)  # speech begins soon, so look no further than needed
+    """Returns the seconds before the first sample above AUDIBLE; the whole length if there is none."""
+    block = max(1, audio.sample_rate // 10)  # speech begins soon, so most samples need no look
     for start in range(0, len(audio.samples), block):
         audible = np.flatnonzero(np.abs(audio.samples[start : start + block]) > AUDIBLE)
         if len(audible):
@@ -64,23 +65,28 @@ def leading_silence_s(audio: Audio) -> float:
 def mono_blocks(frames: Iterable[AudioFrame], sample_rate: int) -> Iterator[Samples]:
     """Mixes decoded frames of any layout, format and rate to mono float32 blocks at ``sample_rate`` Hz.
 
+    Channels are averaged. FFmpeg's own mix to mono raises the level by 3 dB, which can exceed [-1, 1].
+
     Raises:
-        ValueError: the frames change their format on the way.
+        ValueError: the frames do not all have the same format.
     """
     from av.audio.resampler import AudioResampler
 
-    resampler = AudioResampler(format="fltp", rate=sample_rate)
+    # Packed samples are in one plane. PyAV counts the planes of a frame up to a null pointer, which FFmpeg does not
+    # write after eight or more: `to_ndarray` of such a planar frame reads arbitrary memory.
+    resampler = AudioResampler(format="flt", rate=sample_rate)
     for frame in chain(frames, [None]):
         if frame is not None:
-            # Gaps between a file's time stamps must not become gaps in the sound.
+            # Gaps between the time stamps of a file must not become gaps in the sound.
             frame.pts = None
         for block in resampler.resample(frame):
-            # FFmpeg's own mix to mono raises the level by 3 dB and would leave [-1, 1].
-            yield block.to_ndarray().mean(axis=0)
+            channels = block.to_ndarray().reshape(block.samples, block.layout.nb_channels).T
+            # NumPy adds rows about five times as fast as columns.
+            yield np.ascontiguousarray(channels).mean(axis=0)
 
 
 def resample(audio: Audio, sample_rate: int) -> Samples:
-    """Samples of ``audio`` at ``sample_rate`` Hz, mono float32 of shape (n,)."""
+    """Returns the samples of ``audio`` at ``sample_rate`` Hz: mono float32 of shape (n,)."""
     from av.audio.frame import AudioFrame
 
     if audio.sample_rate == sample_rate:

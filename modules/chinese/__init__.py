@@ -1,4 +1,4 @@
-"""Chinese text: numbers and Latin words as they are read, phonemes, and checks on a translation.
+"""Chinese text: numbers and Latin words as they are read aloud, phrases, phonemes, and the check of a translation.
 
-Knows no voice and no translator; several families use it. Imports `tasks` and `contract`.
+Several families use this room. It knows no voice and no translator. Imports `tasks` and `contract`.
 """

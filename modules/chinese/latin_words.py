@@ -1,8 +1,8 @@
 """Latin words for a Chinese voice: spelled letter by letter, or written with the Han syllables that sound like them.
 
-A Chinese voice has no sound for Latin words. The two ways a Chinese newsreader has are used: initials are read as
-letters, names and words are transliterated syllable by syllable. The table follows the custom of the Xinhua
-transliterations for Spanish, where it has a syllable for the sound.
+A Chinese voice has no sound for Latin words. A Chinese newsreader reads initials as letters, and transliterates names
+and words syllable by syllable; so does this file. The table follows the Xinhua transliterations of Spanish, where they
+have a syllable for the sound.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ LATIN_WORD = re.compile(r"[A-Za-zÀ-ÖØ-öø-ɏ][A-Za-zÀ-ÖØ-öø-ɏ\u0300-\u
 _MAX_INITIALS = 4
 _VOWELS = "aeiou"
 
-# Each row: the consonant alone, then before a, e, i, o, u, then before an, en, in, on, un.
+# Each row has the consonant alone, then before a, e, i, o, u, then before an, en, in, on, un.
 _ROWS = {
     "": "- 阿 埃 伊 奥 乌 安 恩 因 翁 温",
     "b": "布 巴 贝 比 博 布 班 本 宾 邦 本",
@@ -44,7 +44,7 @@ _SYLLABLES = {
     for rhyme, han in zip(("", *_VOWELS, *(f"{v}n" for v in _VOWELS)), row.split(), strict=True)
     if han != "-"
 }
-# Spelling to sound, Spanish first, for the sounds of _ROWS. Order matters.
+# From spelling to the sounds of _ROWS, with the rules of Spanish first. They are applied in this order.
 _SPELLING = tuple(
     (re.compile(pattern), sound)
     for pattern, sound in (
@@ -68,25 +68,25 @@ _SPELLING = tuple(
     )
 )
 _SYLLABLE = re.compile(r"(?:ch|sh|[bdfghklmnñprstvwy])?[aeiou](?:n(?![aeiouy]))?|ch|sh|[bdfghklmnñprstvwy]")
-# Read as this word everywhere in China, though it is spelled like a name.
+# Words that have a Chinese name, although they are spelled like names.
 _KNOWN = {"wifi": "无线网络", "www": "万维网"}
 # Names of the letters A to Z, as Chinese speakers say them.
 _LETTERS = "诶 必 西 地 伊 艾福 吉 艾尺 艾 杰 开 艾勒 艾姆 恩 欧 批 丘 阿尔 艾斯 提 优 维 达布留 艾克斯 歪 贼德"
 
 
-def spell(text: str) -> str:
-    """``text`` with each capital A-Z as the Han characters that it is pronounced like, for voices without letters."""
+def spell_capitals(text: str) -> str:
+    """Writes each capital A-Z as the Han characters that sound like its name, for voices that have no letters."""
     return text.translate({ord("A") + i: name for i, name in enumerate(_LETTERS.split())})
 
 
 def respell(word: str) -> str:
-    """One Latin word as the letters or the Han characters that a Chinese speaker would say.
+    """Writes one Latin word as the letters or Han characters that a Chinese speaker would say.
 
-    Initials (a single letter, up to four capitals, or no vowel at all) become capitals to be spelled: tv is TV.
-    Anything else is transliterated: Villidalgo is 维利达尔戈. Accents are dropped, except that ñ is a sound of its own.
+    Initials (a single letter, up to four capitals, or no vowel at all) become capitals to be spelled: tv becomes TV.
+    Other words are transliterated: Villidalgo becomes 维利达尔戈. Accents are dropped, but ñ is a sound of its own.
 
     Returns:
-        letters A-Z, or Han characters; empty when the word has a letter that neither can stand for.
+        Letters A-Z, or Han characters; empty if the word has a letter that cannot be written so.
     """
     plain = _without_accents(word)
     if not re.fullmatch(r"[A-Za-zñÑ]+", plain):
@@ -106,7 +106,7 @@ def respell(word: str) -> str:
 
 
 def _without_accents(word: str) -> str:
-    """ASCII letters, with ñ kept because it is a sound of its own."""
+    """Replaces letters with accents by ASCII letters. It keeps ñ, which is a sound of its own."""
     kept = unicodedata.normalize("NFC", word)
     folded = "".join(c if c in "ñÑ" else unicodedata.normalize("NFD", c)[0] for c in kept)
     return folded.translate(

@@ -1,4 +1,4 @@
-"""Turns Chinese text, as a translator writes it, into text that a Chinese voice can speak, phrase by phrase."""
+"""Rewrites Chinese text, as translators write it, with the characters that a Chinese voice can speak."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from modules.chinese.latin_words import LATIN_WORD, respell
 from modules.chinese.numerals import spell_numbers
 from modules.contract.notes import Note
 
-_HAN = "一-鿿"
-_SPOKEN = f"{_HAN}A-Z"
-_SENTENCE_ENDS = "。！？…"
-_PHRASE_ENDS = f"{_SENTENCE_ENDS}；，、：—"
-# Marks that shape the voice's intonation or pause.
-_MARKS = f"{_PHRASE_ENDS}（）“”"
+HAN = "一-鿿"
+SPOKEN = f"{HAN}A-Z"
+SENTENCE_ENDS = "。！？…"
+PHRASE_ENDS = f"{SENTENCE_ENDS}；，、：—"
+# Marks that the voice hears as intonation or a pause.
+_MARKS = f"{PHRASE_ENDS}（）“”"
 
-# The full-width forms of ASCII, so that the rules below see one form only.
+# Full-width ASCII becomes ordinary ASCII, so that the rules below need one form only.
 _HALF_WIDTH = str.maketrans({chr(0xFF01 + i): chr(0x21 + i) for i in range(0x5E)} | {"\u3000": " ", "〇": "零"})
-# A half-width mark becomes the Chinese one; brackets and quotes become the ones the voice knows.
+# Half-width marks become Chinese ones; brackets and quotes become those that the voice knows.
 _FULL_WIDTH = str.maketrans(",?!;:()[]{}.「」『』《》〈〉【】„‟–", "，？！；：（）（）（）。“”“”“”“”（）“”—")
-# Typography without a sound of its own.
+# Marks that are not heard.
 _SILENT = re.compile(r"[·•‧・'’‘`´\"_~～*^|<>\\-]")
 _SPOKEN_SYMBOLS = {
     "+": "加",
@@ -49,19 +49,19 @@ _SPOKEN_SYMBOLS = {
 
 @dataclass(frozen=True, slots=True)
 class SpeakableText:
-    """Han characters, capitals to be spelled and Chinese marks, and a note for all that was respelled or left out."""
+    """Text of Han characters, capitals to be spelled and Chinese marks, with notes on what was changed or left out."""
 
     text: str
     notes: tuple[Note, ...] = ()
 
 
 def make_speakable(text: str) -> SpeakableText:
-    """Rewrites ``text`` in characters a Chinese voice has a sound for.
+    """Rewrites ``text`` in characters that a Chinese voice has a sound for.
 
-    Numbers become numerals, Latin words letters or Han syllables (see ``latin_words``), half-width marks Chinese
-    ones; a space between Han characters becomes a comma, because translators separate clauses with one. Symbols
-    that have a Chinese name are named. A Latin word or symbol so rewritten is noted as ``respelled``; what is left
-    without a sound (other scripts, emoji) is taken out and noted as ``unspoken``.
+    Numbers become numerals, Latin words become letters or Han syllables (see ``latin_words``), half-width marks become
+    Chinese ones. A space between Han characters becomes a comma, because translators separate clauses with spaces.
+    Symbols with a Chinese name are named. Latin words and symbols that were rewritten are noted ``respelled``.
+    Characters without a sound, such as other scripts and emoji, are left out and noted ``unspoken``.
     """
     notes: list[Note] = []
     text = re.sub(r"\s+", " ", text.translate(_HALF_WIDTH)).strip()
@@ -69,56 +69,13 @@ def make_speakable(text: str) -> SpeakableText:
     text = re.sub(r"(?<![A-Za-z])(?:[A-Z]\.){2,}", lambda match: match[0].replace(".", ""), text)
     text = spell_numbers(text)
     text = re.sub(r"\.{2,}|。{2,}|…+", "…", text)
-    text = re.sub(rf"(?<=[{_HAN}]) (?=[{_HAN}])", "，", text)
+    text = re.sub(rf"(?<=[{HAN}]) (?=[{HAN}])", "，", text)
     text = re.sub(r"(?<=[A-Za-z])\.(?=[A-Za-z])", "点", text)
     text = LATIN_WORD.sub(lambda match: _respelled(match[0], notes), text)
     text = text.translate(_FULL_WIDTH)
     text = "".join(_symbol(c, notes) for c in _SILENT.sub("", text))
-    text = _tidy_marks(re.sub(rf"[^{_SPOKEN}{_MARKS}]+", lambda match: _dropped(match[0], notes), text))
+    text = _tidy_marks(re.sub(rf"[^{SPOKEN}{_MARKS}]+", lambda match: _dropped(match[0], notes), text))
     return SpeakableText(text, tuple(dict.fromkeys(notes)))
-
-
-def split_phrases(text: str, min_chars: int, max_chars: int) -> list[str]:
-    """Cuts speakable text after its marks, so that the first phrase can be heard while the next is computed.
-
-    A phrase of fewer than ``min_chars`` spoken characters is joined to the next one, the last to the one before it, as
-    long as the result fits. A phrase longer than ``max_chars`` characters, marks included, is cut into equal parts.
-    The phrases, joined, are ``text``; none is longer than ``max_chars``.
-
-    Raises:
-        ValueError: ``max_chars`` is not positive.
-    """
-    if max_chars < 1:
-        raise ValueError(f"max_chars is {max_chars}; a phrase needs at least 1 character")
-    phrases: list[str] = []
-    for piece in re.findall(rf"[^{_PHRASE_ENDS}]*[{_PHRASE_ENDS}]*[”）]*", text):
-        if phrases and _is_short(phrases[-1], min_chars) and len(phrases[-1] + piece) <= max_chars:
-            phrases[-1] += piece
-        elif piece:
-            phrases.extend(_equal_parts(piece, max_chars))
-    if len(phrases) > 1 and _is_short(phrases[-1], min_chars) and len(phrases[-2] + phrases[-1]) <= max_chars:
-        phrases[-2:] = [phrases[-2] + phrases[-1]]
-    return phrases
-
-
-def ends_sentence(phrase: str) -> bool:
-    """True when a phrase ends with a mark that closes a sentence."""
-    return phrase.rstrip("”）").endswith(tuple(_SENTENCE_ENDS))
-
-
-def ends_phrase(phrase: str) -> bool:
-    """True when a phrase ends with any mark that is heard as a pause."""
-    return phrase.rstrip("”）").endswith(tuple(_PHRASE_ENDS))
-
-
-def _is_short(phrase: str, min_chars: int) -> bool:
-    return len(re.findall(rf"[{_SPOKEN}]", phrase)) < min_chars
-
-
-def _equal_parts(piece: str, max_chars: int) -> list[str]:
-    parts = -(-len(piece) // max_chars)
-    size = -(-len(piece) // parts)
-    return [piece[i : i + size] for i in range(0, len(piece), size)]
 
 
 def _respelled(word: str, notes: list[Note]) -> str:
@@ -148,6 +105,6 @@ def _dropped(run: str, notes: list[Note]) -> str:
 
 
 def _tidy_marks(text: str) -> str:
-    text = re.sub(rf"([{_PHRASE_ENDS}])\1+", r"\1", text)
-    text = re.sub(rf"([{_PHRASE_ENDS}])[，、；：—]+", r"\1", text)
-    return text.lstrip(_PHRASE_ENDS)
+    text = re.sub(rf"([{PHRASE_ENDS}])\1+", r"\1", text)
+    text = re.sub(rf"([{PHRASE_ENDS}])[，、；：—]+", r"\1", text)
+    return text.lstrip(PHRASE_ENDS)

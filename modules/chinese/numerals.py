@@ -1,4 +1,4 @@
-"""Digits in Chinese text, written out the way a person reads them: 18:30 is 十八点三十分, 35% is 百分之三十五."""
+"""Writes digits in Chinese text as a person reads them: 18:30 becomes 十八点三十分, 35% becomes 百分之三十五."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import unicodedata
 from collections.abc import Callable
 
 _NUMBER = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
-# A digit string this long is an identifier or a telephone number unless it is round.
+# An integer of this many digits is an identifier or a telephone number, unless it is round.
 _MIN_IDENTIFIER_DIGITS = 8
 # cn2an writes numbers of up to this many digits.
 _MAX_CARDINAL_DIGITS = 16
-# After these words 2 is counted as 两, not read as 二.
+# Before these words 2 is a count and read 两, not 二.
 _COUNTED = "(?:[个位名只条张本件次天周岁点米杯瓶碗家间辆台座块百千万亿]|年(?!级)|小时|分钟|公里|公斤|欧元|美元)"
 
 _UNITS = {
@@ -48,9 +48,9 @@ _CURRENCIES = {"$": "美元", "€": "欧元", "£": "英镑", "¥": "元", "￥
 def spell_numbers(text: str) -> str:
     """Writes every decimal digit of ``text``, of any script, as Han numerals.
 
-    Knows times, dates, years, telephone numbers, currencies, percentages, temperatures and other units,
-    fractions, ratios, ranges, ordinals, signs, decimals and thousands separators. What fits none of these is read
-    digit by digit, so no digit is ever left. Numerals come from cn2an (https://github.com/Ailln/cn2an).
+    It knows times, dates, years, telephone numbers, currencies, percentages, temperatures and other units, fractions,
+    ratios, ranges, ordinals, signs, decimals and thousands separators. Other digits are read one by one, so none is
+    left. Numerals come from cn2an (https://github.com/Ailln/cn2an).
     """
     text = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
     for pattern, reading in _READINGS:
@@ -68,7 +68,7 @@ def _cardinal(digits: str) -> str:
         spoken = _one_by_one(whole)
     else:
         spoken = str(cn2an.an2cn(whole, "low"))
-        # 一十五 is written, 十五 is said.
+        # cn2an writes 一十五, people say 十五.
         spoken = spoken.removeprefix("一") if spoken.startswith("一十") else spoken
     return f"{spoken}点{_one_by_one(decimals)}" if decimals else spoken
 
@@ -113,8 +113,8 @@ _NUMERALS = "零一二两三四五六七八九十百千万亿"
 _MONTH = r"(?:0?[1-9]|1[0-2])"
 _DAY = r"(?:0?[1-9]|[12]\d|3[01])"
 
-# Python counts Han characters among the letters of a word, so \b finds no border between them and Latin ones.
-# Tried in this order: the more a pattern knows, the earlier it comes.
+# The patterns are tried in this order: the more specific, the earlier. They use no \b, because Python counts Han
+# characters as letters and finds no border between them and Latin letters.
 _READINGS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = tuple(
     (re.compile(pattern), reading)
     for pattern, reading in (
@@ -128,7 +128,7 @@ _READINGS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = 
             rf"{_NUMBER}(?:\s*:\s*{_NUMBER})+",
             lambda m: "比".join(_cardinal(n.strip()) for n in m[0].split(":")),
         ),
-        # Telephone numbers: groups of digits with spaces or hyphens, or a leading +.
+        # Telephone numbers have groups of digits with spaces or hyphens, or a leading +.
         (
             r"(?<![\d.])(?:\+\d[\d -]{5,}\d|\d{2,4}(?:[ -]\d{2,4}){2,}|\d{3,4}[ -]\d{4,8})(?![\d.])",
             lambda m: ("加" if m[0].startswith("+") else "") + _one_by_one(m[0]),
@@ -157,7 +157,7 @@ _READINGS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = 
         (r"\d+(?:\.\d+){2,}", lambda m: "点".join(map(_one_by_one, m[0].split(".")))),
         (rf"(?<![\dA-Za-z年月日号时点分秒])[-−]({_NUMBER})", lambda m: f"负{_cardinal(m[1])}"),
         (_NUMBER, lambda m: _cardinal(m[0])),
-        # From one time, date or amount to another, now that both are written out.
+        # A range of times, dates or amounts, which are written out by now.
         (rf"(?<=[{_NUMERALS}点分秒日月年度]){_TO}(?=[{_NUMERALS}上下])", lambda _: "到"),
     )
 )

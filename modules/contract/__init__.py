@@ -1,4 +1,4 @@
-"""What a stage and its model agree on: the module contract, payloads, notes, and modules by name.
+"""The contract between a stage and the model that it runs: Module, payloads, notes, and the registry of modules.
 
-Everything imports this room. It imports nothing of the project but errors.
+Whoever writes a module of their own needs this room only. Everything imports it. It imports errors alone.
 """

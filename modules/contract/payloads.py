@@ -1,4 +1,4 @@
-"""What travels between stages: a stretch of audio or of text, placed on the request's time line."""
+"""The payloads that travel between stages: a stretch of audio or of text, placed on the request's time line."""
 
 from __future__ import annotations
 
@@ -13,14 +13,21 @@ from modules.contract.notes import Note
 __all__ = ["Audio", "Note", "Payload", "Samples", "Text"]
 
 Samples = NDArray[np.float32]
+"""Mono float32 samples of shape (n,), scaled so that full scale is 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
     """A stretch of text.
 
-    ``language`` is a BCP-47 tag. ``start_s`` and ``end_s`` are seconds on the time line of the request's
-    audio: the stretch of source speech that the text came from.
+        Text("Buenos días.", "es", start_s=0.5, end_s=1.75)
+
+    Attributes:
+        text: the text itself.
+        language: its language as a BCP-47 tag, such as ``en`` or ``zh``.
+        start_s: where the speech that the text came from begins, in seconds from the start of the request's audio.
+        end_s: where that speech ends.
+        notes: remarks of the stages so far.
     """
 
     text: str
@@ -37,12 +44,20 @@ class Text:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Audio:
-    """A stretch of sound: ``samples`` is mono float32 of shape (n,) in [-1, 1] at ``sample_rate`` Hz.
+    """A stretch of sound.
 
-    ``start_s`` and ``end_s`` are seconds on the time line of the request's audio.
+        Audio(numpy.zeros(16_000, numpy.float32), 16_000)  # a second of silence
+
+    Attributes:
+        samples: mono float32 of shape (n,) in [-1, 1].
+        sample_rate: samples per second, in Hz.
+        start_s: where the sound begins on the request's time line, in seconds. For synthesised speech, the place of
+            the source speech that it translates.
+        end_s: where it ends.
+        notes: remarks of the stages so far.
 
     Raises:
-        InputError: the samples are not one-dimensional float32, or the rate is not positive.
+        InputError: the samples are not one-dimensional float32, or the sample rate is not positive.
     """
 
     samples: Samples

@@ -1,4 +1,7 @@
-"""Modules by the names that configurations use. Finding a module imports its file, not its heavy libraries."""
+"""Finds modules and their options by the names that configurations use.
+
+Finding a module imports its file, but none of its heavy libraries.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +26,17 @@ MODULES = {
     "whisper": "modules.whisper.hf:Whisper",
     "whisper-ct2": "modules.whisper.ct2:WhisperCT2",
 }
+"""Where the class of each module is, by the name of the module."""
 
 
 def module_class(name: str) -> type[Module]:
-    """The class behind a registry name or a ``package.file:Class`` of the user's own.
+    """Returns the class of a module.
+
+    Args:
+        name: a name of ``MODULES``, or ``package.file:Class`` for a module of the user's own.
 
     Raises:
-        ConfigError: there is no such module, or it does not follow the module contract.
+        ConfigError: there is no such module, its file cannot be imported, or it is not a subclass of Module.
     """
     target = MODULES.get(name, name)
     file, colon, attribute = target.partition(":")
@@ -45,10 +52,14 @@ def module_class(name: str) -> type[Module]:
 
 
 def module_options(name: str, options: dict[str, Any]) -> Options:
-    """The module's options, validated.
+    """Validates the options of a module, as in ``module_options("kokoro", {"speed": 1.2})``.
+
+    Args:
+        name: as in ``module_class``.
+        options: values by key.
 
     Raises:
-        ConfigError: an option is unknown or has a wrong value; it is named.
+        ConfigError: an option is unknown or has a wrong value. The message names it, and all options of the module.
     """
     kind = module_class(name).options_type
     try:

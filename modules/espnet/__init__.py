@@ -1,1 +1,4 @@
-"""ESPnet voices: Chinese text to Chinese speech. `tts` is the stage; the other files open and import what it needs."""
+"""ESPnet voices: Chinese text to Chinese speech. `tts` is the module.
+
+`files` reads a voice's folder, `vocoders` turn its spectrograms into sound, and `lean_import` imports ESPnet fast.
+"""

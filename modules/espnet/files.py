@@ -1,4 +1,4 @@
-"""The files of an ESPnet voice: where they are in its folder, and how they are read without trusting them."""
+"""The files of an ESPnet voice: found in its folder and read without running anything that they contain."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from typing import Any
 import yaml
 
 from errors import CorruptWeights, MissingWeights
+from modules.weights.repair import repair_hint
 
 _META = "meta.yaml"
 
 
 @dataclass(frozen=True, slots=True)
 class EspnetFiles:
-    """One voice: ``config`` is its training configuration, ``model`` its state dict; paths below ``folder``."""
+    """One voice: the files of its training configuration and of its state dict, both below ``folder``."""
 
     folder: Path
     config: Path
@@ -27,14 +28,14 @@ class EspnetFiles:
 
     @classmethod
     def find(cls, folder: Path) -> EspnetFiles:
-        """Files of a folder as espnet_model_zoo unpacks it (with meta.yaml), or with config.yaml and one .pth file.
+        """Finds the files of a folder that espnet_model_zoo unpacked, or that has config.yaml and one .pth file.
 
         Raises:
-            MissingWeights: a file is not there.
-            CorruptWeights: meta.yaml does not name them, or names files outside of the folder.
+            MissingWeights: a file is missing.
+            CorruptWeights: meta.yaml does not name the files, or names files outside of the folder.
         """
         if (folder / _META).is_file():
-            meta = read_yaml(folder / _META)
+            meta = read_yaml(folder / _META, folder)
             try:
                 names = meta["yaml_files"]["train_config"], meta["files"]["model_file"]
             except (KeyError, TypeError) as error:
@@ -52,8 +53,8 @@ class EspnetFiles:
 
     @contextmanager
     def portable_config(self) -> Iterator[Path]:
-        """A copy of the configuration in which files that it names are found wherever the folder lies."""
-        config = read_yaml(self.config)
+        """Writes a temporary copy of the configuration whose paths are valid wherever the folder is."""
+        config = read_yaml(self.config, self.folder)
         for key, value in config.items():
             if key.endswith("_conf") and isinstance(value, dict) and value.get("stats_file"):
                 value["stats_file"] = str(_below(self.folder, value["stats_file"]))
@@ -63,8 +64,12 @@ class EspnetFiles:
             yield Path(copy.name)
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A mapping of plain values. ESPnet's own vocoder loader would let the file run code (``yaml.Loader``).
+def read_yaml(path: Path, folder: Path) -> dict[str, Any]:
+    """Reads a mapping of plain values. ESPnet's own vocoder loader would let the file run code (``yaml.Loader``).
+
+    Args:
+        path: the file.
+        folder: the model's folder, which the error gives advice about.
 
     Raises:
         MissingWeights: there is no such file.
@@ -73,21 +78,24 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise MissingWeights(f"{path} is not there; fetch the model again") from error
+        raise MissingWeights(f"{path} is missing; {repair_hint(folder)}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CorruptWeights(
-            f"{path} is not plain YAML: {' '.join(str(error).split())}; fetch the model again"
-        ) from error
+        reason = " ".join(str(error).split())
+        raise CorruptWeights(f"{path} is not plain YAML: {reason}; {repair_hint(folder)}") from error
     if not isinstance(content, dict):
-        raise CorruptWeights(f"{path} holds no mapping; fetch the model again")
+        raise CorruptWeights(f"{path} holds no mapping; {repair_hint(folder)}")
     return content
 
 
-def load_tensors(path: Path) -> Any:
-    """What a checkpoint of torch holds: tensors and plain values. Nothing else is unpickled.
+def load_tensors(path: Path, folder: Path) -> Any:
+    """Reads the tensors and plain values of a torch checkpoint. Nothing else is unpickled.
+
+    Args:
+        path: the checkpoint.
+        folder: the model's folder, which the error gives advice about.
 
     Raises:
-        CorruptWeights: it holds something else, or is not whole.
+        CorruptWeights: it holds something else, or is incomplete.
     """
     import torch
 
@@ -95,14 +103,17 @@ def load_tensors(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise CorruptWeights(f"{path} is broken, or holds more than tensors: {reason}; use another model") from error
+        raise CorruptWeights(
+            f"{path} is broken, or holds more than tensors: {reason}; use another model, or {repair_hint(folder)}"
+        ) from error
 
 
 def _below(folder: Path, name: Any) -> Path:
+    """Returns the path of a file that a file of the folder names, and that must be in the folder."""
     pure = PurePosixPath(str(name))
     if pure.is_absolute() or ".." in pure.parts:
         raise CorruptWeights(f"{folder} names a file outside of it, {str(name)!r}; use another model")
     path = folder / pure
     if not path.is_file():
-        raise MissingWeights(f"{path} is not there; fetch the model again")
+        raise MissingWeights(f"{path} is missing; {repair_hint(folder)}")
     return path

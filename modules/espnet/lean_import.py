@@ -1,12 +1,12 @@
 """Imports ESPnet's ``Text2Speech`` in about half of the processor time that a plain import takes.
 
-Two things that a plain import does serve nothing that Relevo's Chinese voices run; `python -m
-benchmarks.models.espnet_import` prints what each of them costs:
+A plain import does two things that Relevo's Chinese voices do not need. `python -m benchmarks.models.espnet_import`
+prints what each of them costs.
 
 - typeguard rewrites every function of ESPnet, so that it checks the types of its arguments at each call.
-- g2p_en, the reader of English, brings NLTK, scikit-learn and pandas, and tries to download NLTK's data.
+- g2p_en, the reader of English, imports NLTK, scikit-learn and pandas, and tries to download NLTK's data.
 
-What is left runs beside the loads of the other stages: replicas are started together.
+The time matters because replicas load their models side by side.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from typing import Any
 
 
 def import_text2speech() -> Any:
-    """The class ``espnet2.bin.tts_inference.Text2Speech``; the one it gives cannot read English.
+    """Returns the class ``espnet2.bin.tts_inference.Text2Speech``, which cannot read English.
 
-    What imports typeguard or g2p_en afterwards gets the real ones.
+    Later imports of typeguard and g2p_en get the real packages.
     """
     with unchecked_types(), without_english():
         from espnet2.bin.tts_inference import Text2Speech
@@ -31,7 +31,7 @@ def import_text2speech() -> Any:
 
 @contextmanager
 def unchecked_types() -> Iterator[None]:
-    """What is imported meanwhile is not instrumented by typeguard."""
+    """Keeps typeguard from instrumenting what is imported meanwhile."""
     import typeguard
 
     original = typeguard.typechecked
@@ -48,7 +48,7 @@ def unchecked_types() -> Iterator[None]:
 
 @contextmanager
 def without_english() -> Iterator[None]:
-    """What imports g2p_en meanwhile gets a module with nothing in it."""
+    """Gives an empty module to whatever imports g2p_en meanwhile."""
     if "g2p_en" in sys.modules:
         yield
         return

@@ -1,4 +1,4 @@
-"""ESPnet voices as a stage: Chinese text in, Chinese speech out, phrase by phrase.
+"""ESPnet voices as a module: Chinese text in, Chinese speech out, phrase by phrase.
 
 The default is Tacotron 2 (Shen et al., 2018, https://arxiv.org/abs/1712.05884), trained by ESPnet
 (https://arxiv.org/abs/2110.07840) on the Chinese Standard Mandarin Speech Corpus.
@@ -6,26 +6,30 @@ The default is Tacotron 2 (Shen et al., 2018, https://arxiv.org/abs/1712.05884),
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
 from errors import ConfigError, CorruptWeights, InputError
-from modules.chinese.latin_words import spell
-from modules.chinese.phrases import ChineseOptions, cut_chinese
-from modules.contract.module import Compute, Module, named
+from modules.chinese.latin_words import spell_capitals
+from modules.chinese.normalization import HAN
+from modules.chinese.phrases import ChineseOptions, chinese_phrases
+from modules.contract.module import Compute, Module, require_model
 from modules.contract.payloads import Audio, Note, Payload, Text
 from modules.espnet.files import EspnetFiles, load_tensors, read_yaml
 from modules.espnet.lean_import import import_text2speech
 from modules.espnet.vocoders import GriffinLim, ParallelWaveGAN
 from modules.runtimes.pytorch import TorchRuntime
-from modules.tasks.synthesis import Utterance, speak
+from modules.tasks.synthesis import Utterance, synthesise
 from modules.weights import locate
+from modules.weights.repair import repair_hint
 
-_HAN = ("一", "鿿")
-# What a mark becomes where the voice has not learnt it; those left out are not heard.
+_IS_HAN = re.compile(f"[{HAN}]")
+# A mark that the voice has not learnt becomes a similar one. A mark without a similar one is left out.
 _SIMILAR_MARKS = {"、": "，", "：": "，", "；": "，", "—": "，", "…": "。", "！": "。", "？": "。", "，": "", "。": ""}
 _READERS = "pypinyin_g2p"
 
@@ -46,18 +50,18 @@ class EspnetOptions(ChineseOptions):
 
 
 class EspnetTTS(Module):
-    """Speaks Chinese text with an ESPnet voice; yields Audio at the voice's rate, one a phrase.
+    """Speaks Chinese text with an ESPnet voice; yields Audio at the voice's sample rate, one for each phrase.
 
-    Numbers and Latin words are rewritten as for every Chinese voice (see ``chinese_text.make_speakable``); letters are
-    spelled with the syllables that Chinese speakers use for them, for a voice that has Chinese sounds only. A
-    character whose sounds the voice has not learnt is noted ``unspoken``, a phrase that reached maxlenratio
-    ``truncated``.
+    Numbers and Latin words are rewritten as for every Chinese voice; see
+    ``modules.chinese.normalization.make_speakable``. The voice has Chinese sounds only, so letters are spelled with
+    the syllables that Chinese speakers use for them. A character whose sounds the voice has not learnt is noted
+    ``unspoken``, a phrase that reached ``maxlenratio`` is noted ``truncated``.
 
-    Text2Speech is not thread-safe (https://github.com/espnet/espnet/issues/3222): a process has one, and texts of a
-    batch are spoken one after the other. Tacotron 2 drops units at random while it speaks, and Griffin-Lim begins with
-    random phases: each phrase starts from the seed, so that it sounds the same whatever was spoken before.
+    Text2Speech is not thread-safe (https://github.com/espnet/espnet/issues/3222): a process has one, and the texts of
+    a batch are spoken one after the other. Tacotron 2 drops units at random while it speaks, and Griffin-Lim begins
+    with random phases. Each phrase starts from the seed, so it sounds the same whatever was spoken before.
 
-    ``model`` is a folder as espnet_model_zoo or the hub has it; nothing in it is unpickled but tensors.
+    ``model`` is a folder of espnet_model_zoo or of the hub. Nothing in it is unpickled except tensors.
     """
 
     accepts = Text
@@ -65,42 +69,41 @@ class EspnetTTS(Module):
     options_type = EspnetOptions
 
     def __init__(self, model: Path | None, options: EspnetOptions, compute: Compute) -> None:
-        """See Module.
+        """Loads the model; see Module.
 
         Raises:
-            ConfigError: no model is named, it reads another language, or an option does not fit it.
+            ConfigError: the stage names no model, it reads another language, or an option does not fit it.
             WeightsError: a file of the model or the vocoder is missing or cannot be read.
         """
         self._options = options
         self._runtime = TorchRuntime(compute, "float32")
-        self._tts = _open(EspnetFiles.find(named(model)), options, self._runtime.device)
+        self._tts = _open(EspnetFiles.find(require_model(model)), options, self._runtime.device)
         self._ids = {token: number for number, token in enumerate(self._tts.train_args.token_list)}
 
     def warm_up(self) -> None:
-        """Speaks one short phrase: a longer one warms no more, and delays the relay by its length."""
+        """Speaks one short phrase. A longer one warms no more, and delays the relay by its length."""
         for _ in self.process([Text("你好。", "zh")]):
             pass
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """Yields Audio phrase by phrase; nothing for an empty text or one of marks alone.
-
-        An InputError stands for a text in another language, or one with nothing in it that can be spoken.
+        """Synthesises texts; see ``modules.tasks.synthesis.synthesise``.
 
         Raises:
             ModelError: the network or the vocoder failed.
         """
-        return speak(batch, lambda text: cut_chinese(text, self._options), self._say, self._tts.fs)
+        split_text = partial(chinese_phrases, options=self._options)
+        return synthesise(batch, split_text, self._synthesise_phrases, self._tts.fs)
 
-    def _say(self, phrases: Sequence[str]) -> Iterator[Utterance]:
+    def _synthesise_phrases(self, phrases: Sequence[str]) -> Iterator[Utterance]:
         for phrase in phrases:
-            tokens, unspoken = self._read(spell(phrase))
+            tokens, unspoken = self._tokens(spell_capitals(phrase))
             notes = (Note("unspoken", unspoken),) if unspoken else ()
             if not any(map(str.isalnum, "".join(tokens))):
                 yield Utterance(None, notes)
                 continue
-            yield self._utter(phrase, [self._ids[token] for token in tokens], notes)
+            yield self._utterance(phrase, [self._ids[token] for token in tokens], notes)
 
-    def _utter(self, phrase: str, ids: list[int], notes: tuple[Note, ...]) -> Utterance:
+    def _utterance(self, phrase: str, ids: list[int], notes: tuple[Note, ...]) -> Utterance:
         import numpy as np
 
         with self._runtime.inference(f"speaking {phrase!r}"):
@@ -110,12 +113,12 @@ class EspnetTTS(Module):
             notes += (Note("truncated", f"the speech of {phrase!r} stopped at its limit; raise maxlenratio"),)
         return Utterance(output["wav"].float().cpu().numpy(), notes)
 
-    def _read(self, phrase: str) -> tuple[list[str], str]:
-        """The voice's tokens for ``phrase``, all of which it knows, and the characters that it has no sound for."""
+    def _tokens(self, phrase: str) -> tuple[list[str], str]:
+        """Returns the tokens of a phrase that the voice knows, and the characters that it has no sound for."""
         unspoken = ""
         known = ""
         for char in phrase:
-            if _HAN[0] <= char <= _HAN[1]:
+            if _IS_HAN.match(char):
                 if self._knows(char):
                     known += char
                 else:
@@ -143,12 +146,12 @@ class EspnetTTS(Module):
 
 
 def _open(files: EspnetFiles, options: EspnetOptions, device: str) -> Any:
-    """Text2Speech with the weights of ``files`` and the vocoder of ``options``."""
+    """Opens Text2Speech with the weights of ``files`` and the vocoder of ``options``."""
     text2speech = import_text2speech()
     with files.portable_config() as config:
-        reader = read_yaml(config).get("g2p")
+        reader = read_yaml(config, files.folder).get("g2p")
         if not str(reader).startswith(_READERS):
-            raise ConfigError(f"{files.folder} reads with {reader}, not with {_READERS}…; choose a Chinese voice")
+            raise ConfigError(f"{files.folder} reads with {reader}, not with a {_READERS}; choose a Chinese voice")
         # Without a model_file, because ESPnet would unpickle whatever that holds.
         tts = text2speech(
             train_config=config,
@@ -160,9 +163,11 @@ def _open(files: EspnetFiles, options: EspnetOptions, device: str) -> Any:
             dtype=options.dtype,
             device=device,
         )
-    missing, _ = tts.model.load_state_dict(load_tensors(files.model), strict=False)
+    missing, _ = tts.model.load_state_dict(load_tensors(files.model, files.folder), strict=False)
     if lost := {name for name, _ in tts.model.named_parameters()}.intersection(missing):
-        raise CorruptWeights(f"{files.model} lacks {len(lost)} weights of the model, such as {min(lost)}")
+        raise CorruptWeights(
+            f"{files.model} lacks {len(lost)} weights, such as {min(lost)}; {repair_hint(files.folder)}"
+        )
     if options.speed_control_alpha != 1.0 and "alpha" not in tts.decode_conf:
         raise ConfigError(f"{files.folder} has no speed control (speed_control_alpha); leave it at 1")
     if tts.tts.require_vocoder:

@@ -1,4 +1,4 @@
-"""Vocoders for ESPnet's voices: mel spectrogram in, waveform out. Both take the place of ``Text2Speech.vocoder``."""
+"""Vocoders for ESPnet voices: mel spectrogram in, waveform out. Each can replace ``Text2Speech.vocoder``."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ _QUIETEST = 1e-10
 
 
 class GriffinLim:
-    """Finds phases that fit the spectrogram (Griffin and Lim, 1984; Perraudin et al., 2013), starting from random ones.
+    """Finds phases that fit the spectrogram, beginning with random ones.
 
-    Runs in torch: ESPnet's own, which is librosa's, compiles for seconds in every new process and takes no seed.
+    Methods: Griffin and Lim, 1984; Perraudin et al., 2013. This one runs in torch. ESPnet's own, which is librosa's,
+    compiles for seconds in every new process and takes no seed.
 
     Args:
         feats_extract: the voice's own extractor of mel spectrograms, whose matrix is inverted.
-        iterations: more sound less metallic; 8 is ESPnet's default.
+        iterations: more iterations sound less metallic; 8 is ESPnet's default.
 
     Raises:
-        ConfigError: the voice writes something else than mel spectrograms.
+        ConfigError: the voice does not write mel spectrograms.
     """
 
     def __init__(self, feats_extract: Any, iterations: int) -> None:
@@ -43,12 +44,12 @@ class GriffinLim:
         self._iterations = iterations
 
     def __call__(self, mel: Tensor) -> Tensor:
-        """Log mel spectrogram (frames, bands) → samples ((frames - 1) × hop,). Uses torch's generator."""
+        """Turns a log mel spectrogram (frames, bands) into samples ((frames - 1) × hop,), with torch's generator."""
         import torch
         from torchaudio.functional import griffinlim
 
         magnitudes = (self._bins @ self._base ** mel.float().T).clamp_min(_QUIETEST)
-        # The transform reflects half a window at both ends, so it needs frames enough to reflect.
+        # The transform reflects half a window at both ends, and needs as many frames.
         fewest = self._fft // (2 * self._hop) + 2
         padded = torch.nn.functional.pad(magnitudes, (0, max(0, fewest - len(mel))), value=_QUIETEST)
         wave: Tensor = griffinlim(
@@ -67,11 +68,11 @@ class GriffinLim:
 
 
 class ParallelWaveGAN:
-    """A vocoder of https://github.com/kan-bayashi/ParallelWaveGAN, of any of its generators.
+    """A vocoder of https://github.com/kan-bayashi/ParallelWaveGAN, with any of its generators.
 
     Args:
-        folder: holds ``config.yml`` and one ``.pkl`` checkpoint, of a voice with the same features.
-        device: where it runs.
+        folder: holds ``config.yml`` and one ``.pkl`` checkpoint, for a voice with the same features.
+        device: ``cpu`` or ``cuda``.
 
     Raises:
         ConfigError: the package is not installed.
@@ -81,7 +82,7 @@ class ParallelWaveGAN:
     def __init__(self, folder: Path, device: str) -> None:
         import scipy.signal
 
-        # parallel_wavegan 0.6.1 looks for it where SciPy had it until 1.13.
+        # parallel_wavegan 0.6.1 looks for it in the place that it had until SciPy 1.13.
         scipy.signal.kaiser = scipy.signal.windows.kaiser
         try:
             from parallel_wavegan.utils import load_model
@@ -90,8 +91,8 @@ class ParallelWaveGAN:
         checkpoints = sorted(folder.glob("*.pkl"))
         if len(checkpoints) != 1:
             raise MissingWeights(f"{folder} has {len(checkpoints)} .pkl checkpoints; a vocoder's folder has one")
-        config = read_yaml(folder / "config.yml")
-        load_tensors(checkpoints[0])  # load_model does not say how it reads: what passes here is harmless to any reader
+        config = read_yaml(folder / "config.yml", folder)
+        load_tensors(checkpoints[0], folder)  # load_model unpickles: only what passes here is safe for it
         model = load_model(str(checkpoints[0]), config)
         if hasattr(model, "remove_weight_norm"):
             model.remove_weight_norm()
@@ -100,6 +101,6 @@ class ParallelWaveGAN:
         self._normalises = hasattr(model, "mean")
 
     def __call__(self, mel: Tensor) -> Tensor:
-        """Log mel spectrogram (frames, bands) → samples (frames × hop,). Some generators use torch's generator."""
+        """Turns a log mel spectrogram (frames, bands) into samples (frames × hop,), some with torch's generator."""
         wave: Tensor = self._model.inference(mel.float(), normalize_before=self._normalises).view(-1)
         return wave

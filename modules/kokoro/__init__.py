@@ -1,1 +1,1 @@
-"""Kokoro: Chinese text to Chinese speech. `voice` is the stage, `network` the model that any language could use."""
+"""Kokoro: Chinese text to Chinese speech. `voice` is the module; `network` runs the model, for any language."""

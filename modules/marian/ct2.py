@@ -1,4 +1,4 @@
-"""Marian on CTranslate2: the translators of modules/marian/hf.py, converted, without torch."""
+"""Marian on CTranslate2: the models of modules/marian/hf.py, converted to run without torch."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from pathlib import Path
 
 from pydantic import Field
 
-from errors import InputError, ModelError, WeightsError
-from modules.contract.module import Compute, Module, named
+from errors import CorruptWeights, InputError, ModelError
+from modules.contract.module import Compute, Module, require_model
 from modules.contract.payloads import Payload, Text
 from modules.marian.options import MarianOptions
 from modules.runtimes.ct2 import ComputeType, open_runtime
 from modules.tasks.translation import Translation, translate
+from modules.weights.repair import repair_hint
 
 _END = "</s>"
 _POSITIONS = 512
@@ -30,7 +31,7 @@ class MarianCT2Options(MarianOptions):
 
 
 class MarianCT2(Module):
-    """Translates text; yields one Text a sentence, see ``modules.tasks.translation.translate``.
+    """Translates text; yields one Text for each sentence.
 
     ``model`` is a folder made by ``relevo weights convert`` from a MarianMTModel.
     """
@@ -40,47 +41,47 @@ class MarianCT2(Module):
     options_type = MarianCT2Options
 
     def __init__(self, model: Path | None, options: MarianCT2Options, compute: Compute) -> None:
-        """See Module.
+        """Loads the model; see Module.
 
         Raises:
-            ConfigError: no model is named, this machine cannot run it, or it does not know ``target_tag``.
-            WeightsError: the tokenizer cannot be read.
+            ConfigError: the stage names no model, this machine cannot run it, or it does not know ``target_tag``.
+            WeightsError: a file of the model is missing or cannot be read.
         """
         from ctranslate2 import Translator  # type: ignore[import-untyped]
         from sentencepiece import SentencePieceProcessor
 
-        folder = named(model)
+        folder = require_model(model)
         self._options = options
         self._model = open_runtime(Translator, folder, options.compute_type, compute)
         try:
-            # The vocabulary is shared by both languages, and so transformers reads answers with the source's pieces.
+            # Both languages share the vocabulary, so transformers decodes translations with the source's pieces.
             self._pieces = SentencePieceProcessor(model_file=str(folder / "source.spm"))
             vocabulary = json.loads((folder / "shared_vocabulary.json").read_text("utf-8"))
             generation = folder / "generation_config.json"
             trained = json.loads(generation.read_text("utf-8")) if generation.is_file() else {}
         except (OSError, RuntimeError, ValueError) as error:
-            raise WeightsError(
-                f"the tokenizer in {folder} cannot be read ({error}); convert the model again"
+            raise CorruptWeights(
+                f"the tokenizer in {folder} cannot be read ({error}); {repair_hint(folder)}"
             ) from error
         options.check_tag(vocabulary)
         self._max_tokens = min(options.max_tokens, trained.get("max_length", _POSITIONS) - 1)
-        # The padding is among what a Marian must not write, but has no place in a converted vocabulary.
+        # The padding token is among those that a Marian must not write, but a converted vocabulary does not have it.
         forbidden = [[i for i in word if i < len(vocabulary)] for word in trained.get("bad_words_ids") or ()]
         self._forbidden = [[vocabulary[i] for i in word] for word in forbidden if word]
 
     def warm_up(self) -> None:
         """Translates a word."""
-        self._generate(["one"])
+        self._translate_sentences(["one"])
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """See ``modules.tasks.translation.translate``.
+        """Translates texts; see ``modules.tasks.translation.translate``.
 
         Raises:
             ModelError: the runtime failed.
         """
-        return translate(batch, self._generate, self._options.source_lang, self._options.target_lang)
+        return translate(batch, self._translate_sentences, self._options.source_lang, self._options.target_lang)
 
-    def _generate(self, sentences: list[str]) -> list[Translation]:
+    def _translate_sentences(self, sentences: list[str]) -> list[Translation]:
         tag = [self._options.target_tag] if self._options.target_tag else []
         encoded = [[*tag, *self._pieces.encode(sentence, out_type=str), _END] for sentence in sentences]
         try:

@@ -1,4 +1,4 @@
-"""Marian on transformers: a translator of one pair of languages, or from one language to several."""
+"""Marian on transformers: translates one pair of languages, or one language into several."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import Field
 
 from errors import InputError
-from modules.contract.module import Compute, Module, named
+from modules.contract.module import Compute, Module, require_model
 from modules.contract.payloads import Payload, Text
 from modules.marian.options import MarianOptions
 from modules.runtimes.pytorch import Dtype, TorchRuntime
@@ -16,7 +16,7 @@ from modules.tasks.translation import Translation, translate
 
 
 class MarianTorchOptions(MarianOptions):
-    """Options of Marian. What the checkpoint itself says of beams and lengths is not used."""
+    """Options of Marian. The checkpoint's own settings for beams and lengths are not used."""
 
     num_beams: int = Field(4, ge=1, le=16, description="1 is greedy search")
     max_new_tokens: int = Field(
@@ -26,9 +26,9 @@ class MarianTorchOptions(MarianOptions):
 
 
 class Marian(Module):
-    """Translates text; yields one Text a sentence, see ``modules.tasks.translation.translate``.
+    """Translates text; yields one Text for each sentence.
 
-    The sentences of a batch are computed together, the shorter ones padded and masked: a sentence is translated as if
+    The sentences of a batch are computed together, with the shorter ones padded and masked: each is translated as if
     it came alone.
 
     ``model`` is a folder of a MarianMTModel and its tokenizer, such as Helsinki-NLP/opus-mt-en-zh.
@@ -39,10 +39,11 @@ class Marian(Module):
     options_type = MarianTorchOptions
 
     def __init__(self, model: Path | None, options: MarianTorchOptions, compute: Compute) -> None:
-        """See Module.
+        """Loads the model; see Module.
 
         Raises:
-            ConfigError: no model is named, it is no Marian, does not know ``target_tag``, or the device is not there.
+            ConfigError: the stage names no model, it is no Marian, it does not know ``target_tag``, or this machine has
+                no such device.
             WeightsError: a file of the model is missing or cannot be read.
         """
         self._runtime = TorchRuntime(compute, options.dtype)
@@ -50,11 +51,11 @@ class Marian(Module):
 
         self._options = options
         self._model = self._runtime.load(MarianMTModel, model)
-        self._tokenizer = self._runtime.part(MarianTokenizer, named(model))
+        self._tokenizer = self._runtime.load_component(MarianTokenizer, require_model(model))
         options.check_tag(self._tokenizer.encoder)
         trained = self._model.generation_config
         self._end = trained.eos_token_id
-        # Made anew, so that nothing is left to what a checkpoint happens to bring.
+        # A new configuration, so that nothing depends on the checkpoint's own.
         self._model.generation_config = GenerationConfig(
             eos_token_id=self._end,
             pad_token_id=trained.pad_token_id,
@@ -66,18 +67,18 @@ class Marian(Module):
 
     def warm_up(self) -> None:
         """Translates a word."""
-        self._generate(["one"])
+        self._translate_sentences(["one"])
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """See ``modules.tasks.translation.translate``.
+        """Translates texts; see ``modules.tasks.translation.translate``.
 
         Raises:
             ModelError: the model failed.
         """
-        options = self._options
-        return translate(batch, self._generate, options.source_lang, options.target_lang, "max_new_tokens")
+        source, target = self._options.source_lang, self._options.target_lang
+        return translate(batch, self._translate_sentences, source, target, "max_new_tokens")
 
-    def _generate(self, sentences: list[str]) -> list[Translation]:
+    def _translate_sentences(self, sentences: list[str]) -> list[Translation]:
         tag = self._options.target_tag or ""
         inputs = self._tokenizer([tag + sentence for sentence in sentences], padding=True, return_tensors="pt")
         with self._runtime.inference(f"translating {len(sentences)} sentences"):

@@ -1,6 +1,6 @@
-"""What is the same for every Marian, whatever runs it: the languages, and the tag of a model with several targets.
+"""Options that every Marian shares, whatever library runs it: the languages, and the tag of a target language.
 
-Models: Tiedemann and Thottingal, 2020, https://aclanthology.org/2020.eamt-1.61, in the architecture of
+Models: Tiedemann and Thottingal, 2020, https://aclanthology.org/2020.eamt-1.61; architecture:
 https://arxiv.org/abs/1804.00344.
 """
 
@@ -22,14 +22,14 @@ class MarianOptions(Options):
     target_tag: str | None = Field(
         None,
         pattern="^>>[^<>]+<<$",
-        description="what a model of several target languages is told before every sentence, such as >>cmn_Hans<<",
+        description="tag that a model of several target languages needs before every sentence, such as >>cmn_Hans<<",
     )
 
     def check_tag(self, vocabulary: Collection[str]) -> None:
-        """Refuses a tag that the model does not know: it would be taken for text.
+        """Refuses a tag that the model does not know and would take for text.
 
         Raises:
-            ConfigError: ``vocabulary`` does not have it.
+            ConfigError: ``vocabulary`` does not have the tag.
         """
         if self.target_tag is not None and self.target_tag not in vocabulary:
             tags = sorted(token for token in vocabulary if token.startswith(">>") and token.endswith("<<"))

@@ -1,4 +1,4 @@
-"""The libraries that run models: opening a model folder, threads, devices, and errors that a user can act on.
+"""The libraries that run models: threads, devices, and errors that tell a wrong setting from a damaged file.
 
-One file a library. Imports `contract`.
+One file for each library. Imports `weights` (for the advice on damaged files) and `contract`.
 """

@@ -1,7 +1,7 @@
-"""What the modules on torch share: threads, device, arithmetic, seeds, and opening a model folder safely.
+"""Runs models on torch: threads, device, arithmetic, random seeds, and opening model folders safely.
 
-Nothing is downloaded (models are brought by ``weights fetch``) and nothing that was pickled is run: safetensors are
-preferred, and other checkpoints are read as weights only.
+Nothing is downloaded; ``weights fetch`` brings models. Nothing pickled is run: safetensors are preferred, and other
+checkpoints are read as tensors only.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from errors import ConfigError, ModelError, WeightsError
-from modules.contract.module import Compute, named
+from errors import ConfigError, CorruptWeights, MissingWeights, ModelError
+from modules.contract.module import Compute, require_model
+from modules.weights.repair import repair_hint
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ Dtype = Literal["auto", "float32", "float16", "bfloat16"]
 
 
 class TorchRuntime:
-    """torch within a replica's budget.
+    """torch within the budget of a replica.
 
     Attributes:
         device: ``cpu`` or ``cuda``, for tensors.
@@ -34,7 +35,7 @@ class TorchRuntime:
     """
 
     def __init__(self, compute: Compute, dtype: Dtype = "auto") -> None:
-        """Imports torch and keeps it to ``compute.threads``; make it before anything else of torch is imported.
+        """Imports torch and limits it to ``compute.threads``. Nothing else may import torch before.
 
         Raises:
             ConfigError: this environment has no torch, or the stage asks for a GPU and torch has none.
@@ -68,38 +69,38 @@ class TorchRuntime:
 
         Args:
             kind: its class, with ``from_pretrained`` and a ``config_class``.
-            folder: the model's files, of which config.json must name the same model type as ``kind``.
+            folder: the model's files. Its config.json must name the model type of ``kind``.
 
         Raises:
-            ConfigError: no folder is named, or it holds another kind of model.
-            WeightsError: its files cannot be read.
+            ConfigError: the stage names no model, or the folder holds another kind of model.
+            WeightsError: a file is missing or cannot be read.
         """
-        folder = named(folder)
+        folder = require_model(folder)
         wanted = kind.config_class.model_type
         found = _model_type(folder)
         if found != wanted:
             raise ConfigError(f"{folder} holds a model of type {found!r} where {wanted!r} is needed; check `model`")
-        model, report = self.part(kind, folder, output_loading_info=True)
-        if missing := sorted(report["missing_keys"]):  # often nothing that inference needs, but a user must know
+        model, report = self.load_component(kind, folder, output_loading_info=True)
+        if missing := sorted(report["missing_keys"]):  # inference may not need them, but the user must know
             log.warning("%s has no weights for %s: they are random", folder, ", ".join(missing))
         return model.to(device=self.device, dtype=self.dtype).eval()
 
-    def part(self, kind: Any, folder: Path, **arguments: Any) -> Any:
-        """Calls ``kind.from_pretrained``, for what a model brings besides: tokenizers, processors, vocoders.
+    def load_component(self, kind: Any, folder: Path, **arguments: Any) -> Any:
+        """Calls ``kind.from_pretrained``: for tokenizers, processors and vocoders.
 
         Raises:
-            WeightsError: its files cannot be read.
+            WeightsError: a file is missing or cannot be read.
         """
         try:
             return kind.from_pretrained(str(folder), local_files_only=True, **arguments)
-        except Exception as error:  # transformers raises whatever its parts do
-            raise WeightsError(
-                f"{kind.__name__} cannot be read from {folder}: {_first_line(error)}; fetch the model again"
+        except Exception as error:  # transformers passes on whatever its libraries raise
+            raise CorruptWeights(
+                f"{kind.__name__} cannot be read from {folder}: {_first_line(error)}; {repair_hint(folder)}"
             ) from error
 
     @contextmanager
     def inference(self, doing: str) -> Iterator[None]:
-        """Runs a request: no gradients, and the same random numbers whatever was computed before.
+        """Runs a request without gradients, and with random numbers that depend on the seed alone.
 
         Args:
             doing: what is being done, for the error: "translating 3 sentences".
@@ -120,12 +121,15 @@ class TorchRuntime:
 
 
 def _model_type(folder: Path) -> str | None:
+    file = folder / "config.json"
     try:
-        config = json.loads((folder / "config.json").read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(
-            f"{folder / 'config.json'} cannot be read ({error}); is this a transformers model?"
+        config = json.loads(file.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise MissingWeights(
+            f"{folder} has no config.json, which every transformers model has; {repair_hint(folder)}"
         ) from error
+    except (OSError, ValueError) as error:
+        raise CorruptWeights(f"{file} cannot be read ({error}); {repair_hint(folder)}") from error
     found = config.get("model_type") if isinstance(config, dict) else None
     return found if isinstance(found, str) else None
 

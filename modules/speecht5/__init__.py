@@ -1,1 +1,1 @@
-"""SpeechT5: English text to English speech. `tts` is the stage, `speaker_embedding` finds the voice it speaks with."""
+"""SpeechT5: English text to English speech. `tts` is the module, `speaker_embedding` reads or computes its voice."""

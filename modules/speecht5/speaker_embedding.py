@@ -1,4 +1,4 @@
-"""The vector that tells a voice model whose voice to speak with: from a file, a row of a data set, or a recording."""
+"""Speaker embeddings, the vectors that choose a voice: from a file, a row of a data set, or a recording."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any, cast
 import numpy as np
 
 from errors import ConfigError
-from modules.audio.waveform import SPEECH_RATE, check
+from modules.audio.waveform import SPEECH_RATE, check_audio
 from modules.contract.payloads import Samples
 from modules.runtimes.pytorch import TorchRuntime
 
 
 def from_file(path: Path, row: int | None, size: int) -> Samples:
-    """A speaker embedding out of a .npy, .npz or .safetensors file; nothing is unpickled.
+    """Reads a speaker embedding from a .npy, .npz or .safetensors file. Nothing is unpickled.
 
     Args:
-        path: holds one vector, or a table with a vector in each row; of several arrays the first by name is taken.
-        row: which row of a table, from 0.
-        size: numbers that the model's vector has.
+        path: holds one vector, or a table with a vector in each row. Of several arrays the first by name is read.
+        row: the row of a table, from 0.
+        size: length of the model's vector.
 
     Returns:
-        float32 of shape (size,)
+        float32 of shape (size,).
 
     Raises:
         ConfigError: the file cannot be read, has no such row, or vectors of another size.
@@ -41,13 +41,16 @@ def from_file(path: Path, row: int | None, size: int) -> Samples:
 
 
 def from_clip(path: Path, encoder: Path, size: int, runtime: TorchRuntime) -> Samples:
-    """A speaker embedding of a recording, by an x-vector model of transformers (WavLMForXVector and its like).
+    """Computes the speaker embedding of a recording with an x-vector model of transformers, such as WavLMForXVector.
 
     Args:
         path: an audio or video file with a few seconds of one voice.
-        encoder: folder of the model, with its feature extractor.
-        size: numbers that the voice model's vector has.
-        runtime: where the encoder runs, once.
+        encoder: folder of the x-vector model, with its feature extractor.
+        size: length of the voice model's vector.
+        runtime: runs the x-vector model, once.
+
+    Returns:
+        float32 of shape (size,).
 
     Raises:
         ConfigError: the encoder's vectors have another size.
@@ -60,11 +63,11 @@ def from_clip(path: Path, encoder: Path, size: int, runtime: TorchRuntime) -> Sa
     from modules.audio.files import read_audio
 
     audio = read_audio(path, sample_rate=SPEECH_RATE)
-    check(audio)
-    extractor = runtime.part(AutoFeatureExtractor, encoder)
-    model = runtime.part(AutoModelForAudioXVector, encoder).to(runtime.device).eval()
+    check_audio(audio)
+    extractor = runtime.load_component(AutoFeatureExtractor, encoder)
+    model = runtime.load_component(AutoModelForAudioXVector, encoder).to(runtime.device).eval()
     inputs = extractor(audio.samples, sampling_rate=SPEECH_RATE, return_tensors="pt").to(runtime.device)
-    with runtime.inference(f"listening to {path}"):
+    with runtime.inference(f"computing the speaker embedding of {path}"):
         vector = torch.nn.functional.normalize(model(**inputs).embeddings[0], dim=-1)
     return _fitting(vector.float().cpu().numpy(), size, encoder)
 

@@ -1,4 +1,4 @@
-"""SpeechT5 on transformers: English text in, speech out, in the voice of a speaker embedding.
+"""SpeechT5 on transformers: English text in, speech out, with the voice of a speaker embedding.
 
 Model: Ao et al., 2022, https://arxiv.org/abs/2110.07205, with a HiFi-GAN vocoder (Kong et al., 2020,
 https://arxiv.org/abs/2010.05646).
@@ -7,6 +7,7 @@ https://arxiv.org/abs/2010.05646).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,25 +15,25 @@ from pydantic import Field, model_validator
 
 from errors import InputError
 from modules.audio.waveform import SPEECH_RATE
-from modules.contract.module import Compute, Module, named
+from modules.contract.module import Compute, Module, require_model
 from modules.contract.payloads import Audio, Note, Payload, Samples, Text
 from modules.runtimes.pytorch import Dtype, TorchRuntime
 from modules.speecht5.speaker_embedding import from_clip, from_file
-from modules.tasks.synthesis import SentenceOptions, Utterance, cut_sentences, speak
+from modules.tasks.synthesis import SentenceOptions, Utterance, sentence_phrases, synthesise
 from modules.weights import locate
 
 
 class SpeechT5Options(SentenceOptions):
-    """Options of SpeechT5; threshold, minlenratio and maxlenratio are those of generate_speech.
+    """Options of SpeechT5. threshold, minlenratio and maxlenratio are options of its generate_speech.
 
-    The voice comes from ``speaker_embedding``, ``speaker_clip`` with ``speaker_encoder``, or none of them: then it is
-    the zero vector, an average voice.
+    The voice is given by ``speaker_embedding``, or by ``speaker_clip`` with ``speaker_encoder``. With neither it is the
+    zero vector, an average voice.
     """
 
     language: str = Field("en", pattern="^[a-z]{2,3}$", description="language of the text, ISO 639")
     vocoder: str = Field("microsoft/speecht5_hifigan", description="a SpeechT5HifiGan: a model's name, or its folder")
     speaker_embedding: Path | None = Field(None, description="a .npy, .npz or .safetensors file with x-vectors")
-    speaker_row: int | None = Field(None, ge=0, description="which vector of a file of many, from 0")
+    speaker_row: int | None = Field(None, ge=0, description="row of a file with several vectors, from 0")
     speaker_clip: Path | None = Field(None, description="a recording of the voice to speak with")
     speaker_encoder: str | None = Field(None, description="an x-vector model of transformers, for speaker_clip")
     threshold: float = Field(0.5, gt=0, lt=1, description="probability of the end at which speech stops")
@@ -52,13 +53,13 @@ class SpeechT5Options(SentenceOptions):
 
 
 class SpeechT5(Module):
-    """Speaks text; yields Audio at 16 kHz, one a sentence.
+    """Speaks text; yields Audio at 16 kHz, one for each sentence.
 
-    The spectrograms of the n-th sentences of a batch are made together; the vocoder runs on each alone, at its own
-    length. The model drops units at random while it speaks; every call starts from the seed, so that a sentence sounds
-    the same alone and in a batch, unless it reaches a limit of length: they count the tokens of the longest sentence.
-    Characters that the tokenizer does not know are noted ``unspoken``, a sentence that reached ``maxlenratio``
-    ``truncated``.
+    The spectrograms of the first sentences of a batch are computed in one call, then those of the second ones, and so
+    on. The vocoder runs on each alone, at its own length. The model drops units at random while it speaks. Every call
+    starts from the seed, so a sentence sounds the same alone and in a batch, unless it reaches a limit of length, which
+    counts the tokens of the longest sentence. Characters that the tokenizer does not know are noted ``unspoken``, a
+    sentence that reached ``maxlenratio`` is noted ``truncated``.
 
     ``model`` is a folder of a SpeechT5ForTextToSpeech and its tokenizer, such as microsoft/speecht5_tts.
     """
@@ -68,10 +69,10 @@ class SpeechT5(Module):
     options_type = SpeechT5Options
 
     def __init__(self, model: Path | None, options: SpeechT5Options, compute: Compute) -> None:
-        """See Module.
+        """Loads the model; see Module.
 
         Raises:
-            ConfigError: no model is named, or the speaker embedding does not fit it.
+            ConfigError: the stage names no model, or the speaker embedding does not fit it.
             InputError: the recording of the speaker cannot be used.
             WeightsError: a file of the model is missing or cannot be read.
         """
@@ -80,7 +81,7 @@ class SpeechT5(Module):
         import torch
         from transformers import SpeechT5ForTextToSpeech, SpeechT5HifiGan, SpeechT5Tokenizer
 
-        self._tokenizer = self._runtime.part(SpeechT5Tokenizer, named(model))
+        self._tokenizer = self._runtime.load_component(SpeechT5Tokenizer, require_model(model))
         self._model = self._runtime.load(SpeechT5ForTextToSpeech, model)
         self._vocoder = self._runtime.load(SpeechT5HifiGan, locate(options.vocoder))
         size = self._model.config.speaker_embedding_dim
@@ -94,18 +95,19 @@ class SpeechT5(Module):
 
     def warm_up(self) -> None:
         """Speaks one word."""
-        for _ in self._say(["one"]):
+        for _ in self._synthesise_phrases(["one"]):
             pass
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """See ``modules.tasks.synthesis.speak``.
+        """Synthesises texts; see ``modules.tasks.synthesis.synthesise``.
 
         Raises:
             ModelError: a network failed.
         """
-        return speak(batch, lambda text: cut_sentences(text, self._options), self._say, SPEECH_RATE, together=True)
+        split_text = partial(sentence_phrases, options=self._options)
+        return synthesise(batch, split_text, self._synthesise_phrases, SPEECH_RATE, together=True)
 
-    def _say(self, sentences: Sequence[str]) -> Iterator[Utterance]:
+    def _synthesise_phrases(self, sentences: Sequence[str]) -> Iterator[Utterance]:
         written = [self._spelled(sentence) for sentence in sentences]
         encoded = self._tokenizer(written, padding=True, return_tensors="pt").to(self._runtime.device)
         doing = f"speaking {len(written)} sentences"
@@ -127,7 +129,7 @@ class SpeechT5(Module):
             yield Utterance(samples, self._notes(sentence, truncated=length >= longest))
 
     def _spelled(self, sentence: str) -> str:
-        """The sentence with its numbers in words, which the tokenizer has for English alone."""
+        """Writes the numbers of a sentence in words, which the tokenizer can do for English only."""
         written: str = self._tokenizer.normalizer(sentence) if self._options.language == "en" else sentence
         return written
 

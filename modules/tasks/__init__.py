@@ -1,5 +1,5 @@
-"""What is the same for every model of one task: recognition, translation, synthesis.
+"""What every model of a task shares: recognition, translation, synthesis.
 
-A task cuts the input, keeps the time line and writes the notes. A family of models supplies one small function.
-Imports `audio` and `contract`.
+A task splits the input, keeps the time line and writes the notes. A family of models supplies one or two small
+functions, which each file defines as types. Imports `audio` and `contract`.
 """

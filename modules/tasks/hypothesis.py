@@ -1,8 +1,8 @@
-"""What a speech recogniser heard, whether its own scores can be trusted, and what to do when they cannot.
+"""What a speech recogniser proposes as the text of a segment, and whether its own scores can be trusted.
 
 The three scores and their thresholds are Whisper's (Radford et al., 2022, https://arxiv.org/abs/2212.04356, section
-4.5). Whisper answers doubt with higher sampling temperatures; here the doubt is mostly about the shortened window, so
-the answer is one more greedy pass over the full one, which keeps results reproducible.
+4.5). Whisper answers doubt with higher sampling temperatures. Here doubt mostly comes from the shortened window, so the
+answer is one more greedy pass over the full window, which keeps results reproducible.
 """
 
 from __future__ import annotations
@@ -16,7 +16,13 @@ from modules.contract.payloads import Note
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Limits of trust: least mean log-probability of a token, most repetition, most probability of silence."""
+    """Limits of trust in a hypothesis.
+
+    Attributes:
+        log_probability: least mean log-probability of a token.
+        compression_ratio: largest ratio of the text's size to its compressed size, which repetition raises.
+        no_speech: largest probability that nobody spoke.
+    """
 
     log_probability: float
     compression_ratio: float
@@ -25,10 +31,14 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """One reading of one segment.
+    """One proposed text of one segment.
 
-    ``log_probability`` is the mean over tokens, ``no_speech`` the probability that nobody spoke, and ``finished``
-    is False when the reading stopped at the limit of ``tokens``.
+    Attributes:
+        text: the text.
+        log_probability: mean log-probability of its tokens.
+        no_speech: probability that nobody spoke.
+        tokens: number of tokens.
+        finished: False if decoding stopped at a limit of tokens.
     """
 
     text: str
@@ -44,7 +54,7 @@ class Hypothesis:
         return len(raw) / len(zlib.compress(raw))
 
     def doubts(self, limits: Thresholds) -> list[str]:
-        """Reasons not to trust this reading, fit to be shown; empty when there are none."""
+        """Lists the reasons not to trust the hypothesis, for the user; empty if there are none."""
         doubts = []
         if self.log_probability < limits.log_probability:
             doubts.append(f"log-probability {self.log_probability:.2f} is below {limits.log_probability:g}")
@@ -57,32 +67,33 @@ class Hypothesis:
         return doubts
 
     def is_silence(self, limits: Thresholds) -> bool:
-        """Whether the recogniser itself says that it made the words up: Whisper's rule for silence."""
+        """Applies Whisper's rule for silence: nobody probably spoke, and the words are improbable."""
         return self.no_speech > limits.no_speech and self.log_probability < limits.log_probability
 
 
-def settle(
-    first: Hypothesis, again: Callable[[], Hypothesis] | None, limits: Thresholds, limit_option: str = "max_tokens"
+def accept_or_retry(
+    first: Hypothesis, retry: Callable[[], Hypothesis] | None, limits: Thresholds, limit_option: str = "max_tokens"
 ) -> tuple[Hypothesis, tuple[Note, ...]]:
-    """Decides on a reading.
+    """Accepts a hypothesis that can be trusted; otherwise makes a second one and keeps the better.
 
     Args:
-        first: the first reading.
-        again: makes a second, costlier reading; None when the first was already made in full.
-        limits: what to trust.
-        limit_option: the option that bounds a reading's tokens, for the note ``truncated``.
+        first: the first hypothesis.
+        retry: makes a second, costlier hypothesis; None if the first one was already made in full.
+        limits: the limits of trust.
+        limit_option: the option that limits the tokens, for the note ``truncated``.
 
     Returns:
-        The reading with fewer doubts, or the likelier of two equals, and what a reader must know of it.
+        The hypothesis with fewer doubts, or the likelier of two equals, and its notes: ``second_pass`` if there was a
+        second one, ``truncated`` if decoding stopped at the limit of tokens.
     """
     notes = []
     best = first
     doubts = first.doubts(limits)
-    if doubts and again is not None:
-        second = again()
-        best = min(first, second, key=lambda reading: (len(reading.doubts(limits)), -reading.log_probability))
+    if doubts and retry is not None:
+        second = retry()
+        best = min(first, second, key=lambda each: (len(each.doubts(limits)), -each.log_probability))
         kept = "second" if best is second else "first"
-        notes.append(Note("second_pass", f"{'; '.join(doubts)}; kept the {kept} reading"))
+        notes.append(Note("second_pass", f"{'; '.join(doubts)}; kept the {kept} hypothesis"))
     if not best.finished:
         notes.append(Note("truncated", f"recognition stopped at {best.tokens} tokens; raise {limit_option}"))
     return best, tuple(notes)

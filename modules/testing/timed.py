@@ -1,53 +1,62 @@
-"""Stages that wait, or spin, instead of computing: stand-ins for models, to measure the machinery and its scaling.
+"""Stand-ins that take a given time for each request: they measure scaling, queues and schedules.
 
-Their answers name the request, so that a lost, doubled or mixed-up answer shows.
+Each request carries a number, and every answer repeats it. A lost, doubled or mixed-up answer therefore shows.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 from pydantic import Field
 
 from errors import InputError
-from modules.contract.module import Compute, Module, Options
+from modules.contract.module import Options
 from modules.contract.payloads import Audio, Payload, Text
+from modules.testing.stand_in import StandIn
 
 SAMPLE_RATE = 16_000
-PHRASES = 2
+PHRASES = 2  # outputs of TimedSpeak for each request
 
 
-class StandInOptions(Options):
-    """How long the stand-in takes."""
+class TimedOptions(Options):
+    """Options of the timed stand-ins."""
 
-    service_s: list[float] = Field([0.0], min_length=1, description="service times that the requests get by number")
-    spin: bool = Field(False, description="use the CPU for so long, instead of waiting")
+    service_s: list[float] = Field(
+        [0.0],
+        min_length=1,
+        description="service times in seconds; request number i takes the one at position i modulo their count",
+    )
+    spin: bool = Field(False, description="use the CPU for the service time instead of sleeping")
 
 
-class _StandIn(Module):
-    options_type = StandInOptions
+def request_audio(number: int) -> Audio:
+    """Makes the audio of a request: 0.1 s at 16 kHz whose level holds the number, which is below 2**20."""
+    return Audio(np.full(SAMPLE_RATE // 10, number / 2**20, np.float32), SAMPLE_RATE)
 
-    def __init__(self, model: Path | None, options: StandInOptions, compute: Compute) -> None:
-        """Loads nothing."""
-        self._times, self._work = options.service_s, _spin if options.spin else time.sleep
 
-    def warm_up(self) -> None:
-        """Has nothing to warm."""
+def number_of(payload: Payload) -> int:
+    """Reads the number of the request from any payload of a timed relay."""
+    return int(payload.text) if isinstance(payload, Text) else round(float(payload.samples[0]) * 2**20)
 
-    def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """Waits the service time of each input and yields its answers."""
-        for position, payload in enumerate(batch):
-            number = number_of(payload)
-            self._work(self._times[number % len(self._times)])  # what this stands in for
-            for answer in self.answers(number):
-                yield position, answer
+
+class _Timed(StandIn):
+    options_type = TimedOptions
+    options: TimedOptions
+
+    def outputs(self, payload: Payload, batch_size: int) -> Iterable[Payload | InputError]:
+        """Takes the service time of the request and returns its answers."""
+        number = number_of(payload)
+        seconds = self.options.service_s[number % len(self.options.service_s)]
+        if self.options.spin:
+            _spin(seconds)
+        else:
+            time.sleep(seconds)  # the work that this stands in for
+        return self.answers(number)
 
     def answers(self, number: int) -> list[Payload]:
-        """What this stage says of a request."""
+        """Returns the answers for the request with this number."""
         raise NotImplementedError
 
 
@@ -57,54 +66,31 @@ def _spin(seconds: float) -> None:
         pass
 
 
-class StandInListen(_StandIn):
-    """Audio → the request's number as English text."""
+class TimedListen(_Timed):
+    """Audio → one text, the request's number, marked as English."""
 
     accepts, yields = Audio, Text
 
     def answers(self, number: int) -> list[Payload]:
-        """One text."""
+        """Returns one text."""
         return [Text(str(number), "en")]
 
 
-class StandInTranslate(_StandIn):
-    """Text → the same number as Chinese text."""
+class TimedTranslate(_Timed):
+    """Text → one text, the same number, marked as Chinese."""
 
     accepts, yields = Text, Text
 
     def answers(self, number: int) -> list[Payload]:
-        """One text."""
+        """Returns one text."""
         return [Text(str(number), "zh")]
 
 
-class StandInSpeak(_StandIn):
-    """Text → two phrases of audio that hold the number."""
+class TimedSpeak(_Timed):
+    """Text → `PHRASES` phrases of audio that hold the number."""
 
     accepts, yields = Text, Audio
 
     def answers(self, number: int) -> list[Payload]:
-        """Two phrases."""
+        """Returns the phrases."""
         return [request_audio(number) for _ in range(PHRASES)]
-
-
-def request_audio(number: int) -> Audio:
-    """A request: a tenth of a second of sound whose level holds its number, up to 2**20."""
-    return Audio(np.full(SAMPLE_RATE // 10, number / 2**20, np.float32), SAMPLE_RATE)
-
-
-def number_of(payload: Payload) -> int:
-    """The number of the request that a payload belongs to."""
-    return int(payload.text) if isinstance(payload, Text) else round(float(payload.samples[0]) * 2**20)
-
-
-def stages(**service_s: Sequence[float]) -> dict[str, dict[str, Any]]:
-    """The three stages as configuration, with the service times of each."""
-    classes = {"listen": "StandInListen", "translate": "StandInTranslate", "speak": "StandInSpeak"}
-    return {
-        name: {
-            "module": f"modules.testing.timed:{kind}",
-            "threads": 1,
-            "options": {"service_s": list(service_s.get(name, [0.0]))},
-        }
-        for name, kind in classes.items()
-    }

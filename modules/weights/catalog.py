@@ -1,4 +1,4 @@
-"""The catalogue: which models Relevo can bring to this machine, from where, and every sha256 it accepts."""
+"""The catalogue: the models that Relevo can bring to this machine, their archives, and every accepted sha256."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 
 from errors import ConfigError
+from modules.weights.checksums import Checksum
 
 CATALOG_FILE = Path(__file__).with_name("catalog.yaml")
 
@@ -23,52 +24,44 @@ def _inside(path: str) -> str:
 
 
 InnerPath = Annotated[str, AfterValidator(_inside)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Sum(_Strict):
-    """What a file must be: its size in bytes and its sha256."""
-
-    bytes: int
-    sha256: Sha256
-
-
-class Archive(Sum):
-    """One package archive of a registry, by exact version; ``file`` is the name the registry gives it."""
+class Archive(Checksum):
+    """One package archive of a registry, by exact version; ``file`` is its name at the registry."""
 
     registry: Literal["pypi", "npm"]
     version: str
     file: InnerPath
 
 
-class Part(_Strict):
-    """Bytes inside an archive: a member, or one array (as raw little-endian float32) of a member that is .npz."""
+class ArchivePart(_Strict):
+    """Bytes inside an archive: a member, or one array of an .npz member, as raw little-endian float32."""
 
     package: str
     member: InnerPath
     array: str | None = None
 
 
-class ModelFile(Sum):
+class ModelFile(Checksum):
     """One file of a model folder."""
 
     path: InnerPath
 
 
 class AssembledFile(ModelFile):
-    """A file that is the concatenation of parts of archives."""
+    """A file that is joined from parts of archives."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[ArchivePart, ...]
 
 
 class Conversion(_Strict):
-    """``python -m modules.weights.<module> SOURCE FOLDER`` writes ``files``; ``source`` is removed afterwards.
+    """``python -m modules.weights.conversion.<module> SOURCE FOLDER`` writes ``files``; ``source`` is then removed.
 
-    The sums hold for the versions of ``libraries`` that requirements/ pins.
+    The checksums hold for the versions of ``libraries`` that requirements/ pins.
     """
 
     module: str
@@ -78,14 +71,14 @@ class Conversion(_Strict):
 
 
 class Fallback(_Strict):
-    """Files that take the place of those made from the archive ``without``, and the note the user is shown."""
+    """Files that replace those from the archive ``without`` if it cannot be had, and a note for the user."""
 
     without: str
     note: str
     files: tuple[AssembledFile, ...]
 
 
-class Model(_Strict):
+class CatalogModel(_Strict):
     """One model of the catalogue."""
 
     description: str
@@ -98,7 +91,7 @@ class Model(_Strict):
     fallback: Fallback | None = None
 
     @model_validator(mode="after")
-    def _parts_have_archives(self) -> Model:
+    def _parts_have_archives(self) -> CatalogModel:
         files = [*self.files, *(self.fallback.files if self.fallback else ())]
         unknown = {part.package for file in files for part in file.parts} - self.archives.keys()
         if unknown:
@@ -106,33 +99,33 @@ class Model(_Strict):
         return self
 
     def assembled(self, fallback: bool) -> tuple[AssembledFile, ...]:
-        """The files to read out of the archives, with or without the fallback."""
+        """Returns the files to assemble from archives, with or without the fallback."""
         if not (fallback and self.fallback):
             return self.files
         without = self.fallback.without
         kept = (file for file in self.files if all(part.package != without for part in file.parts))
         return (*kept, *self.fallback.files)
 
-    def finished(self, fallback: bool) -> dict[str, Sum]:
-        """The files of the finished model folder, by path."""
+    def finished(self, fallback: bool) -> dict[str, Checksum]:
+        """Returns the checksums of the files of the finished model folder, by path."""
         files: list[ModelFile] = list(self.assembled(fallback))
         if self.conversion:
             files = [file for file in files if file.path != self.conversion.source] + list(self.conversion.files)
-        return {file.path: Sum(bytes=file.bytes, sha256=file.sha256) for file in files}
+        return {file.path: Checksum(bytes=file.bytes, sha256=file.sha256) for file in files}
 
     @property
     def download_bytes(self) -> int:
-        """Size of all archives."""
+        """Size of all archives, in bytes."""
         return sum(archive.bytes for archive in self.archives.values())
 
     @property
     def finished_bytes(self) -> int:
-        """Size of the finished model folder."""
+        """Size of the finished model folder, in bytes."""
         return sum(file.bytes for file in self.finished(fallback=False).values())
 
     @property
     def working_bytes(self) -> int:
-        """Space that making the model folder takes at its peak, the archives not counted."""
+        """Most space that building the model folder takes, without the archives, in bytes."""
         converted = self.conversion.files if self.conversion else ()
         return sum(file.bytes for file in (*self.files, *converted))
 
@@ -140,10 +133,10 @@ class Model(_Strict):
 class Catalog(_Strict):
     """All models, by name."""
 
-    models: dict[str, Model]
+    models: dict[str, CatalogModel]
 
-    def select(self, names: Sequence[str]) -> dict[str, Model]:
-        """The models of these names; all of them when there are none.
+    def select(self, names: Sequence[str]) -> dict[str, CatalogModel]:
+        """Returns the models of these names, or all models if there are no names.
 
         Raises:
             ConfigError: a name is not in the catalogue.
@@ -158,6 +151,10 @@ class Catalog(_Strict):
 
 @cache
 def load_catalog(path: Path = CATALOG_FILE) -> Catalog:
-    """Reads a catalogue; pydantic.ValidationError when it is wrong, as only a change of the file can make it."""
+    """Reads a catalogue.
+
+    Raises:
+        pydantic.ValidationError: the file is wrong, which is a programming error.
+    """
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     return Catalog.model_validate(yaml.load(path.read_text("utf-8"), loader))

@@ -1,4 +1,4 @@
-"""Full and read-only disks, each told in one line."""
+"""Errors of full and read-only disks, in one line each, and the check for space before anything is written."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ REMEDY = "set RELEVO_CACHE (or --to) to a folder on another disk"
 
 
 def megabytes(size: int) -> str:
-    """``145217532`` → ``145.2 MB``."""
+    """Writes a size for users: 145217532 becomes ``145.2 MB``."""
     return f"{size / 1e6:.1f} MB"
 
 
 def free_bytes(folder: Path) -> int:
-    """Free space on the disk of a folder, which need not exist yet."""
+    """Returns the free space in bytes on the disk of a folder, which need not exist yet."""
     return shutil.disk_usage(_existing(folder)).free
 
 
 def full_disk(folder: Path, needed_bytes: int) -> WeightsError:
-    """The error for a disk that has no room for ``needed_bytes`` more in ``folder``."""
+    """Makes the error for a disk without room for ``needed_bytes`` more in ``folder``."""
     return WeightsError(
         f"the disk of {folder} is too full: {megabytes(needed_bytes)} are needed, {megabytes(free_bytes(folder))} are "
         f"free; make room there, or {REMEDY}"
@@ -36,7 +36,7 @@ def full_disk(folder: Path, needed_bytes: int) -> WeightsError:
 
 
 def require_space(needed: dict[Path, int]) -> None:
-    """Checks, before anything is written, that each folder has room for what it is to hold.
+    """Checks that disks have room for the bytes that each folder will need.
 
     Raises:
         WeightsError: a disk has less free space than the folders on it need together.
@@ -52,7 +52,7 @@ def require_space(needed: dict[Path, int]) -> None:
 
 @contextmanager
 def disk_errors(folder: Path, needed_bytes: int) -> Iterator[None]:
-    """Turns the system's errors on writing to ``folder`` into a WeightsError of one line."""
+    """Turns errors of the system while ``folder`` is written into a WeightsError."""
     try:
         yield
     except OSError as error:

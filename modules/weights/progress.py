@@ -1,4 +1,4 @@
-"""What fetching and verifying tell whoever watches."""
+"""Reports progress while models are fetched, converted and verified."""
 
 from __future__ import annotations
 
@@ -8,40 +8,40 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """A watcher. A task has a name; its calls may come from several threads."""
+    """Receives progress. A task is known by its name. Calls may come from several threads."""
 
     def begin(self, task: str, total_bytes: int | None) -> None:
-        """A task starts; ``total_bytes`` is None where its progress cannot be seen."""
+        """Notes that a task begins; ``total_bytes`` is None if its progress cannot be measured."""
 
     def update(self, task: str, done_bytes: int) -> None:
-        """So much of the task is done."""
+        """Notes that ``done_bytes`` of the task are done."""
 
     def end(self, task: str) -> None:
-        """The task is over, whether it succeeded or not."""
+        """Notes that the task ended, whether it succeeded or not."""
 
     def say(self, line: str) -> None:
-        """One line for the user."""
+        """Shows the user a line."""
 
 
-class Silent:
-    """Tells nobody."""
+class SilentProgress:
+    """Ignores all progress."""
 
     def begin(self, task: str, total_bytes: int | None) -> None:
-        """Ignored."""
+        """Does nothing."""
 
     def update(self, task: str, done_bytes: int) -> None:
-        """Ignored."""
+        """Does nothing."""
 
     def end(self, task: str) -> None:
-        """Ignored."""
+        """Does nothing."""
 
     def say(self, line: str) -> None:
-        """Ignored."""
+        """Does nothing."""
 
 
 @contextmanager
 def watched(progress: Progress, task: str, total_bytes: int | None) -> Iterator[Callable[[int], None]]:
-    """Begins and ends a task; what it yields is called with the bytes done so far."""
+    """Begins a task and ends it afterwards. Yields a function that takes the number of bytes done so far."""
     progress.begin(task, total_bytes)
     try:
         yield lambda done_bytes: progress.update(task, done_bytes)

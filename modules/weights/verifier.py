@@ -1,49 +1,59 @@
-"""Reads every byte of a model folder and compares it with what was recorded."""
+"""Reads every byte of a model folder and compares it with the folder's record."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from errors import CorruptWeights
-from modules.weights import cache
-from modules.weights.catalog import Catalog, load_catalog
-from modules.weights.packages.archives import check
-from modules.weights.progress import Progress, Silent, watched
+from errors import CorruptWeights, MissingWeights
+from modules.weights.catalog import Catalog
+from modules.weights.checksums import check_file
+from modules.weights.locator import locate, places_of
+from modules.weights.progress import Progress, SilentProgress, watched
+from modules.weights.records import FolderState, read_record, write_record
+from modules.weights.repair import repair_advice, repair_hint
 
 
 def verify(
     name: str, weights: Path | None = None, *, progress: Progress | None = None, catalog: Catalog | None = None
 ) -> Path:
-    """Checks the sha256 of every file of a model, against the catalogue and the folder's own record.
+    """Checks the size and sha256 of every file of a model.
+
+    What it finds is written into the folder's record: ``locate`` refuses a folder with damaged files afterwards, and
+    ``fetch`` repairs it.
 
     Args:
-        name: a name of the catalogue.
-        weights: a folder made by ``weights fetch --to``, looked at before the cache.
-        progress: told which file is being read.
-        catalog: the catalogue to check against; Relevo's own when None.
+        name: a name that ``locate`` takes.
+        weights: a folder made by ``weights fetch --to``, searched before the cache.
+        progress: receives the progress.
+        catalog: the catalogue to look names up in; Relevo's own by default.
 
     Returns:
-        the model's folder.
+        The model's folder.
 
     Raises:
-        ConfigError: the name is not in the catalogue.
-        MissingWeights: the model is not here, or its record is not what the catalogue lists.
-        CorruptWeights: files differ or are missing; the message names each of them.
+        MissingWeights: the model is not on this machine, is not the one that the catalogue lists, or has no record.
+        CorruptWeights: files differ or are missing. The message names each of them.
     """
-    catalog = catalog or load_catalog()
-    (model,) = catalog.select([name]).values()
-    folder = cache.locate(name, weights, catalog)
-    progress = progress or Silent()
-    fallback = cache.state(model, folder) is cache.State.FALLBACK
-    problems = []
-    for path, expected in model.finished(fallback).items():
+    progress = progress or SilentProgress()
+    there = (FolderState.READY, FolderState.FALLBACK, FolderState.DAMAGED)
+    folder = next((place.folder for place in places_of(name, weights, catalog) if place.state in there), None)
+    folder = folder or locate(name, weights, catalog)  # which raises the error
+    record = read_record(folder)
+    if record is None:
+        raise MissingWeights(f"{name} cannot be verified: {repair_hint(folder)}")
+    faults: dict[str, str] = {}
+    for path, expected in record.files.items():
         try:
             with watched(progress, f"checking {name}/{path}", expected.bytes) as update:
-                check(folder / path, expected, update)
+                check_file(folder / path, expected, update)
         except CorruptWeights as error:
-            problems.append(str(error))
-    if problems:
-        raise CorruptWeights(
-            f"{name} is damaged: {'; '.join(problems)}. Remove {folder} and run `{cache.FETCH_COMMAND} {name}`"
-        )
+            faults[path] = str(error)
+    remedy = repair_advice(record, folder)
+    if record.damaged != list(faults):
+        try:
+            write_record(folder, record.model_copy(update={"damaged": list(faults)}))
+        except OSError as error:
+            remedy = f"make {folder} writable, or remove it ({error.strerror}), and {remedy}"
+    if faults:
+        raise CorruptWeights(f"{name} is damaged: {'; '.join(faults.values())}; {remedy}")
     return folder

@@ -1,7 +1,7 @@
 """Whisper on CTranslate2: speech to English text, or to text of its own language.
 
-Whisper is trained on windows of 30 s and every clip is padded to that; the encoder then spends most of its time on
-padding. Here the window is fitted to the speech, and widened to 30 s again where the decoder's scores look wrong.
+Whisper is trained on windows of 30 s, and every clip is padded to that: the encoder then spends most of its time on
+padding. Here the window is fitted to the speech, and widened to 30 s again where the decoder's scores are doubtful.
 Model: Radford et al., 2022, https://arxiv.org/abs/2212.04356.
 """
 
@@ -15,41 +15,41 @@ import numpy as np
 from pydantic import Field
 
 from errors import ConfigError, InputError, ModelError
-from modules.audio.speech_segments import speech_spans
+from modules.audio.speech_segments import speech_ranges
 from modules.audio.waveform import SPEECH_RATE
 from modules.contract.module import Compute, Module
 from modules.contract.payloads import Audio, Note, Payload, Samples, Text
 from modules.runtimes.ct2 import ComputeType, open_model
-from modules.tasks.hypothesis import Hypothesis, settle
-from modules.tasks.recognition import Segment, listen
+from modules.tasks.hypothesis import Hypothesis, accept_or_retry
+from modules.tasks.recognition import Recognition, Segment, recognise
 from modules.whisper.options import WhisperOptions
 
 _FULL_WINDOW_S = 30.0
 _FRAMES_PER_S = 100
 _FRAME = SPEECH_RATE // _FRAMES_PER_S
-# More tokens than anybody speaks: a reading that needs them repeats itself, and is stopped before that gets costly.
+# More tokens than anybody speaks. A text that needs them repeats itself, and is stopped before that gets costly.
 _TOKENS_PER_S = {"translate": 6.0, "transcribe": 12.0}
 _SPARE_TOKENS = 4
 
 
 class WhisperCT2Options(WhisperOptions):
-    """Options of WhisperCT2. A doubted reading of a fitted window is made again with the full one."""
+    """Options of WhisperCT2. A doubted text of a fitted window is recognised again in the full window."""
 
     beam_size: int = Field(1, ge=1, le=10, description="1 is greedy search")
-    window: Literal["fitted", "full"] = Field("fitted", description="encode the speech and margin_s, or always 30 s")
+    window: Literal["fitted", "full"] = Field("fitted", description="encode the speech and margin_s, or 30 s")
     margin_s: float = Field(3.0, ge=0, le=28, description="room after the speech in a fitted window, in seconds")
     max_tokens: int = Field(220, ge=1, le=224, description="longest text of a segment, in tokens")
     compute_type: ComputeType = Field("int8", description="arithmetic of the model")
 
 
 class WhisperCT2(Module):
-    """Recognises or translates speech of any sample rate; yields one Text a segment, as soon as it is read.
+    """Recognises or translates speech of any sample rate; yields one Text for each segment, as soon as it is ready.
 
-    Speech shorter than ``segment_s`` is one segment. Where voice activity finds no speech nothing is yielded and the
-    model is not run. Inputs of a batch are read one after the other, so that the first is not kept waiting: the
-    encoder takes most of the time and gains nothing from batching on a CPU.
+    Speech shorter than ``segment_s`` is one segment. Where voice activity detection finds no speech, the model is not
+    run and nothing is yielded. The recordings of a batch are recognised one after the other, so that the first result
+    comes soon: the encoder takes most of the time and gains nothing from batching on a CPU.
 
-    ``model`` is a folder as CTranslate2's converters write it, of any multilingual Whisper.
+    ``model`` is a folder that CTranslate2's converters wrote, of any multilingual Whisper.
     """
 
     accepts = Audio
@@ -57,11 +57,11 @@ class WhisperCT2(Module):
     options_type = WhisperCT2Options
 
     def __init__(self, model: Path | None, options: WhisperCT2Options, compute: Compute) -> None:
-        """See Module.
+        """Loads the model; see Module.
 
         Raises:
-            ConfigError: no model is named, this machine cannot run it, or it does not know the language.
-            WeightsError: the tokenizer cannot be read.
+            ConfigError: the stage names no model, this machine cannot run it, or it does not know the language.
+            WeightsError: a file of the model is missing or cannot be read.
         """
         from ctranslate2.models import Whisper  # type: ignore[import-untyped]
         from faster_whisper.feature_extractor import FeatureExtractor  # type: ignore[import-untyped]
@@ -80,33 +80,37 @@ class WhisperCT2(Module):
         self._features = FeatureExtractor(feature_size=self._model.n_mels)
 
     def warm_up(self) -> None:
-        """Runs voice activity, the encoder and the decoder on a second of faint noise."""
+        """Runs voice activity detection, the encoder and the decoder on a second of faint noise."""
         noise = 0.01 * np.random.default_rng(0).standard_normal(SPEECH_RATE, dtype=np.float32)
-        speech_spans(noise)
-        self._read(noise, 1.0 + self._options.margin_s, max_tokens=4)
+        speech_ranges(noise)
+        self._decode(noise, 1.0 + self._options.margin_s, max_tokens=4)
 
     def process(self, batch: Sequence[Payload]) -> Iterator[tuple[int, Payload | InputError]]:
-        """Yields Text at its place on the request's time line; see ``modules.tasks.recognition.listen``.
+        """Recognises recordings; see ``modules.tasks.recognition.recognise``.
 
-        A Text is noted ``second_pass`` when the fitted window was not trusted, and ``truncated`` when it stopped at
+        A Text is noted ``second_pass`` if the fitted window was not trusted, and ``truncated`` if it stopped at
         ``max_tokens``.
+
+        Raises:
+            ModelError: the runtime failed, for instance because memory ran out.
         """
-        return listen(batch, self._options, self._texts)
+        return recognise(batch, self._options, self._options.written_language, self._recognise_segments)
 
-    def _texts(self, segments: list[Segment]) -> Iterator[Text | None]:
+    def _recognise_segments(self, segments: list[Segment]) -> Iterator[Recognition | None]:
         for segment in segments:
-            yield self._options.text(*self._reading(segment.samples), segment)
+            best, notes = self._best_hypothesis(segment.samples)
+            yield None if best.is_silence(self._limits) else Recognition(best.text, notes)
 
-    def _reading(self, speech: Samples) -> tuple[Hypothesis, tuple[Note, ...]]:
+    def _best_hypothesis(self, speech: Samples) -> tuple[Hypothesis, tuple[Note, ...]]:
         options = self._options
         if options.window == "full":
-            return settle(self._read(speech, _FULL_WINDOW_S, options.max_tokens), None, self._limits)
+            return accept_or_retry(self._decode(speech, _FULL_WINDOW_S, options.max_tokens), None, self._limits)
         speech_s = len(speech) / SPEECH_RATE
         max_tokens = min(options.max_tokens, _SPARE_TOKENS + round(_TOKENS_PER_S[options.task] * speech_s))
-        fitted = self._read(speech, min(speech_s + options.margin_s, _FULL_WINDOW_S), max_tokens)
-        return settle(fitted, lambda: self._read(speech, _FULL_WINDOW_S, options.max_tokens), self._limits)
+        fitted = self._decode(speech, min(speech_s + options.margin_s, _FULL_WINDOW_S), max_tokens)
+        return accept_or_retry(fitted, lambda: self._decode(speech, _FULL_WINDOW_S, options.max_tokens), self._limits)
 
-    def _read(self, speech: Samples, window_s: float, max_tokens: int) -> Hypothesis:
+    def _decode(self, speech: Samples, window_s: float, max_tokens: int) -> Hypothesis:
         """Encodes ``speech`` in a window of ``window_s`` seconds and decodes at most ``max_tokens`` tokens.
 
         Raises:
@@ -115,8 +119,8 @@ class WhisperCT2(Module):
         from ctranslate2 import StorageView  # type: ignore[import-untyped]
 
         # The encoder halves the frame rate, so the window is an even number of frames.
-        # Whisper learnt from clips that were padded with silence before their spectrum was taken. Padding the spectrum
-        # with zeros instead is cheaper, and makes it repeat itself more often.
+        # Whisper was trained on clips padded with silence before the spectrum was computed. Padding the spectrum with
+        # zeros instead is cheaper, and makes it repeat itself more often.
         padded = np.zeros(round(window_s * _FRAMES_PER_S / 2) * 2 * _FRAME, np.float32)
         padded[: len(speech)] = speech[: len(padded)]
         mel = self._features(padded)[np.newaxis, :, : len(padded) // _FRAME]

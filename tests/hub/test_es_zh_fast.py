@@ -13,7 +13,7 @@ from checkout import ROOT
 from errors import ConfigError, MissingWeights
 from modules.contract.module import Compute
 from modules.weights import locate
-from modules.weights.conversion.converted import convert
+from modules.weights.converted import convert
 from modules.whisper.ct2 import WhisperCT2, WhisperCT2Options
 from modules.whisper.hf import Whisper, WhisperTorchOptions
 
@@ -93,7 +93,7 @@ def test_what_was_converted_is_left_alone(weights, tmp_path):
 
 
 def test_without_transformers_the_right_command_is_named(monkeypatch, tmp_path):
-    monkeypatch.setattr("modules.weights.conversion.converted.find_spec", lambda _: None)
+    monkeypatch.setattr("modules.weights.converted.find_spec", lambda _: None)
 
     with pytest.raises(ConfigError, match=r"\.venv-hub/bin/python pipeline\.py weights convert"):
         convert("openai/whisper-large", tmp_path, tmp_path / "to")

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from errors import ConfigError, InputError, WeightsError
+from errors import ConfigError, CorruptWeights, InputError, MissingWeights, WeightsError
 from modules.contract.module import Compute
 from modules.contract.payloads import Text
 from modules.marian.ct2 import MarianCT2, MarianCT2Options
 from modules.marian.hf import Marian, MarianTorchOptions
-from modules.weights.conversion.converted import convert
+from modules.weights.converted import convert
 
 pytestmark = pytest.mark.timeout(900)  # a conversion imports torch in a process of its own
 
@@ -136,8 +136,8 @@ def test_a_tag_survives_the_conversion(converted):
 def test_a_conversion_that_is_not_whole_is_refused(converted, tmp_path):
     folder = shutil.copytree(converted, tmp_path / "broken")
     (folder / "source.spm").write_bytes(b"no sentencepiece")
-    with pytest.raises(WeightsError, match="convert the model again"):
+    with pytest.raises(CorruptWeights, match=r"tokenizer .*weights verify"):
         MarianCT2(folder, MarianCT2Options(), Compute())
     (folder / "model.bin").unlink()
-    with pytest.raises(ConfigError, match="does not open"):
+    with pytest.raises(MissingWeights, match=r"has no model\.bin"):
         MarianCT2(folder, MarianCT2Options(), Compute())

@@ -26,11 +26,11 @@ def name_of(requirement):
     return re.sub(r"[-_.]+", "-", re.split(r"[=\\[]", requirement)[0]).lower()
 
 lines = Path("requirements/run.txt").read_text().splitlines()
-installed = {name_of(line) for line in lines if line and not line.lstrip().startswith("#")}
+installed = {"relevo"} | {name_of(line) for line in lines if line and not line.lstrip().startswith("#")}
 missing = {
     module for module, packages in importlib.metadata.packages_distributions().items()
     if not installed & set(map(name_of, packages))
-} - {"relevo"}
+}
 
 class Missing:
     def find_spec(self, name, path=None, target=None):

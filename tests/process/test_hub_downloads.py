@@ -123,7 +123,7 @@ def _point_to(monkeypatch: pytest.MonkeyPatch, endpoint: str, tmp_path: Path) ->
 def test_a_model_of_a_hub_comes_without_pickles_code_and_other_runtimes(hub, tmp_path):
     folder = fetch_from_hub(HubId("some/ear", None), tmp_path / "usb")
     assert folder == tmp_path / "usb" / "some" / "ear"
-    assert {file.name for file in folder.iterdir() if file.is_file()} == {"config.json", "model.safetensors"}
+    assert {file.name for file in folder.iterdir()} == {"config.json", "model.safetensors", "relevo.json"}
     assert (folder / "model.safetensors").read_bytes() == FILES[LARGE]
     assert locate("some/ear", tmp_path / "usb") == folder
     asked = list(hub.asked)

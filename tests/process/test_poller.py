@@ -21,15 +21,15 @@ def pair():
 
 
 def emptied(poller):
-    """Reads until the poller has nothing more to tell."""
-    while told := list(poller.wait(SOON_S)):
-        for source in told:
+    """Reads until the poller returns nothing."""
+    while ready := list(poller.wait(SOON_S)):
+        for source in ready:
             while receive(source) is not None:
                 pass
 
 
 @pytest.mark.parametrize("spin_s", [0.0, 10.0])
-def test_a_message_is_told_whether_it_came_before_or_during_the_wait(pair, spin_s):
+def test_a_message_is_seen_whether_it_came_before_or_during_the_wait(pair, spin_s):
     near, far = pair
     poller = SocketPoller()
     poller.add(near)
@@ -43,7 +43,7 @@ def test_a_message_is_told_whether_it_came_before_or_during_the_wait(pair, spin_
     sender.join()
 
 
-def test_a_socket_that_was_sent_on_is_looked_at_though_its_announcement_was_swallowed(pair):
+def test_a_socket_is_rechecked_though_its_signal_was_consumed(pair):
     near, far = pair
     poller = SocketPoller()
     poller.add(near)
@@ -55,7 +55,7 @@ def test_a_socket_that_was_sent_on_is_looked_at_though_its_announcement_was_swal
     assert set(poller.wait(60)) == {near}
 
 
-def test_what_is_always_used_keeps_nobody_else_waiting(pair):
+def test_a_socket_that_is_always_rechecked_does_not_hide_the_others(pair):
     near, _ = pair
     reader, writer = os.pipe()
     poller = SocketPoller()
@@ -68,7 +68,7 @@ def test_what_is_always_used_keeps_nobody_else_waiting(pair):
     os.close(writer)
 
 
-def test_time_that_passes_tells_nothing(pair):
+def test_a_timeout_returns_nothing(pair):
     poller = SocketPoller()
     poller.add(pair[0])
     emptied(poller)

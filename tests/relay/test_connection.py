@@ -15,14 +15,14 @@ from workers.client.client import Client
 WAIT_S = 60
 
 
-class Wire:
-    """A TCP connection to a port that can be cut; who dials again gets a new one."""
+class CuttableProxy:
+    """A TCP proxy to a port, whose connections can be cut; a peer that connects again gets a new one."""
 
     def __init__(self, port):
         self._port = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._ends = []
-        self.down = False  # whether who dials is turned away
+        self.down = False  # whether new connections are closed at once
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
         self.address = f"tcp://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -63,19 +63,19 @@ class Wire:
 
 
 @pytest.fixture
-def relay_and_wire(fake_config, tmp_path):
+def relay_and_proxy(fake_config, tmp_path):
     gate = tmp_path / "gate"
     config = fake_config(speak={"gate": str(gate), "pieces": 2})
     with Pipeline.from_config(config, listen="tcp://127.0.0.1:0") as pipeline:
-        wire = Wire(int(pipeline.address.rpartition(":")[2]))
+        proxy = CuttableProxy(int(pipeline.address.rpartition(":")[2]))
         try:
-            yield pipeline, wire, gate
+            yield pipeline, proxy, gate
         finally:
-            wire.close()
+            proxy.close()
 
 
-def test_a_request_survives_its_connection(relay_and_wire):
-    _, wire, gate = relay_and_wire
+def test_a_request_survives_its_connection(relay_and_proxy):
+    _, proxy, gate = relay_and_proxy
     gate.touch()
     begun, heard = threading.Event(), []
 
@@ -85,10 +85,10 @@ def test_a_request_survives_its_connection(relay_and_wire):
         elif event.stage == "speak":
             begun.set()
 
-    with Client(wire.address) as client:
+    with Client(proxy.address) as client:
         future = client.submit(clip(), on_event=on_event)
         assert begun.wait(WAIT_S)
-        wire.cut()
+        proxy.cut()
         gate.unlink()
         result = future.result(WAIT_S)
         assert result.outcome == "ok"
@@ -98,18 +98,18 @@ def test_a_request_survives_its_connection(relay_and_wire):
         assert client.status().ready
 
 
-def test_an_outcome_lost_with_its_connection_is_made_again(relay_and_wire):
-    pipeline, wire, gate = relay_and_wire
+def test_an_outcome_lost_with_its_connection_is_made_again(relay_and_proxy):
+    pipeline, proxy, gate = relay_and_proxy
     gate.touch()
     begun = threading.Event()
-    with Client(wire.address) as client:
+    with Client(proxy.address) as client:
         future = client.submit(clip(), on_event=lambda event: begun.set() if event.stage == "speak" else None)
         assert begun.wait(WAIT_S)
-        wire.down = True
-        wire.cut()
+        proxy.down = True
+        proxy.cut()
         gate.unlink()
         while any(stage.in_service for stage in pipeline.client.status().stages):
             pass
         assert not future.done()
-        wire.down = False
+        proxy.down = False
         assert future.result(WAIT_S).audio.seconds == 1.0

@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import CancelledError
+from pathlib import Path
 
 import psutil
 import pytest
@@ -15,15 +17,37 @@ import pytest
 from checkout import ROOT
 from errors import AddressInUse, InputError, RelayClosed
 from pipeline import Pipeline
-from tests.conftest import clip
+from tests.conftest import clip, write_fake_config
 from workers.client.client import Client
 
 WAIT_S = 60
 
 
-def test_a_request_passes_the_relay_and_brings_its_texts_audio_and_spans(fake_config):
-    with Pipeline.from_config(fake_config(speak={"pieces": 2})) as pipeline:
-        result = pipeline.submit(clip(0.5)).result(WAIT_S)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("shared")
+
+
+@pytest.fixture(scope="module")
+def shared(folder) -> Iterator[Pipeline]:
+    """A relay for tests that only submit. Its second stage fails on 913; see `gate` for its first."""
+    options = {"listen": {"gate": str(folder / "gate")}, "translate": {"fail_on": "en913."}, "speak": {"pieces": 2}}
+    config = write_fake_config(folder, **options)
+    with Pipeline.from_config(config, listen=f"ipc://{folder}/relay") as pipeline:
+        yield pipeline
+
+
+@pytest.fixture
+def gate(folder) -> Iterator[Path]:
+    """While this file exists, the first stage of the shared relay waits."""
+    path = folder / "gate"
+    path.touch()
+    yield path
+    path.unlink(missing_ok=True)
+
+
+def test_a_request_passes_the_relay_and_brings_its_texts_audio_and_spans(shared):
+    result = shared.submit(clip(0.5)).result(WAIT_S)
     assert result.outcome == "ok"
     assert result.texts == {"listen": "en500.0", "translate": "zh(en500.0)/1"}
     assert result.audio is not None
@@ -31,7 +55,7 @@ def test_a_request_passes_the_relay_and_brings_its_texts_audio_and_spans(fake_co
     assert result.time_to_first_audio_s is not None
     assert 0 < result.time_to_first_audio_s <= result.latency_s
     assert [span.stage for span in result.spans] == ["listen", "translate", "speak"]
-    assert pipeline.ready_s is not None
+    assert shared.ready_s is not None
 
 
 def test_events_come_in_order_whatever_order_replicas_finish_in(fake_config):
@@ -122,44 +146,36 @@ def test_a_full_relay_rejects_and_a_patient_request_gets_in_later(fake_config, t
         assert [future.result(WAIT_S).outcome for future in (running, queued, patient)] == ["ok"] * 3
 
 
-def test_cancelling_the_future_cancels_the_request(fake_config, tmp_path):
-    gate = tmp_path / "gate"
-    gate.touch()
-    with Pipeline.from_config(fake_config(listen={"gate": str(gate)})) as pipeline:
-        begun = threading.Event()
-        running = pipeline.submit(clip(), on_event=lambda _: begun.set())
-        waiting = pipeline.submit(clip(0.2))
-        assert begun.wait(WAIT_S)
-        assert running.cancel()
-        assert waiting.cancel()
-        gate.unlink()
-        assert pipeline.submit(clip(0.3)).result(WAIT_S).texts["listen"] == "en300.0"
-        with pytest.raises(CancelledError):
-            running.result()
-        assert all(stage.queued == stage.in_service == 0 for stage in pipeline.client.status().stages)
+def test_cancelling_the_future_cancels_the_request(shared, gate):
+    begun = threading.Event()
+    running = shared.submit(clip(), on_event=lambda _: begun.set())
+    waiting = shared.submit(clip(0.2))
+    assert begun.wait(WAIT_S)
+    assert running.cancel()
+    assert waiting.cancel()
+    gate.unlink()
+    assert shared.submit(clip(0.3)).result(WAIT_S).texts["listen"] == "en300.0"
+    with pytest.raises(CancelledError):
+        running.result()
+    assert all(stage.queued == stage.in_service == 0 for stage in shared.client.status().stages)
 
 
-def test_a_deadline_that_passes_in_the_queue_expires_the_request(fake_config, tmp_path):
-    gate = tmp_path / "gate"
-    gate.touch()
-    with Pipeline.from_config(fake_config(listen={"gate": str(gate)})) as pipeline:
-        first = pipeline.submit(clip())
-        late = pipeline.submit(clip(), deadline_s=0.2).result(WAIT_S)
-        assert late.outcome == "expired"
-        gate.unlink()
-        assert first.result(WAIT_S).outcome == "ok"
+def test_a_deadline_that_passes_in_the_queue_expires_the_request(shared, gate):
+    first = shared.submit(clip())
+    late = shared.submit(clip(), deadline_s=0.2).result(WAIT_S)
+    assert late.outcome == "expired"
+    gate.unlink()
+    assert first.result(WAIT_S).outcome == "ok"
 
 
-def test_a_failing_request_fails_alone_and_says_why(fake_config):
-    with Pipeline.from_config(fake_config(translate={"fail_on": "en13."})) as pipeline:
-        results = list(pipeline.map([clip(0.012), clip(0.013), clip(0.014)]))
+def test_a_failing_request_fails_alone_and_says_why(shared):
+    results = list(shared.map([clip(0.912), clip(0.913), clip(0.914)]))
     assert [result.outcome for result in results] == ["ok", "failed", "ok"]
-    assert "the fake fails on en13." in results[1].error
+    assert "the stand-in fails on en913." in results[1].error
 
 
-def test_an_input_error_names_the_remedy_and_others_go_on(fake_config):
-    with Pipeline.from_config(fake_config()) as pipeline:
-        results = list(pipeline.map([clip(seconds=0), clip()]))
+def test_an_input_error_names_the_remedy_and_others_go_on(shared):
+    results = list(shared.map([clip(seconds=0), clip()]))
     assert [result.outcome for result in results] == ["failed", "ok"]
     assert "send some samples" in results[0].error
 
@@ -195,22 +211,19 @@ def test_no_orphan_is_left_when_the_parent_is_killed(fake_config, stopped):
     assert alive == []
 
 
-def test_several_clients_share_a_relay(fake_config):
-    with Pipeline.from_config(fake_config(), ratio="1:2:2") as pipeline:
-        with Client(pipeline.address) as one, Client(pipeline.address) as other:
-            mine = [one.submit(clip(0.1)) for _ in range(5)]
-            theirs = [other.submit(clip(0.2)) for _ in range(5)]
-            assert {future.result(WAIT_S).texts["listen"] for future in mine} == {"en100.0"}
-            assert {future.result(WAIT_S).texts["listen"] for future in theirs} == {"en200.0"}
+def test_several_clients_share_a_relay(shared):
+    with Client(shared.address) as one, Client(shared.address) as other:
+        mine = [one.submit(clip(0.1)) for _ in range(5)]
+        theirs = [other.submit(clip(0.2)) for _ in range(5)]
+        assert {future.result(WAIT_S).texts["listen"] for future in mine} == {"en100.0"}
+        assert {future.result(WAIT_S).texts["listen"] for future in theirs} == {"en200.0"}
 
 
-def test_an_address_in_use_is_named(fake_config, tmp_path):
-    listen = f"ipc://{tmp_path}/relay"
-    with Pipeline.from_config(fake_config(), listen=listen) as pipeline:
-        assert pipeline.address == listen
-        with pytest.raises(AddressInUse, match="in use"):
-            Pipeline.from_config(fake_config(), listen=listen).start()
-        assert pipeline.submit(clip()).result(WAIT_S).outcome == "ok"
+def test_an_address_in_use_is_named(shared, folder, fake_config):
+    assert shared.address == f"ipc://{folder}/relay"
+    with pytest.raises(AddressInUse, match="in use"):
+        Pipeline.from_config(fake_config(), listen=shared.address).start()
+    assert shared.submit(clip()).result(WAIT_S).outcome == "ok"
 
 
 def test_a_port_in_use_is_named(fake_config):
@@ -227,7 +240,7 @@ def test_nobody_at_the_address_is_a_clear_error(tmp_path):
 
 def test_the_threads_the_niceness_and_the_seed_reach_the_replica(fake_config, tmp_path):
     path = tmp_path / "one.yaml"
-    only = "{module: 'modules.testing.faulty:FakeBudgetReport', threads: 3, nice: 2}"
+    only = "{module: 'modules.testing.budget_report:BudgetReport', threads: 3, nice: 2}"
     path.write_text(f"cores: 3\nseed: 7\nstages:\n  only: {only}\n")
     with Pipeline.from_config(path) as pipeline:
         assert pipeline.submit(clip()).result(WAIT_S).texts["only"] == f"3 3 {min(19, os.nice(0) + 2)} 7"

@@ -437,7 +437,7 @@ def test_a_stage_may_run_on_another_interpreter(fake_config, tmp_path):
     with Pipeline.from_config(fake_config({"speak": {"python": str(interpreter)}})) as pipeline:
         assert pipeline.submit(clip()).result(WAIT_S).outcome == "ok"
     (line,) = used.read_text().splitlines()
-    assert line.startswith("-m workers.replica --stage speak ")
+    assert line.startswith("-P -m workers.replica --stage speak ")
 
 
 def test_what_another_environment_needs_is_pinned_as_in_ours():

@@ -143,7 +143,7 @@ def test_check_prints_the_plan(fake_config):
     assert done.returncode == 0, done.stderr
     for word in (
         "listen",
-        "modules.testing.faulty:FakeSpeak",
+        "modules.testing.faulty:FaultySpeak",
         "6 replicas",
         "2 to 4 by load",
         "warning",

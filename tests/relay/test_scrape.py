@@ -154,7 +154,7 @@ def test_restarts_are_counted_by_cause_and_memory_by_stage(fake_config, tmp_path
     gate.touch()
     config = fake_config(
         {"translate": {"memory_limit_mb": 300}, "speak": {"stuck_after_s": 1.5}},
-        translate={"hoard_mb": 400},
+        translate={"leak_mb": 400},
         speak={"gate": str(gate)},
     )
     with Pipeline.from_config(config, max_attempts=1) as pipeline:

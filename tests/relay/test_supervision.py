@@ -98,7 +98,7 @@ def test_a_replica_that_computes_too_long_is_stuck_and_replaced(fake_config, tmp
 
 
 def test_a_stage_that_cannot_load_is_named_with_the_reason_at_once(fake_config):
-    with pytest.raises(StageFailed, match=r"stage speak cannot run: the fake has no weights"):
+    with pytest.raises(StageFailed, match=r"stage speak cannot run: the stand-in has no weights"):
         Pipeline.from_config(fake_config(speak={"fail_load": True})).start()
 
 
@@ -157,7 +157,7 @@ def test_a_ratio_that_does_not_fit_is_refused_with_the_reason(fake_config, stage
 
 
 def test_a_replica_that_outgrows_its_memory_is_replaced_between_jobs(fake_config):
-    config = fake_config({"translate": {"memory_limit_mb": 300}}, translate={"hoard_mb": 60})
+    config = fake_config({"translate": {"memory_limit_mb": 300}}, translate={"leak_mb": 60})
     with Pipeline.from_config(config) as pipeline:
 
         def payloads():

@@ -1,4 +1,4 @@
-"""The tuner from end to end, on stand-ins that wait: real processes, a tiny grid."""
+"""`relevo tune` from end to end, on stand-ins that wait: real processes, few settings."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import yaml
 
-from benchmarks.load.sending.driver import InputClip
-from benchmarks.tune.command import main
+from benchmarks.load.sending.clips import InputClip
 from benchmarks.tune.confirmation import measure, predict
 from benchmarks.tune.model.fit import fit
-from benchmarks.tune.model.measure import StageInputs, profile
+from benchmarks.tune.model.measure import StageInputs, measure_stages
 from benchmarks.tune.model.profile import Profile, StageMeasurement, TracedJob, jobs_at
 from benchmarks.tune.setting import Machine, Setting, stage_plans
-from modules.testing.timed import request_audio, stages
-from pipeline import main as pipeline_main
+from modules.testing import stand_in_stages, write_configuration
+from modules.testing.timed import request_audio
+from pipeline import main
 from workers.config import PipelineConfig, load_config
 
 TIMES = {"listen": [0.02], "speak": [0.06, 0.1]}
@@ -25,17 +25,16 @@ TIMES = {"listen": [0.02], "speak": [0.06, 0.1]}
 
 @pytest.fixture
 def config_file(tmp_path: Path) -> Path:
-    path = tmp_path / "stand-ins.yaml"
-    relay = {"name": "stand-ins", "cores": 2, "dead_letters": str(tmp_path / "dead"), "stages": stages(**TIMES)}
-    path.write_text(yaml.safe_dump(relay, sort_keys=False))
-    return path
+    stages = stand_in_stages("timed", **{stage: {"service_s": times} for stage, times in TIMES.items()})
+    dead = str(tmp_path / "dead")
+    return write_configuration(tmp_path / "stand-ins.yaml", stages, name="stand-ins", cores=2, dead_letters=dead)
 
 
 @pytest.fixture
 def profile_file(tmp_path: Path) -> Path:
-    """A profile of a relay with these stages, as if it had been measured on two cores."""
+    """A made-up profile of these stages on two cores."""
 
-    def cells(seconds: float) -> tuple[StageMeasurement, ...]:
+    def measurements(seconds: float) -> tuple[StageMeasurement, ...]:
         made = [(1, 1, 1.0, 1.0), (1, 2, 0.6, 1.8), (2, 1, 1.1, 1.0)]
         return tuple(
             StageMeasurement(
@@ -45,7 +44,7 @@ def profile_file(tmp_path: Path) -> Path:
         )
 
     request = TracedJob(3.0, (TracedJob(20.0, (TracedJob(9.0, (TracedJob(2.0), TracedJob(2.0))),)),))
-    stages_ = {"listen": cells(0.4), "translate": cells(0.8), "speak": cells(3.0)}
+    stages_ = {"listen": measurements(0.4), "translate": measurements(0.8), "speak": measurements(3.0)}
     path = tmp_path / "profile.json"
     Profile({}, 2, (request, request), stages_).write(path)
     return path
@@ -54,7 +53,7 @@ def profile_file(tmp_path: Path) -> Path:
 def test_a_profile_of_real_processes_finds_the_waits_and_the_shape_of_the_requests(config_file: Path) -> None:
     seen: list[str] = []
     config = load_config(config_file)
-    found = profile(config, StageInputs.trace(config, [request_audio(n) for n in (0, 1)]), (1,), 1, seen.append)
+    found = measure_stages(config, StageInputs.trace(config, [request_audio(n) for n in (0, 1)]), (1,), 1, seen.append)
     assert list(found.stages) == ["listen", "translate", "speak"]
     assert [len(list(jobs_at(found.requests, depth))) for depth in range(4)] == [2, 2, 2, 4]  # speech has two phrases
     single = found.stages["speak"][0]
@@ -70,7 +69,9 @@ def test_a_real_run_and_its_prediction_are_of_the_same_requests(config_file: Pat
     config = load_config(config_file)
     clips = [InputClip(str(n), request_audio(n)) for n in (0, 1)]
     plans, setting = stage_plans(config), Setting((1, 1, 2), (1, 1, 1))
-    model = fit(profile(config, StageInputs.trace(config, [clip.payload for clip in clips]), (1,), 1, lambda _: None))
+    model = fit(
+        measure_stages(config, StageInputs.trace(config, [clip.payload for clip in clips]), (1,), 1, lambda _: None)
+    )
     ended: list[str] = []
     counted = 13
     run = measure(config, plans, setting, clips, counted, lambda sample: ended.append(sample.clip))
@@ -90,19 +91,20 @@ def test_it_simulates_confirms_and_writes_a_configuration_that_check_accepts(
     tuned, figures = tmp_path / "tuned.yaml", tmp_path / "tune.json"
     arguments = ["samples/01_farmacia.flac", "--config", config_file, "--profile", profile_file, "--slo", "p95=20s"]
     arguments += ["--confirm", "1", "--confirm-requests", "4", "--requests", "60", "--write", tuned, "--json", figures]
-    assert main([str(argument) for argument in arguments]) == 0
+    assert main(["tune", *map(str, arguments)]) == 0
     shown = capsys.readouterr().out
     assert "Simulated, not measured" not in shown
-    assert "What binds is" in shown
+    assert "The limit is" in shown
+    assert "running 1 settings for real" in shown
     assert "knee" in shown
     written = json.loads(figures.read_text())
     first = written["ranking"][0]["setting"]
-    assert [one["setting"] for one in written["compared"]] == [first]
+    assert [one["setting"] for one in written["confirmed"]] == [first]
     config = load_config(tuned)
     assert config.ratio == ":".join(map(str, first["replicas"]))
     assert [stage.threads for stage in config.stages.values()] == first["threads"]
     assert config.stages["speak"].options == {"service_s": TIMES["speak"]}  # the file stands by itself
-    assert pipeline_main(["check", "--config", str(tuned)]) == 0
+    assert main(["check", "--config", str(tuned)]) == 0
 
 
 def test_a_plan_is_simulated_and_says_so(
@@ -111,7 +113,7 @@ def test_a_plan_is_simulated_and_says_so(
     tuned = tmp_path / "elsewhere.yaml"
     arguments = ["--config", config_file, "--profile", profile_file, "--plan", "cores=16,gpus=2,memory_gb=8"]
     arguments += ["--gpu-speed", "speak=10", "--requests", "40", "--write", tuned]
-    assert main([str(argument) for argument in arguments]) == 0
+    assert main(["tune", *map(str, arguments)]) == 0
     shown = capsys.readouterr().out
     assert shown.startswith("Simulated, not measured: 16 cores and 2 GPUs, from a profile made on 2 cores")
     assert "simulated only, on no machine yet" in tuned.read_text()
@@ -119,22 +121,8 @@ def test_a_plan_is_simulated_and_says_so(
     assert config.cores == 16
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        ([], "pass recordings to profile the stages"),
-        (["--plan", "cores=4"], "or --profile FILE with a profile"),
-        (["samples/01_farmacia.flac", "--arrivals", "closed:3"], "a closed loop has no rate to tune for"),
-        (["samples/01_farmacia.flac", "--rate", "0"], "write requests per second, above 0"),
-    ],
-)
-def test_what_cannot_be_asked_is_said(arguments: list[str], said: str, config_file: Path) -> None:
-    with pytest.raises(SystemExit, match=said):
-        main([*arguments, "--config", str(config_file)])
-
-
-@pytest.mark.parametrize("plan", ["cores=0", "cores", "cpus=4", "cores=4,gpus=-1"])
-def test_a_plan_that_is_no_machine_is_refused(plan: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["--plan", plan])
-    assert "--plan" in capsys.readouterr().err
+def test_a_wrong_argument_ends_with_status_2_and_one_line(
+    config_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["tune", "--plan", "cores=0", "--config", str(config_file)]) == 2
+    assert capsys.readouterr().err.startswith("relevo: --plan 'cores=0'")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 import re
 import shlex
 from pathlib import Path
@@ -48,10 +50,13 @@ def words(line: str, program: str) -> list[str] | None:
 
 
 def understood(arguments: list[str]) -> bool:
+    """Whether the command line takes the arguments. A sentence may leave out those that are required."""
+    errors = io.StringIO()
     try:
-        parser().parse_args(arguments)
+        with contextlib.redirect_stderr(errors):
+            parser().parse_args(arguments)
     except SystemExit as end:
-        return end.code == 0  # --help and --version
+        return end.code == 0 or "the following arguments are required" in errors.getvalue()  # 0: --help and --version
     return True
 
 

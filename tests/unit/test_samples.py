@@ -3,7 +3,7 @@ from pathlib import Path
 import av
 import pytest
 
-from samples.make_samples import FOLDER, Sample, read_texts, write_texts
+from samples.make_samples import FOLDER, SpokenText, read_texts, write_texts
 
 SAMPLES = read_texts()
 
@@ -25,7 +25,7 @@ def test_the_clips_are_small_enough_to_keep_in_the_repository() -> None:
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.file)
-def test_a_clip_is_mono_flac_of_the_length_written_beside_it(sample: Sample) -> None:
+def test_a_clip_is_mono_flac_of_the_length_written_beside_it(sample: SpokenText) -> None:
     with av.open(str(FOLDER / sample.file)) as container:
         stream = container.streams.audio[0]
         frames = sum(frame.samples for frame in container.decode(stream))

@@ -104,7 +104,7 @@ class RouterSockets:
                 self._takers[source]()
 
     def refuse(self, what: str) -> None:
-        """Counts and logs a message or a connection that was turned away."""
+        """Counts and logs a message or a connection that was refused."""
         self.refused += 1
         logger.warning("refused (%d so far) %s", self.refused, what)
 

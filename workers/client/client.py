@@ -7,7 +7,7 @@ import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from functools import partial
@@ -16,7 +16,7 @@ from typing import Any
 
 from errors import ConfigError, InputError, ProtocolError, RelayClosed
 from modules.contract.payloads import Payload
-from workers.client.calls import NO_CALL, Calls
+from workers.client.calls import NO_CALL, Answer, Calls, Question
 from workers.client.connection import Connection
 from workers.client.pending import OnEvent, PendingRequest
 from workers.client.result import Result
@@ -160,7 +160,7 @@ class Client:
         if answer.error:
             raise ConfigError(answer.error)
 
-    def _ask(self, question: Any, timeout_s: float | None) -> messages.RelayStatus | messages.ScaleReply:
+    def _ask(self, question: Callable[[int], Question], timeout_s: float | None) -> Answer:
         try:
             return self._calls.ask(question, timeout_s)
         except TimeoutError:

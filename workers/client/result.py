@@ -38,7 +38,7 @@ class Result:
     after a rejection ``retry_after_s`` is the wait to expect. ``latency_s`` runs from the submission to the outcome,
     ``time_to_first_audio_s`` to the first audible sample, leading silence included; it is None without one.
     ``texts`` has the joined text of each stage that yields text, and ``audio`` the joined output of the last stage.
-    ``spans`` has the queue time and service time of every job.
+    ``spans`` has the queue time and service time of every job, in the order in which their service began.
     """
 
     request: str

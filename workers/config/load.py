@@ -25,7 +25,7 @@ from workers.config.models import (
 
 OTHER_VARIABLES = {  # read by modules.weights
     "RELEVO_CACHE": "Folder that holds everything that Relevo downloads and converts. Default: ~/.cache/relevo.",
-    "RELEVO_WEIGHTS": "Folder made by `weights fetch --to`, searched for models before the cache.",
+    "RELEVO_WEIGHTS": "Folder made by `relevo weights fetch --to DIR`, searched for models before the cache.",
 }
 
 

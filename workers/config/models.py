@@ -84,7 +84,7 @@ class StageConfig(BaseModel):
     )
     model: str | None = Field(
         None,
-        description="A model listed by `weights list`, a model of a hub (owner/name or owner/name@revision), or the "
+        description="A model of `relevo weights list`, one of a hub (owner/name or owner/name@revision), or the "
         "path of a folder.",
     )
     options: dict[str, Any] = Field(
@@ -178,7 +178,7 @@ class PipelineConfig(BaseSettings):
     )
     keys: str | None = Field(
         None,
-        description="Folder of keys, made by the command keys. With it every tcp:// address is encrypted and open "
+        description="Folder of keys, made by `relevo keys DIR`. With it every tcp:// address is encrypted and open "
         "only to peers with an admitted key. An address that other machines can reach must have it.",
     )
     metrics: str | None = Field(
@@ -194,7 +194,7 @@ class PipelineConfig(BaseSettings):
         3, ge=1, description="How often a job is tried when its replica dies; then it is a dead letter."
     )
     dead_letters: str = Field(
-        "dead-letters", description="Folder that keeps dead letters, for the command dead to show and retry."
+        "dead-letters", description="Folder that keeps dead letters, for `relevo dead` to show and retry."
     )
     deaths_per_minute: int = Field(
         5, ge=1, description="A stage whose replicas die this often within a minute is given up, with the reason."

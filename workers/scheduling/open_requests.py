@@ -73,7 +73,7 @@ class OpenRequests:
         self._delivery.to_client(request.client, Outcome(request.id, outcome, reason, 0.0, tuple(request.spans)))
 
     def forget(self, request: Request) -> None:
-        """Drops a request without a word: its queued jobs leave, and replicas abandon those that they hold."""
+        """Removes a request and tells its client nothing. Its queued jobs leave, and replicas abandon the others."""
         for job in request.jobs.values():
             if job.replica is None:
                 self._stages[job.stage].queue.remove(job)

@@ -17,8 +17,8 @@ job       One piece of a request at one stage. A request begins as one job at th
 path      The place of a job in its request: one index for each stage that it has passed. The first job has the path
           (), and output i of the job at path p has the path p + (i,), which is also the path of the job that it
           becomes. A request that enters at stage k begins with k zeros.
-credit    A replica's word that it is idle. `Ready` gives the first one and each `BatchEnd` the next. A replica has at
-          most one, and never one beside a lease.
+credit    A replica's statement that it is idle. `Ready` gives the first one and each `BatchEnd` the next. A replica has
+          at most one, and never one beside a lease.
 lease     Jobs that were given to a replica for its credit, as one batch (`BatchLease`). A job is leased until its
           `JobEnd`, or until its replica is gone. A job that has not ended is either queued or leased to one replica.
 attempt   A number that a job's messages carry. It begins at 1 and rises by one when a lease failed: its replica died
@@ -77,6 +77,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from bisect import insort
 from typing import Any
 
 from workers.scheduling.admission import CLOSING, check_admission
@@ -212,7 +213,8 @@ class Scheduler:
         del request.jobs[job.id]
         self._observer.job_ended(job, ended, now)
         if self._keep_spans:
-            request.spans.append(job.span(stage.plan.name, ended.service_s, share_s, batch))
+            span = job.span(stage.plan.name, ended.service_s, share_s, batch)
+            insort(request.spans, span, key=lambda span: span.start_s)  # a job may end before one that it came from
         if ended.error:
             self._requests.end(request, "failed", ended.error, now)
         elif ended.expired:

@@ -16,8 +16,9 @@ from errors import ConfigError, RelayError, StageFailed
 from workers.plan import Plan
 from workers.processes.child import Child, end_together
 from workers.supervisor.health_policy import HealthPolicy
+from workers.supervisor.replica_view import ReplicaView
 from workers.supervisor.restart_policy import RestartPolicy
-from workers.supervisor.slot import Launch, Slot, SlotView
+from workers.supervisor.slot import Launch, Slot
 from workers.supervisor.slots import Slots
 from workers.wire import messages
 
@@ -56,7 +57,7 @@ class LocalReplicas:
         """Whether one of this name has run here and ended."""
         return replica in self._ended_names
 
-    def views(self) -> list[SlotView]:
+    def views(self) -> list[ReplicaView]:
         """The public state of each."""
         return [slot.view() for slot in self.slots]
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from workers.supervisor.health_policy import HealthPolicy
-from workers.supervisor.slot import SlotView
+from workers.supervisor.replica_view import ReplicaView
 from workers.wire import messages
 
 
@@ -64,9 +64,9 @@ class RemoteReplicas:
             if replica.status.state in ("ready", "busy") and not replica.lost
         }
 
-    def views(self) -> list[SlotView]:
+    def views(self) -> list[ReplicaView]:
         """The public state of each, without a process id."""
         return [
-            SlotView(status.stage, status.replica, None, status.state, status.rss_bytes, 1)
+            ReplicaView(status.stage, status.replica, None, status.state, status.rss_bytes, 1)
             for status in (replica.status for replica in self._replicas.values())
         ]

@@ -10,21 +10,10 @@ from typing import NamedTuple
 
 from workers.plan import StageLayout
 from workers.processes.child import Child
+from workers.supervisor.replica_view import ReplicaView
 from workers.wire import messages
 
 DUMP_S = 1.0  # between asking a stuck replica for its stacks and killing it
-
-
-@dataclass(frozen=True, slots=True)
-class SlotView:
-    """The public state of a replica: its process id, or None if it runs elsewhere, and its resident memory."""
-
-    stage: str
-    name: str
-    pid: int | None
-    state: messages.ReplicaState
-    rss_bytes: int
-    starts: int
 
 
 class Launch(NamedTuple):
@@ -123,7 +112,7 @@ class Slot:
         self.child, self.state, self.kill_at = None, "dead", math.inf
         return ended
 
-    def view(self) -> SlotView:
+    def view(self) -> ReplicaView:
         """The public state of its replica."""
         pid = self.child.pid if self.child else None
-        return SlotView(self.stage.name, self.name, pid, self.state, self.rss_bytes, self.starts)
+        return ReplicaView(self.stage.name, self.name, pid, self.state, self.rss_bytes, self.starts)

@@ -27,8 +27,9 @@ from workers.supervisor.broker_process import BrokerProcess
 from workers.supervisor.health_policy import HealthPolicy
 from workers.supervisor.local_replicas import LocalReplicas
 from workers.supervisor.remote_replicas import RemoteReplicas
+from workers.supervisor.replica_view import ReplicaView
 from workers.supervisor.run_folder import RunFolder
-from workers.supervisor.slot import Launch, SlotView
+from workers.supervisor.slot import Launch
 from workers.wire import codec, messages
 from workers.wire.addresses import PRIVATE
 
@@ -69,7 +70,7 @@ class Supervisor:
 
     # what the pipeline calls
 
-    def start(self, on_change: Callable[[list[SlotView]], None] | None = None) -> None:
+    def start(self, on_change: Callable[[list[ReplicaView]], None] | None = None) -> None:
         """Starts every process and returns once every stage has a warmed replica.
 
         Args:
@@ -127,7 +128,7 @@ class Supervisor:
         ready = self._broker.ready if self._broker else None
         return f"http://{ready.metrics}/metrics" if ready and ready.metrics else None
 
-    def replicas(self) -> list[SlotView]:
+    def replicas(self) -> list[ReplicaView]:
         """The replicas as they are now, the remote ones without a process id."""
         with self._changed:
             return [*self._local.views(), *self._remote.views()]

@@ -1,4 +1,5 @@
-"""What goes over the wire, and how: messages, their encoding, payload frames, sockets and keys.
+"""The wire: messages and their encoding, payload frames, sockets, and keys.
 
-Knows nobody's behaviour. docs/protocol.md says who sends what to whom. Imports `modules.contract` only.
+Holds no behaviour of any peer. docs/protocol.md says who sends what to whom. Imports `modules.contract`, and
+`modules.audio` for the leading silence of an audio.
 """

@@ -20,7 +20,7 @@ PREFIX = b"RLV" + bytes([VERSION])
 MAX_HEADER_BYTES = 1 << 20
 MAX_PAYLOAD_BYTES = 256 * 2**20  # over an hour of 16 kHz float32
 
-_WITH_PAYLOAD = (Submit, RequestOutput, Output)
+ONE_PAYLOAD = (Submit, RequestOutput, Output)
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -93,4 +93,4 @@ def _first(decode: Callable[[bytes], Any], frames: Sequence[Any]) -> tuple[Any, 
 
 def payload_count(message: Message) -> int:
     """Returns the number of payload frames that must follow the header."""
-    return len(message.jobs) if isinstance(message, BatchLease) else int(isinstance(message, _WITH_PAYLOAD))
+    return len(message.jobs) if isinstance(message, BatchLease) else int(isinstance(message, ONE_PAYLOAD))

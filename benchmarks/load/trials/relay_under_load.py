@@ -17,7 +17,7 @@ from pipeline import Pipeline
 from workers.client.client import Client
 from workers.config import PipelineConfig
 from workers.processes.budget import available_cores
-from workers.supervisor.slot import SlotView
+from workers.supervisor.replica_view import ReplicaView
 from workers.wire.messages import StageInfo
 
 IDLE_POLL_S = 0.2
@@ -39,7 +39,7 @@ class RelayUnderLoad:
         cores: int | None,
         config: dict[str, Any] | None = None,
         ready_s: float | None = None,
-        replicas: Callable[[], list[SlotView]] = list,
+        replicas: Callable[[], list[ReplicaView]] = list,
     ) -> None:
         self.client, self.keys, self.root, self.cores = client, keys, root, cores
         self.config, self.ready_s = config, ready_s
@@ -95,7 +95,7 @@ class RelayUnderLoad:
 
 @contextlib.contextmanager
 def own_relay(
-    config: PipelineConfig, weights: Path | None, on_change: Callable[[list[SlotView]], None] | None = None
+    config: PipelineConfig, weights: Path | None, on_change: Callable[[list[ReplicaView]], None] | None = None
 ) -> Iterator[RelayUnderLoad]:
     """Starts a relay, and ends it after the `with` block.
 

@@ -1,1 +1,1 @@
-"""The offline modules inside other systems, and inside ours: what `python -m benchmarks.peers` compares."""
+"""The same modules inside Relevo and inside other systems, for ``python -m benchmarks.peers``."""

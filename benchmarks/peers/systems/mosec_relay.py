@@ -19,7 +19,7 @@ from mosec import Server, Worker
 from mosec.mixin import MsgpackMixin
 
 from benchmarks.common.port import free_port
-from benchmarks.peers.systems.system import Called, StageWorker, Task
+from benchmarks.peers.systems.system import CallingSystem, RelayTask, StageWorker
 from modules.contract.payloads import Audio, Payload
 from workers.processes.budget import THREAD_VARIABLES
 
@@ -28,41 +28,43 @@ DRAIN_S = 5.0
 TIMEOUT_MS = 600_000  # of a request: long, so that waiting in a queue is measured and not cut off
 
 
-class _Stage(Worker):
+class MosecStage(Worker):
+    """A stage's module in a mosec worker; `depth` is its place in the relay."""
+
     depth: int
 
     def __init__(self) -> None:
-        task = msgspec.json.decode(os.environ[TASK_VARIABLE], type=Task)
+        task = msgspec.json.decode(os.environ[TASK_VARIABLE], type=RelayTask)
         self._stage_worker = StageWorker(task, self.depth)
 
 
-class Listen(MsgpackMixin, _Stage):
+class MosecListen(MsgpackMixin, MosecStage):
     """Audio → texts."""
 
     depth = 0
 
     def forward(self, data: Any) -> list[Payload]:
-        """Between workers mosec pickles, which takes our payloads as they are."""
+        """Returns payloads as they are: mosec pickles what passes between workers."""
         return self._stage_worker([Audio(np.frombuffer(data["samples"], np.float32), data["rate"])])
 
 
-class Translate(_Stage):
+class MosecTranslate(MosecStage):
     """Texts → texts."""
 
     depth = 1
 
     def forward(self, data: Any) -> list[Payload]:
-        """As above."""
+        """Returns payloads as they are."""
         return self._stage_worker(data)
 
 
-class Speak(MsgpackMixin, _Stage):
+class MosecSpeak(MsgpackMixin, MosecStage):
     """Texts → audio."""
 
     depth = 2
 
     def forward(self, data: Any) -> list[dict[str, Any]]:
-        """What leaves by HTTP is MessagePack."""
+        """Returns plain values, which leave by HTTP as MessagePack."""
         return [
             {"samples": audio.samples.tobytes(), "rate": audio.sample_rate}
             for audio in self._stage_worker(data)
@@ -70,11 +72,11 @@ class Speak(MsgpackMixin, _Stage):
         ]
 
 
-class MosecRelay(Called):
+class MosecRelay(CallingSystem):
     """A mosec server in a process of its own."""
 
-    def __init__(self, task: Task) -> None:
-        super().__init__(task)
+    def __init__(self, task: RelayTask) -> None:
+        super().__init__()
         self._port = free_port()
         command = [sys.executable, "-m", "benchmarks.peers.systems.mosec_relay", "--address", "127.0.0.1"]
         command += ["--port", str(self._port), "--timeout", str(TIMEOUT_MS)]
@@ -82,7 +84,7 @@ class MosecRelay(Called):
         self._server = subprocess.Popen(command, env=environment, stdout=sys.stderr)
 
     def call(self, payload: Payload) -> list[Payload]:
-        """One POST, over a connection of its own."""
+        """Makes one POST over a connection of its own and waits for its answer."""
         if not isinstance(payload, Audio):
             raise TypeError(f"this relay takes audio, not {type(payload).__name__}")
         body = msgspec.msgpack.encode({"samples": payload.samples.tobytes(), "rate": payload.sample_rate})
@@ -99,12 +101,12 @@ class MosecRelay(Called):
         return [Audio(np.frombuffer(one["samples"], np.float32), one["rate"]) for one in found]
 
     def close(self) -> None:
-        """See System."""
+        """Ends its processes."""
         below = psutil.Process(self._server.pid).children(recursive=True)
         self._server.terminate()
         try:
             self._server.wait(DRAIN_S)
-        except subprocess.TimeoutExpired:  # it waits for the answer to a request that died with its worker
+        except subprocess.TimeoutExpired:  # it waits for a request that died with its worker
             for process in below:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
@@ -114,9 +116,9 @@ class MosecRelay(Called):
 
 def serve() -> None:
     """Runs the server."""
-    plan = msgspec.json.decode(os.environ[TASK_VARIABLE], type=Task).plan()
+    plan = msgspec.json.decode(os.environ[TASK_VARIABLE], type=RelayTask).plan()
     server = Server()
-    for worker, stage in zip((Listen, Translate, Speak), plan.stages, strict=True):
+    for worker, stage in zip((MosecListen, MosecTranslate, MosecSpeak), plan.stages, strict=True):
         budget = dict.fromkeys(THREAD_VARIABLES, str(stage.threads))
         server.append_worker(worker, num=stage.replicas, start_method="spawn", env=[budget] * stage.replicas)
     server.run()

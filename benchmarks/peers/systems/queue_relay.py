@@ -1,4 +1,4 @@
-"""Spawned processes joined by queues: the seed's architecture, and a loop that does one request after the other.
+"""The modules in spawned processes joined by queues: the seed's architecture, and one process for everything.
 
 As in the seed, nobody watches the workers, and no thread budget is set: every library opens as many threads as there
 are cores.
@@ -14,14 +14,14 @@ import time
 from concurrent.futures import Future, InvalidStateError
 from typing import Any
 
-from benchmarks.peers.systems.system import StageWorker, Task, answer
+from benchmarks.peers.systems.system import RelayTask, StageWorker, whole_answer
 from errors import RelevoError
 from modules.contract.payloads import Payload
 from workers.client.result import Result
 
 
-def work(task: Task, depths: list[int], threads: int, inlet: Any, outlet: Any) -> None:
-    """One worker: some stages, one after the other, for each request that comes."""
+def work(task: RelayTask, depths: list[int], threads: int, inlet: Any, outlet: Any) -> None:
+    """Runs one worker: some stages, one after the other, for each request that comes."""
     stages = [StageWorker(task, depth, threads) for depth in depths]
     while True:
         number, payloads, error = inlet.get()
@@ -37,9 +37,14 @@ def work(task: Task, depths: list[int], threads: int, inlet: Any, outlet: Any) -
 class QueueRelay:
     """Groups of stages, each with its workers, joined by queues."""
 
-    def __init__(self, task: Task, groups: list[tuple[list[int], int]], *, managed: bool) -> None:
-        """Starts (stages, workers) of each group; `managed` queues live in a Manager's process each."""
-        self._task, self._last = task, groups[-1][0][-1]
+    def __init__(self, task: RelayTask, groups: list[tuple[list[int], int]], *, managed: bool) -> None:
+        """Starts the workers.
+
+        Args:
+            task: the relay to run.
+            groups: the stages of each group by their places, with the number of its workers.
+            managed: whether each queue lives in a Manager's process of its own.
+        """
         context = multiprocessing.get_context("spawn")
         count = len(groups) + 1
         self._managers = [context.Manager() for _ in range(count)] if managed else []
@@ -57,7 +62,7 @@ class QueueRelay:
         threading.Thread(target=self._receive, daemon=True).start()
 
     def submit(self, payload: Payload) -> Future[Result]:
-        """See System."""
+        """Sends one request and returns at once; see System."""
         number, future = next(self._numbers), Future[Result]()
         self._waiting[number] = future, time.monotonic()
         self._queues[0].put((number, [payload], ""))
@@ -68,18 +73,14 @@ class QueueRelay:
             while True:
                 number, outputs, error = self._queues[-1].get()
                 future, began = self._waiting.pop(number)
-                with contextlib.suppress(InvalidStateError):  # it was given up meanwhile
+                with contextlib.suppress(InvalidStateError):  # the trial has given it up meanwhile
                     if error:
                         future.set_exception(RelevoError(error))
                     else:
-                        future.set_result(answer(number, outputs, time.monotonic() - began))
-
-    def speakers(self) -> set[int]:
-        """See System."""
-        return self._task.workers(self._last)
+                        future.set_result(whole_answer(number, outputs, time.monotonic() - began))
 
     def close(self) -> None:
-        """See System."""
+        """Ends its processes."""
         for worker in self._workers:
             worker.kill()
             worker.join()
@@ -87,11 +88,11 @@ class QueueRelay:
             manager.shutdown()
 
 
-def seed(task: Task) -> QueueRelay:
-    """The seed: workers of each stage between a Manager's queues."""
+def seed(task: RelayTask) -> QueueRelay:
+    """Starts the seed's architecture: workers of each stage between a Manager's queues."""
     return QueueRelay(task, [([d], stage.replicas) for d, stage in enumerate(task.plan().stages)], managed=True)
 
 
-def sequential(task: Task) -> QueueRelay:
-    """One process that does everything, one request after the other."""
+def sequential(task: RelayTask) -> QueueRelay:
+    """Starts one process that runs every stage, one request after the other."""
     return QueueRelay(task, [(list(range(len(task.plan().stages))), 1)], managed=False)

@@ -12,33 +12,34 @@ from typing import Any
 
 import ray
 from ray import serve
+from ray.exceptions import RayTaskError
 
-from benchmarks.peers.systems.system import Called, StageWorker, Task
+from benchmarks.peers.systems.system import CallingSystem, RelayTask, StageWorker
 from modules.contract.payloads import Payload
 from workers.processes.budget import THREAD_VARIABLES
 
 TIMEOUT_S = 600.0
 
 
-class Stage:
+class RayStage:
     """A stage's module in a Ray actor."""
 
-    def __init__(self, task: Task, depth: int) -> None:
+    def __init__(self, task: RelayTask, depth: int) -> None:
         self._stage = StageWorker(task, depth)
 
     def __call__(self, payloads: list[Payload]) -> list[Payload]:
-        """Everything that the stage makes of the outputs of the one before."""
+        """Returns the stage's outputs for all outputs of the stage before."""
         return self._stage(payloads)
 
 
-class Chain:
+class RayChain:
     """Hands each request from stage to stage."""
 
     def __init__(self, *stages: Any) -> None:
         self._stages = stages
 
     async def __call__(self, payloads: list[Payload]) -> list[Payload]:
-        """The last stage's outputs."""
+        """Returns the last stage's outputs."""
         answered: Any = payloads
         for stage in self._stages:
             answered = stage.remote(answered)
@@ -46,11 +47,11 @@ class Chain:
         return found
 
 
-class RayRelay(Called):
+class RayRelay(CallingSystem):
     """A Ray cluster of this machine alone, in a folder of its own."""
 
-    def __init__(self, task: Task) -> None:
-        super().__init__(task)
+    def __init__(self, task: RelayTask) -> None:
+        super().__init__()
         plan = task.plan()
         self._folder = tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True)
         ray.init(
@@ -63,7 +64,7 @@ class RayRelay(Called):
         )
         serve.start(proxy_location="Disabled")
         stages = [
-            serve.deployment(Stage)
+            serve.deployment(RayStage)
             .options(
                 name=stage.name,
                 num_replicas=stage.replicas,
@@ -76,16 +77,23 @@ class RayRelay(Called):
             .bind(task, depth)
             for depth, stage in enumerate(plan.stages)
         ]
-        chain = serve.deployment(Chain).options(max_ongoing_requests=1000, ray_actor_options={"num_cpus": 0.01})
+        chain = serve.deployment(RayChain).options(max_ongoing_requests=1000, ray_actor_options={"num_cpus": 0.01})
         self._handle = serve.run(chain.bind(*stages), route_prefix=None)
 
     def call(self, payload: Payload) -> list[Payload]:
-        """One call by handle."""
-        found: list[Payload] = self._handle.remote([payload]).result(timeout_s=TIMEOUT_S)
+        """Makes one call by handle and waits for its answer.
+
+        Raises:
+            RuntimeError: a deployment failed, or its actor died.
+        """
+        try:
+            found: list[Payload] = self._handle.remote([payload]).result(timeout_s=TIMEOUT_S)
+        except RayTaskError as error:  # its text is the traceback of the chain; its cause is the error of the stage
+            raise RuntimeError(f"{type(error.cause).__name__}: {error.cause}") from error
         return found
 
     def close(self) -> None:
-        """See System."""
+        """Ends its processes."""
         serve.shutdown()
         ray.shutdown()
         self._folder.cleanup()

@@ -1,19 +1,16 @@
-"""What the comparison asks of a system, and what the peers share."""
+"""The interface of a system under comparison, and the parts that several systems share."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
-import psutil
-
 from benchmarks.common.in_process import open_module, outputs_of
+from benchmarks.peers.systems.worker_marks import WorkerMarks
 from modules.contract.payloads import Audio, Payload
 from workers.client.result import Event, Result, Transcript
 from workers.config import load_config, nested
@@ -21,10 +18,10 @@ from workers.plan import Plan, make_plan
 
 
 @dataclass(frozen=True)
-class Task:
-    """The relay that every system is to run; small and plain, so that any worker can be told it.
+class RelayTask:
+    """The relay that a system has to run, small and plain, so that any worker process can be told it.
 
-    `folder` is where workers note their process ids, as files named STAGE-PID.
+    `folder` is where workers leave their marks.
     """
 
     config: str
@@ -33,50 +30,47 @@ class Task:
     folder: str
 
     def plan(self) -> Plan:
-        """Stages, replicas and threads."""
+        """Returns stages, replicas and threads."""
         return make_plan(load_config(self.config, ratio=self.ratio, **nested(list(self.changes))))
 
-    def workers(self, depth: int) -> set[int]:
-        """Living processes that noted themselves as workers of this stage."""
-        found = set()
-        for path in Path(self.folder).glob(f"{depth}-*"):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process = psutil.Process(int(path.name.partition("-")[2]))
-                if process.status() != psutil.STATUS_ZOMBIE:
-                    found.add(process.pid)
-        return found
+    def speakers(self) -> WorkerMarks:
+        """Returns the marks of the last stage's workers."""
+        return WorkerMarks(self.folder, len(self.plan().stages) - 1)
 
 
 class System(Protocol):
-    """A system that is up: takes requests, and tells which processes speak."""
+    """A system that is up and takes requests."""
 
     def submit(self, payload: Payload) -> Future[Result]:
-        """Sends one request and returns at once."""
-
-    def speakers(self) -> set[int]:
-        """Process ids of the last stage's workers."""
+        """Sends one request and returns at once. The future can be cancelled at any time."""
 
     def close(self) -> None:
         """Ends its processes."""
 
 
 class StageWorker:
-    """A stage's module inside a peer's worker process."""
+    """A stage's module inside a worker process of another system. It leaves the marks of a worker."""
 
-    def __init__(self, task: Task, depth: int, threads: int | None = None) -> None:
-        """Loads it; `threads` is the budget of our own plan unless given."""
+    def __init__(self, task: RelayTask, depth: int, threads: int | None = None) -> None:
+        """Loads the module with the thread budget of our own plan, or with `threads`."""
         plan = task.plan()
         stage = plan.stages[depth]
         self._module = open_module(stage, threads or stage.threads, plan.config.seed)
-        (Path(task.folder) / f"{depth}-{os.getpid()}").touch()
+        self._marks = WorkerMarks(task.folder, depth)
+        self._marks.set_ready()
 
     def __call__(self, payloads: list[Payload]) -> list[Payload]:
-        """Everything that the stage makes of the outputs of the one before."""
-        return [output for payload in payloads for output in outputs_of(self._module, payload)]
+        """Returns the stage's outputs for all outputs of the stage before.
+
+        Raises:
+            InputError: the module refuses a payload.
+        """
+        with self._marks.holding():
+            return [output for payload in payloads for output in outputs_of(self._module, payload)]
 
 
-def answer(number: int, outputs: list[Payload], latency_s: float) -> Result:
-    """The result of a request whose audio came all at once."""
+def whole_answer(number: int, outputs: list[Payload], latency_s: float) -> Result:
+    """Makes the result of a request whose audio came all at once, `latency_s` after it was sent."""
     transcript = Transcript()
     for index, output in enumerate(outputs):
         if isinstance(output, Audio):
@@ -85,12 +79,13 @@ def answer(number: int, outputs: list[Payload], latency_s: float) -> Result:
     return Result(str(number), "ok", "", 0.0, latency_s, first_s, {}, audio, (), ())
 
 
-class Called:
-    """A system whose `call` takes a request and returns its answer: each request waits in a thread of its own."""
+class CallingSystem:
+    """A system whose `call` takes a request and returns its answer. Each request waits in a thread of its own.
 
-    def __init__(self, task: Task) -> None:
-        self._task = task
-        self._last = len(task.plan().stages) - 1
+    Nothing is sent twice: an error of `call` is the outcome of its request.
+    """
+
+    def __init__(self) -> None:
         self._sent = 0
 
     def call(self, payload: Payload) -> list[Payload]:
@@ -98,7 +93,7 @@ class Called:
         raise NotImplementedError
 
     def submit(self, payload: Payload) -> Future[Result]:
-        """See System. The future can be cancelled at any time, whether or not the system ever answers."""
+        """Sends one request and returns at once; see System."""
         future: Future[Result] = Future()
         self._sent += 1
         threading.Thread(target=self._ask, args=(self._sent, payload, future), daemon=True).start()
@@ -106,14 +101,10 @@ class Called:
 
     def _ask(self, number: int, payload: Payload, future: Future[Result]) -> None:
         began = time.monotonic()
-        with contextlib.suppress(InvalidStateError):  # it was given up meanwhile
+        with contextlib.suppress(InvalidStateError):  # the trial has given it up meanwhile
             try:
                 outputs = self.call(payload)
-            except Exception as error:  # noqa: BLE001 (whatever a system raises is how that request failed)
+            except Exception as error:  # noqa: BLE001 (whatever a system raises is the outcome of that request)
                 future.set_exception(error)
             else:
-                future.set_result(answer(number, outputs, time.monotonic() - began))
-
-    def speakers(self) -> set[int]:
-        """See System."""
-        return self._task.workers(self._last)
+                future.set_result(whole_answer(number, outputs, time.monotonic() - began))

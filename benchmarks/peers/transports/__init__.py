@@ -1,4 +1,4 @@
-"""Other ways to join three stages that compute nothing, as small as they can be written.
+"""Small ways to join three stages that compute nothing, beside Relevo's own.
 
-`benchmarks.relay.overhead` runs them beside the relay; each prints one line of JSON.
+``python -m benchmarks.peers.transports SYSTEM`` drives one of them; benchmarks/relay/overhead.py compares them.
 """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import threading
 import time
 from collections.abc import Callable
@@ -17,8 +16,12 @@ AT_ONCE = 1500
 IN_FLIGHT = 32
 
 
-def drive(name: str, call: Callable[[], object]) -> None:
-    """Drives `call`, which makes one request and waits for its answer, and prints the figures."""
+def drive(call: Callable[[], object]) -> dict[str, float]:
+    """Drives `call`, which makes one request and waits for its answer.
+
+    Returns:
+        p50 and p99 latency in milliseconds, one request at a time, and requests per second with IN_FLIGHT at once.
+    """
     for _ in range(WARM_UP):
         call()
     latencies = []
@@ -44,17 +47,16 @@ def drive(name: str, call: Callable[[], object]) -> None:
         thread.join()
     rps = AT_ONCE / (time.perf_counter() - began)
     p50, p99 = np.quantile(latencies, [0.5, 0.99]) * 1000
-    print(json.dumps({"system": name, "p50_ms": p50, "p99_ms": p99, "rps": rps}), flush=True)
+    return {"p50_ms": float(p50), "p99_ms": float(p99), "rps": rps}
 
 
-def drive_numbered(name: str, send: Callable[[int], object], receive: Callable[[], int]) -> None:
-    """Drives a system that answers in any order, and prints the figures.
+def drive_numbered(send: Callable[[int], object], receive: Callable[[], int]) -> dict[str, float]:
+    """Drives a system that answers in any order, and returns the figures of `drive`.
 
     Args:
-        name: the system's.
         send: sends a request under a number; called by many threads at once.
         receive: waits for the next answer and returns its number; called by one thread, until it raises EOFError. An
-            answer that nobody waits for is passed over.
+            answer to no request is passed over.
     """
     waiting: dict[int, threading.Event] = {}
     numbers = itertools.count()
@@ -74,4 +76,4 @@ def drive_numbered(name: str, send: Callable[[int], object], receive: Callable[[
         send(number)
         answered.wait()
 
-    drive(name, call)
+    return drive(call)

@@ -1,50 +1,54 @@
-"""Spawned processes joined by multiprocessing's queues, or by a Manager's (as the seed was built).
-
-python -m benchmarks.peers.transports.queues plain|manager
-"""
+"""Spawned processes joined by multiprocessing's queues, or by a Manager's, as the seed was built."""
 
 from __future__ import annotations
 
 import multiprocessing
-import sys
 from typing import Any
 
 from benchmarks.peers.transports.drive import drive_numbered
 from modules.testing.noop import ANSWER, CHINESE, ENGLISH, SPEECH
 
 ANSWERS = (ENGLISH.text, CHINESE.text, ANSWER.samples)
+STAGES = len(ANSWERS)
+
+
+def run_plain(_: int) -> dict[str, float]:
+    """Runs the stages between plain queues, drives them and returns their figures."""
+    context = multiprocessing.get_context("spawn")
+    return _drive([context.Queue() for _ in range(STAGES + 1)])
+
+
+def run_managed(_: int) -> dict[str, float]:
+    """Runs the stages between queues that live in a Manager's process each, drives them and returns their figures."""
+    context = multiprocessing.get_context("spawn")
+    managers = [context.Manager() for _ in range(STAGES + 1)]
+    try:
+        return _drive([manager.Queue() for manager in managers])
+    finally:
+        for manager in managers:
+            manager.shutdown()
 
 
 def stage(number: int, inlet: Any, outlet: Any) -> None:
-    """Answers whatever comes."""
+    """Answers every request, whatever it holds."""
     while True:
         request, _ = inlet.get()
         outlet.put((request, ANSWERS[number]))
 
 
-def main() -> None:
-    """Runs three stages between four queues."""
-    kind = sys.argv[1]
-    multiprocessing.set_start_method("spawn")
-    managers = [multiprocessing.Manager() for _ in range(4)] if kind == "manager" else []
-    queues: list[Any] = [m.Queue() for m in managers] or [multiprocessing.Queue() for _ in range(4)]
+def _drive(queues: list[Any]) -> dict[str, float]:
+    context = multiprocessing.get_context("spawn")
     stages = [
-        multiprocessing.Process(target=stage, args=(number, queues[number], queues[number + 1]), daemon=True)
-        for number in range(3)
+        context.Process(target=stage, args=(number, queues[number], queues[number + 1]), daemon=True)
+        for number in range(STAGES)
     ]
     for process in stages:
         process.start()
-    drive_numbered(
-        f"multiprocessing queues ({kind})",
+    figures = drive_numbered(
         lambda number: queues[0].put((number, SPEECH.samples)),
-        lambda: queues[3].get()[0],  # raises EOFError when a Manager is shut down
+        lambda: int(queues[-1].get()[0]),  # raises EOFError when a Manager is shut down
     )
     for process in stages:
         process.terminate()
         process.join()
-    for manager in managers:
-        manager.shutdown()
-
-
-if __name__ == "__main__":
-    main()
+    return figures

@@ -1,4 +1,4 @@
-"""Measures a relay's stages one by one on this machine."""
+"""Measures the stages of a relay one by one on this machine."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from benchmarks.common.busy_threads import busy_threads
 from benchmarks.common.environment import environment
 from benchmarks.common.stage_alone import outputs, run_alone
 from benchmarks.tune.model.profile import Profile, StageMeasurement, TracedJob
+from errors import MeasurementError
 from modules.contract.payloads import Payload
 from workers.client.result import Event
 from workers.config import PipelineConfig
 from workers.processes.budget import available_cores
 
-OnCell = Callable[[str], None]
-FULL_BATCHES = 3  # at least in a cell with batches: what the fit reads; the first batch is whatever came first
+FULL_BATCHES = 3  # at least, in a measurement with batches: the fit reads full ones, and the first is seldom full
 
 
 class MeasurementPoint(NamedTuple):
-    """What a stage is to be measured at; see `Cell`."""
+    """Replicas, threads, batch and busy cores that a stage is to be measured with; see `StageMeasurement`."""
 
     replicas: int
     threads: int
@@ -31,83 +31,91 @@ class MeasurementPoint(NamedTuple):
 
     def __str__(self) -> str:
         batches = f", batches of {self.max_batch}" if self.max_batch > 1 else ""
-        return f"{self.replicas} × {self.threads} threads{batches}" + (f", beside {self.beside}" if self.beside else "")
+        beside = f", beside {self.beside} busy threads" if self.beside else ""
+        return f"{self.replicas} × {self.threads} threads{batches}{beside}"
 
 
-def cells_of(max_batch: int, threads: Sequence[int], cores: int) -> list[MeasurementPoint]:
-    """What to measure a stage at, the first of it the base of all else.
+def measurement_points(max_batch: int, threads: Sequence[int], cores: int) -> list[MeasurementPoint]:
+    """Lists the points to measure a stage at; the first is the base of all others.
 
-    One replica at each number of threads, single and in batches; then as many replicas of one thread as cores, which
-    shows what busy neighbours cost; and a thread on every core beside one more, which shows what taking turns costs.
+    One replica at each number of threads, with single jobs and with batches. Then as many replicas of one thread as
+    cores, which shows the cost of busy neighbours. Then a replica with a thread for every core beside one more busy
+    thread, which shows the cost of taking turns.
     """
     batches = dict.fromkeys((1, max_batch))
-    wanted = [MeasurementPoint(1, count, batch) for count in dict.fromkeys((1, *threads)) for batch in batches]
+    points = [MeasurementPoint(1, count, batch) for count in dict.fromkeys((1, *threads)) for batch in batches]
     if cores > 1:
-        wanted += [MeasurementPoint(cores, 1), MeasurementPoint(1, cores, beside=1)]
-    return wanted
+        points += [MeasurementPoint(cores, 1), MeasurementPoint(1, cores, beside=1)]
+    return points
 
 
 @dataclass(frozen=True)
 class StageInputs:
-    """What each stage is given when the payloads go through the relay, and which piece comes of which."""
+    """The payloads that each stage is given, and the requests as trees of jobs."""
 
     requests: tuple[TracedJob, ...]
     payloads: dict[str, list[Payload]]
 
     @classmethod
     def trace(cls, config: PipelineConfig, payloads: Sequence[Payload]) -> StageInputs:
-        """Puts the payloads through the relay, one by one.
+        """Puts payloads through the relay, one by one, and keeps what each stage is given.
 
         Raises:
-            SystemExit: a stage got nothing to do.
+            MeasurementError: a request did not end well, or a stage got no input.
         """
         names = list(config.stages)
         one_of_each = PipelineConfig(**{**config.model_dump(), "ratio": None, "allow_oversubscription": True})
         events = list(outputs(one_of_each, list(payloads)))
-        requests = tuple(_piece(payload, (), _by_path(found)) for payload, found in zip(payloads, events, strict=True))
+        requests = tuple(_traced(payload, (), _by_path(found)) for payload, found in zip(payloads, events, strict=True))
         given = {names[0]: list(payloads)}
         for name, following in itertools.pairwise(names):
             given[following] = [
-                e.payload for found in events for e in found if e.stage == name and e.payload is not None
+                event.payload
+                for found in events
+                for event in found
+                if event.stage == name and event.payload is not None
             ]
             if not given[following]:
-                raise SystemExit(
-                    f"stage {following} got no input from {len(payloads)} requests; pass clips with speech"
+                raise MeasurementError(
+                    f"stage {following} got no input from {len(payloads)} requests; pass recordings with speech"
                 )
         return cls(requests, given)
 
 
-def profile(
-    config: PipelineConfig, inputs: StageInputs, threads: Sequence[int], repeats: int, on_cell: OnCell
+def measure_stages(
+    config: PipelineConfig, inputs: StageInputs, threads: Sequence[int], repeats: int, on_point: Callable[[str], None]
 ) -> Profile:
-    """Profiles every stage by itself.
+    """Measures every stage alone.
 
     Args:
         config: the relay; its ratio and threads do not matter here.
-        inputs: what the stages are given, from as many requests as shall tell how long they take.
+        inputs: the payloads of each stage.
         threads: threads of a replica to try.
-        repeats: times that each input is run in each setting, or more often where batches have to fill.
-        on_cell: told which setting is measured next.
+        repeats: how often each input is run at each point; more often where batches have to fill.
+        on_point: called with the stage and the point before it is measured.
+
+    Raises:
+        MeasurementError: a request did not end well.
     """
     cores = config.cores or available_cores()
     stages: dict[str, tuple[StageMeasurement, ...]] = {}
     for name, stage in config.stages.items():
-        cells = []
-        for wanted in cells_of(stage.max_batch, threads, cores):
-            on_cell(f"{name}: {wanted}")
+        measured = []
+        for point in measurement_points(stage.max_batch, threads, cores):
+            on_point(f"{name}: {point}")
             given = inputs.payloads[name]
-            enough = math.ceil((1 + FULL_BATCHES * wanted.max_batch) / len(given)) if wanted.max_batch > 1 else 1
-            cells.append(_cell(config, name, wanted, given * max(repeats, enough)))
-        stages[name] = tuple(cells)
+            enough = math.ceil((1 + FULL_BATCHES * point.max_batch) / len(given)) if point.max_batch > 1 else 1
+            measured.append(_measure(config, name, point, given * max(repeats, enough)))
+        stages[name] = tuple(measured)
     return Profile(environment(), cores, inputs.requests, stages)
 
 
-def _cell(config: PipelineConfig, stage: str, wanted: MeasurementPoint, inputs: list[Payload]) -> StageMeasurement:
-    with busy_threads(wanted.beside):
-        alone = run_alone(config, stage, wanted.replicas, wanted.threads, inputs, wanted.max_batch)
+def _measure(config: PipelineConfig, stage: str, point: MeasurementPoint, inputs: list[Payload]) -> StageMeasurement:
+    with busy_threads(point.beside):
+        alone = run_alone(config, stage, point.replicas, point.threads, inputs, point.max_batch)
     spans = [span for result in alone.results for span in result.spans]
     return StageMeasurement(
-        **wanted._asdict(),
+        **point._asdict(),
         service_s=tuple(span.busy_s for span in spans),
         batches=tuple(span.batch for span in spans),
         wall_s=alone.wall_s,
@@ -122,8 +130,8 @@ def _by_path(events: list[Event]) -> dict[tuple[int, ...], Payload]:
     return {event.path: event.payload for event in events if event.payload is not None}
 
 
-def _piece(payload: Payload, path: tuple[int, ...], found: dict[tuple[int, ...], Payload]) -> TracedJob:
+def _traced(payload: Payload, path: tuple[int, ...], found: dict[tuple[int, ...], Payload]) -> TracedJob:
     children: list[TracedJob] = []
     while (child := (*path, len(children))) in found:
-        children.append(_piece(found[child], child, found))
+        children.append(_traced(found[child], child, found))
     return TracedJob(payload.cost, tuple(children))

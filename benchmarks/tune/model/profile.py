@@ -1,4 +1,4 @@
-"""What was measured of each stage alone, and the requests that it was measured on; kept as JSON."""
+"""The profile of a relay: each stage measured alone, and the requests it was measured with; kept as JSON."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from pathlib import Path
 
 import msgspec
 
+from errors import ConfigError, MeasurementError
+
 
 class TracedJob(msgspec.Struct, frozen=True):
-    """A payload that one stage takes and the payloads that it makes of it, which the next stage takes.
+    """One job of a request, with the jobs that its outputs become at the next stage. A request is its first job.
 
-    `cost` is seconds of audio or characters of text. `factor` is its service time at this stage over the time that
-    the fit expects for its cost; 1 until the stage is fitted.
+    `cost` is seconds of audio or characters of text. `factor` is the job's service time ÷ the time that the fitted
+    line expects for its cost; it is 1 until the stage is fitted.
     """
 
     cost: float
@@ -21,11 +23,13 @@ class TracedJob(msgspec.Struct, frozen=True):
 
 
 class StageMeasurement(msgspec.Struct, frozen=True):
-    """A stage alone with so many replicas, threads each, and jobs in a batch at most; all its inputs queued at once.
+    """One stage measured alone, with all its inputs queued at once.
 
-    `beside` is how many threads of nobody's kept cores busy meanwhile. `service_s` has each job's share of its batch's
-    service time, in the order of `jobs_at`. `cpu_s` is the CPU time of all replicas for all jobs, `rss_bytes` the
-    resident memory of the largest, `others_cores` how many cores the rest of the machine kept busy meanwhile.
+    It ran with `replicas` of `threads` threads each, at most `max_batch` jobs in a batch, and `beside` threads of
+    other processes that kept cores busy. `service_s` is each job's share of its batch's service time, in the order of
+    `jobs_at`, and `batches` is the size of that batch. `cpu_s` is the CPU time of all replicas for all jobs,
+    `rss_bytes` the resident memory of the largest replica, and `others_cores` how many cores the rest of the machine
+    kept busy meanwhile.
     """
 
     replicas: int
@@ -53,45 +57,55 @@ class Profile(msgspec.Struct, frozen=True):
         """Reads a profile that `write` wrote.
 
         Raises:
-            SystemExit: the file is not a profile.
+            ConfigError: the file cannot be read, or is no profile.
         """
         try:
             return msgspec.json.decode(path.read_bytes(), type=cls)
-        except msgspec.DecodeError as error:
-            raise SystemExit(f"{path} is no profile of benchmarks.tune ({error}); measure again") from error
+        except (OSError, msgspec.DecodeError) as error:
+            raise ConfigError(
+                f"--profile {path} is no profile of `relevo tune` ({error}); name another file, or remove it to "
+                "measure again"
+            ) from error
 
     def joined(self, other: Profile) -> Profile:
-        """Adds the repeats of another profile of the same requests.
+        """Adds the measurements of another profile of the same requests.
 
         Raises:
-            SystemExit: the stages made other things of the requests.
+            MeasurementError: the stages answered the requests with other outputs.
         """
         if self.requests != other.requests:
-            raise SystemExit("the stages answered otherwise the second time, so their times cannot be joined")
+            raise MeasurementError("the stages gave other outputs the second time, so their times cannot be joined")
         stages = {
-            name: tuple(_joined(one, two) for one, two in zip(cells, other.stages[name], strict=True))
-            for name, cells in self.stages.items()
+            name: tuple(_joined(one, two) for one, two in zip(measured, other.stages[name], strict=True))
+            for name, measured in self.stages.items()
         }
         return msgspec.structs.replace(self, stages=stages)
 
     @property
     def others_cores(self) -> float:
-        """The most that the rest of the machine was busy while a cell was measured, in cores."""
-        return max(cell.others_cores for cells in self.stages.values() for cell in cells)
+        """How many cores the rest of the machine kept busy at most while a stage was measured."""
+        return max(one.others_cores for measured in self.stages.values() for one in measured)
 
     def write(self, path: Path) -> None:
-        """Writes it as JSON."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(self)) + b"\n")
+        """Writes the profile as JSON.
+
+        Raises:
+            ConfigError: the file cannot be written.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(msgspec.json.format(msgspec.json.encode(self)) + b"\n")
+        except OSError as error:
+            raise ConfigError(f"cannot write --profile {path}: {error.strerror}") from error
 
 
 def jobs_at(requests: Sequence[TracedJob], depth: int) -> Iterator[TracedJob]:
-    """The jobs of the stage at this place in the relay, in path order of each request."""
+    """Yields the jobs of the stage at this place in the relay, counted from 0, in path order of each request."""
     if depth == 0:
         yield from requests
         return
-    for piece in requests:
-        yield from jobs_at(piece.outputs, depth - 1)
+    for job in requests:
+        yield from jobs_at(job.outputs, depth - 1)
 
 
 def _joined(one: StageMeasurement, other: StageMeasurement) -> StageMeasurement:

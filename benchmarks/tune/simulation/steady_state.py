@@ -1,4 +1,4 @@
-"""The middle of a run at saturation: its queues have filled, and do not run empty yet."""
+"""The steady state of a run at saturation: after its queues have filled and before they run empty."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Mark(NamedTuple):
-    """A moment of a run, its beginning or the end of a request: when it was, and the CPU seconds used until then."""
+    """The beginning of a run or the good end of a request: when it was, and the CPU seconds used until then."""
 
     at_s: float
     cpu_s: float
@@ -20,16 +20,18 @@ class SteadyState(NamedTuple):
     cores: float
 
 
-def length(requests: int, in_flight: int) -> int:
-    """How many requests a closed loop of so many callers has to send so that `requests` of them end in its middle."""
+def run_length(requests: int, in_flight: int) -> int:
+    """How many requests a closed loop has to send so that `requests` of them end in its steady state."""
     return in_flight // 2 + requests + in_flight
 
 
-def middle(marks: Sequence[Mark], in_flight: int) -> SteadyState:
-    """What a closed loop did from when as many requests as half of its callers had ended until the last was sent.
+def steady_state(marks: Sequence[Mark], in_flight: int) -> SteadyState:
+    """Computes the steady state of a closed loop.
+
+    It lasts from when half as many requests as callers have ended until the last request is sent.
 
     Args:
-        marks: the beginning, and every end in the order of time; more of them than 1.5 times the callers.
+        marks: the beginning, and every good end in the order of time; more of them than 1.5 times the callers.
         in_flight: the callers.
     """
     first, last = in_flight // 2, len(marks) - 1 - in_flight

@@ -20,9 +20,9 @@ _HEIGHT_AXIS = 2
 
 
 def block_convolutions(model: Any) -> int:
-    """Rewrites every 1-D Conv with constant weights of an ONNX ModelProto in place; returns how many there were.
+    """Rewrites every 1-D Conv with constant weights in an ONNX ModelProto, in place. Returns their number.
 
-    A Conv that has ``auto_pad`` set is left as it is.
+    A Conv that sets ``auto_pad`` is left as it is.
     """
     from onnx import helper
 

@@ -1,12 +1,12 @@
-"""Gives an int8 ONNX model its convolutions back in float.
+"""Turns the quantised convolutions of an int8 ONNX model back into float convolutions.
 
-ONNX Runtime has no fast ConvInteger on a CPU, so that a convolution quantised for speed is slower than the float one
-it came from. Dynamic quantisation writes a convolution as
+ONNX Runtime has no fast ConvInteger on a CPU, so a quantised convolution is slower than the float one it was made from.
+Dynamic quantisation writes a convolution as
 
     x → DynamicQuantizeLinear → ConvInteger → [Add bias] → Cast → Mul by (scale of x · scale of the weights)
 
-and this puts one Conv with dequantised weights and the float bias in the place of that chain. The matrix products,
-which do have fast kernels, stay as they are. Each weight is (int8 - zero point) · scale in float32.
+One Conv with dequantised weights and the float bias replaces that chain. The matrix products, which have fast kernels,
+stay as they are. Each weight is (int8 - zero point) · scale in float32.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import numpy as np
 from modules.weights.conversion.onnx_graph import Array, OnnxGraph, other_input
 
 
-class _Chain:
-    """One quantised convolution, from its ConvInteger to the Mul whose output is float again.
+class _QuantisedConvolution:
+    """The nodes of one quantised convolution, from its ConvInteger to the Mul whose output is float again.
 
     Attributes:
         source: name of the float input.
@@ -52,7 +52,7 @@ class _Chain:
 
 
 def dequantise_convolutions(model: Any) -> int:
-    """Replaces every quantised convolution of an ONNX ModelProto in place; returns how many there were.
+    """Replaces every quantised convolution in an ONNX ModelProto, in place. Returns their number.
 
     Raises:
         ValueError: a ConvInteger is not part of a chain that dynamic quantisation writes.
@@ -65,20 +65,20 @@ def dequantise_convolutions(model: Any) -> int:
     for node in graph.nodes:
         if node.op_type != "ConvInteger":
             continue
-        chain = _Chain(graph, node)
+        chain = _QuantisedConvolution(graph, node)
         weight = node.name + "_weight"
         constants[weight] = chain.weight
         inputs = [chain.source, weight, *([chain.bias] if chain.bias else [])]
         conv = helper.make_node("Conv", inputs, [chain.result], name=node.name + "_float")
         conv.attribute.extend(node.attribute)
-        # It stands where its chain ended: everything it reads has been computed by then.
+        # The Conv takes the place of the chain's end, after everything that it reads.
         replacements[chain.result] = [conv]
     graph.rewrite(replacements, constants)
     return len(replacements)
 
 
 def _float_origin(graph: OnnxGraph, name: str) -> str:
-    """The float32 constant that a bias, quantised while the model runs, was made from."""
+    """Finds the float32 constant of a bias that is quantised while the model runs."""
     while name not in graph.constants:
         node = graph.producer[name]
         constants = [each for each in node.input if each in graph.constants and _is_float(graph.constants[each])]

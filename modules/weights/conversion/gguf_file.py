@@ -1,8 +1,8 @@
-"""Reads a GGUF file: its fields and its tensors, as data.
+"""Reads the fields and tensors of a GGUF file.
 
-The layout is the one that the ggml project publishes as the GGUF specification, version 3. The ``gguf`` package
-supplies the tensor types and their dequantisation. Its own reader is not used: it makes several arrays of every string,
-and a tokenizer has hundreds of thousands of strings, which costs more than converting the weights.
+The layout is that of the GGUF specification of the ggml project, version 3. The ``gguf`` package supplies the tensor
+types and their dequantisation. Its own reader is not used: it makes several arrays of every string, and for the
+hundreds of thousands of strings of a tokenizer that takes longer than the conversion of the weights.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """Where a tensor lies and how it is stored. ``shape`` is (…, rows, columns), columns contiguous."""
+    """Where a tensor is and how it is stored. The last axis of ``shape`` is contiguous."""
 
     shape: tuple[int, ...]
     kind: int
@@ -33,7 +33,11 @@ class Tensor:
 
 
 class GgufFile:
-    """An open GGUF file: ``fields`` by key, ``tensors`` by name, read when asked for. A context manager.
+    """An open GGUF file; a context manager.
+
+    Attributes:
+        fields: values by key.
+        tensors: where each tensor is, by its name. ``rows`` and ``vector`` read one.
 
     Raises:
         ValueError: the file is not GGUF of version 3, or uses a type that the specification does not have.
@@ -65,7 +69,7 @@ class GgufFile:
         self._file.close()
 
     def rows(self, name: str, first: int, count: int) -> NDArray[np.float32]:
-        """Rows ``first`` to ``first + count`` of a matrix, or fewer at its end, as float32 of shape (rows, columns)."""
+        """Reads rows of a matrix as float32 of shape (rows, columns): ``count`` of them, or fewer at its end."""
         from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
         from gguf.quants import dequantize
 
@@ -80,7 +84,7 @@ class GgufFile:
         return values
 
     def vector(self, name: str) -> NDArray[np.float32]:
-        """A tensor of one dimension that is stored as float32."""
+        """Reads a tensor of one dimension that is stored as float32, of shape (n,)."""
         tensor = self.tensors[name]
         self._file.seek(self._data_start + tensor.offset)
         return np.fromfile(self._file, np.float32, tensor.shape[0])

@@ -1,8 +1,7 @@
-"""Turns a Qwen2 language model in GGUF into a CTranslate2 int8 generator with its tokenizer.
+"""Converts a Qwen2 language model from GGUF to a CTranslate2 int8 generator with its tokenizer.
 
 ``python -m modules.weights.conversion.gguf_to_ct2 SOURCE.gguf FOLDER`` writes ``model.bin``, ``config.json``,
-``vocabulary.json`` and ``tokenizer.json`` to FOLDER. It runs as a process of its own, so that its memory goes back to
-the system.
+``vocabulary.json`` and ``tokenizer.json`` to FOLDER.
 
 The same source gives the same bytes every time: blocks are dequantised and quantised again element by element, row
 by row, with no reduction whose order could vary.
@@ -33,7 +32,7 @@ Weights = tuple[NDArray[np.int8], NDArray[np.float32]]
 
 
 def int8(gguf: GgufFile, name: str) -> Weights:
-    """The matrix ``name`` of shape (rows, columns) as int8 with one float32 scale a row: value = int8 / scale."""
+    """Quantises a matrix: int8 of shape (rows, columns) and a float32 scale for each row; value = int8 / scale."""
     rows, columns = gguf.tensors[name].shape
     values = np.empty((rows, columns), np.int8)
     scales = np.empty(rows, np.float32)
@@ -77,7 +76,7 @@ def _save_model(gguf: GgufFile, folder: Path) -> None:
     )
     decoder = spec.decoder
     decoder.scale_embeddings = False
-    # Small Qwen2 models tie input and output embeddings; where a file holds both, the output copy is the finer one.
+    # Small Qwen2 models tie input and output embeddings. If a file holds both, the output copy is more precise.
     embeddings = int8(gguf, "output.weight" if "output.weight" in gguf.tensors else "token_embd.weight")
     decoder.embeddings.weight, decoder.embeddings.weight_scale = embeddings
     decoder.projection.weight = embeddings[0]
@@ -98,13 +97,13 @@ def _save_model(gguf: GgufFile, folder: Path) -> None:
     spec.config.eos_token = "<|im_end|>"
     spec.config.layer_norm_epsilon = float(gguf.fields["qwen2.attention.layer_norm_rms_epsilon"])
     spec.validate()
-    # An alias is a name in place of a value, which validate() would take for text: it can only be set afterwards.
+    # An alias is a string in place of an array, which validate() refuses, so it is set afterwards.
     decoder.projection.weight = "decoder/embeddings/weight"
     spec.save(str(folder))
 
 
 def _set_linear(linear: Any, gguf: GgufFile, *names: str) -> None:
-    """Fills one linear layer; several names are stacked into one (query, key and value in one product)."""
+    """Fills one linear layer. Several matrices are stacked, such as query, key and value."""
     matrices = [int8(gguf, name + ".weight") for name in names]
     linear.weight = np.concatenate([values for values, _ in matrices])
     linear.weight_scale = np.concatenate([scales for _, scales in matrices])
@@ -127,7 +126,7 @@ def _save_tokenizer(fields: dict[str, Any], folder: Path) -> None:
     )
     tokenizer.decoder = decoders.ByteLevel()
     types = fields["tokenizer.ggml.token_type"]
-    # "[PAD151665]" and the like only fill the table up to the size of the embedding.
+    # Tokens such as "[PAD151665]" only fill the table up to the size of the embedding.
     controls = [t for t, kind in zip(tokens, types, strict=True) if kind == CONTROL_TOKEN and not t.startswith("[PAD")]
     tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in controls])
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)

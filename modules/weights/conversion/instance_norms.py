@@ -1,11 +1,11 @@
-"""Puts one InstanceNormalization in the place of each that an ONNX model spells out.
+"""Replaces each instance norm that an ONNX model spells out with one InstanceNormalization.
 
 The norms of StyleTTS 2 are adaptive (Huang and Belongie, 2017, https://arxiv.org/abs/1703.06868): scale γ and shift β
-come from the style. The export writes them as
+depend on the style. The export writes them as
 
     d = x - ReduceMean(x);    d / Sqrt(ReduceMean(d · d) + ε) · γ + β
 
-and each of these nodes reads and writes the longest arrays of the network once more.
+where each of these nodes reads and writes the longest arrays of the network.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class _AdaptiveNorm:
 
 
 def fuse_instance_norms(model: Any) -> int:
-    """Rewrites the adaptive instance norms of an ONNX ModelProto in place; returns how many there were.
+    """Rewrites the adaptive instance norms in an ONNX ModelProto, in place. Returns their number.
 
-    A norm of any other form than the above is left as it is, as is one over another axis than the last of three, or
-    with γ and β that the graph does not record as being of shape (1, channels, 1). Where it records no shape for x,
-    as behind a convolution that was rewritten, such a γ is taken to mean that x has three axes as well.
+    A norm is left as it is if it has another form, is over another axis than the last of three, or has a γ or β that
+    the graph does not record with the shape (1, channels, 1). If the graph records no shape for x, as after a
+    convolution that was rewritten, such a γ implies that x has three axes as well.
     """
     from onnx import helper
 
@@ -57,7 +57,7 @@ def fuse_instance_norms(model: Any) -> int:
 
 
 def _adaptive_norm(graph: OnnxGraph, last: Any) -> _AdaptiveNorm | None:
-    """The norm that ends with the node ``last``, if one does."""
+    """Finds the norm that ends with the node ``last``."""
     if last.op_type != "Add":
         return None
     for scaled in last.input:
@@ -71,7 +71,7 @@ def _adaptive_norm(graph: OnnxGraph, last: Any) -> _AdaptiveNorm | None:
 
 
 def _source_and_epsilon(graph: OnnxGraph, name: str) -> tuple[str, float] | None:
-    """The name of x, and ε, of a value that is (x - mean) / sqrt(variance + ε)."""
+    """Finds the name of x, and ε, if a value is (x - mean) / sqrt(variance + ε)."""
     divide = graph.produced_by(name, "Div")
     centre = graph.produced_by(divide.input[0], "Sub") if divide else None
     if divide is None or centre is None:
@@ -85,7 +85,7 @@ def _source_and_epsilon(graph: OnnxGraph, name: str) -> tuple[str, float] | None
 
 
 def _deviation_epsilon(graph: OnnxGraph, name: str, centred: str) -> float | None:
-    """The ε of a value that is sqrt(mean(centred · centred) + ε)."""
+    """Finds ε if a value is sqrt(mean(centred · centred) + ε)."""
     root = graph.produced_by(name, "Sqrt")
     add = graph.produced_by(root.input[0], "Add") if root else None
     for term in add.input if add else ():
@@ -100,7 +100,7 @@ def _deviation_epsilon(graph: OnnxGraph, name: str, centred: str) -> float | Non
 
 
 def _is_mean(graph: OnnxGraph, name: str, source: str) -> bool:
-    """Whether a value is the mean of ``source`` over time, its axis kept."""
+    """Tells whether a value is the mean of ``source`` over time, with the axis kept."""
     mean = graph.produced_by(name, "ReduceMean")
     if mean is None or mean.input[0] != source or len(mean.input) != 2:
         return False
@@ -110,5 +110,5 @@ def _is_mean(graph: OnnxGraph, name: str, source: str) -> bool:
 
 
 def _is_per_channel(shape: tuple[int | None, ...] | None) -> bool:
-    """Whether a shape is (1, channels, 1). One channel does not count: it could be meant for all of several."""
+    """Tells whether a shape is (1, channels, 1) with several channels; a single one could be broadcast."""
     return shape is not None and len(shape) == 3 and shape[0] == shape[2] == 1 and shape[1] not in (None, 1)

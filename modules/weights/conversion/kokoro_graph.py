@@ -1,7 +1,7 @@
 """Rewrites the int8 Kokoro network so that ONNX Runtime computes it fast on a CPU.
 
-``python -m modules.weights.conversion.kokoro_graph SOURCE.onnx FOLDER`` writes ``model.onnx`` to FOLDER. It runs as a
-process of its own, so that its memory goes back to the system. The result depends on the source alone.
+``python -m modules.weights.conversion.kokoro_graph SOURCE.onnx FOLDER`` writes ``model.onnx`` to FOLDER. The same
+source gives the same bytes every time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An ONNX graph that can be asked who writes and who reads a value, and rewritten piece by piece."""
+"""A view of an ONNX graph that finds the writer and the readers of a value, and replaces nodes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class OnnxGraph:
     """A graph without sub-graphs.
 
     Attributes:
-        nodes: its NodeProtos, each behind those whose outputs it reads.
+        nodes: its NodeProtos, each after those whose outputs it reads.
         constants: its initializers, by name.
-        producer: the node that writes a value; inputs and constants have none.
-        readers: the nodes that read a value.
-        shapes: what the graph records about the shape of a value; None stands for an axis of variable length.
+        producer: the node that writes a value, by the value's name; inputs and constants have none.
+        readers: the nodes that read a value, by the value's name.
+        shapes: the recorded shape of a value, by its name; None stands for an axis of variable length.
     """
 
     def __init__(self, graph: Any) -> None:
@@ -36,21 +36,22 @@ class OnnxGraph:
         self.shapes = {each.name: _shape(each.type.tensor_type) for each in [*graph.input, *graph.value_info]}
 
     def produced_by(self, name: str, kind: str) -> Any | None:
-        """The node of type ``kind`` that writes the value ``name``."""
+        """Finds the node that writes the value ``name``, if it is of type ``kind``."""
         node = self.producer.get(name)
         return node if node is not None and node.op_type == kind else None
 
     def only_reader(self, name: str, kind: str) -> Any | None:
-        """The node of type ``kind`` that is alone in reading the value ``name``."""
+        """Finds the only node that reads the value ``name``, if it is of type ``kind``."""
         readers = self.readers[name]
         return readers[0] if len(readers) == 1 and readers[0].op_type == kind else None
 
     def rewrite(self, replacements: Mapping[str, Sequence[Any]], constants: Mapping[str, Array]) -> None:
-        """Changes the graph itself; this view of it is out of date afterwards.
+        """Changes the graph. This view is out of date afterwards.
+
+        Nodes and constants that nothing reads any more are removed.
 
         Args:
-            replacements: by the first output of a node, the nodes to put in its place, which write the same value.
-                Nodes, and constants, that nothing reads any more are left out.
+            replacements: nodes to put in the place of a node, by the first output of that, which they write too.
             constants: what the new nodes read, by new names.
         """
         from onnx import numpy_helper
@@ -69,7 +70,7 @@ class OnnxGraph:
 
 
 def other_input(node: Any, name: str) -> str:
-    """The input of a node of two inputs that is not ``name``."""
+    """Returns the other input of a node with two inputs, one of which is ``name``."""
     first, second = node.input
     return str(second if first == name else first)
 

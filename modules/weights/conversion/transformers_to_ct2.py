@@ -1,7 +1,7 @@
-"""Converts a Whisper or Marian of transformers for CTranslate2.
+"""Converts a Whisper or Marian model of transformers for CTranslate2.
 
-``python -m modules.weights.conversion.transformers_to_ct2`` runs in the hub environment, as a process of its own:
-torch is not wanted in the one that asks. Nothing is downloaded.
+``python -m modules.weights.conversion.transformers_to_ct2`` runs in the hub environment. It is a process of its own, so
+that torch is not imported by the one that starts it. Nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 
 GENERATION = "generation_config.json"
-# What the modules on CTranslate2 read besides the weights; a Whisper's tokenizer.json is written anew.
+# Files that the modules read besides the weights. The tokenizer.json of a Whisper is written by the conversion.
 COPIED = {"whisper": [], "marian": ["source.spm", GENERATION]}
 
 
@@ -29,7 +29,7 @@ def convert(source: Path, folder: Path, quantization: str) -> None:
     kind = json.loads((source / "config.json").read_text("utf-8")).get("model_type")
     if kind not in COPIED:
         raise ValueError(f"{source} is a model of type {kind!r}; only {' and '.join(COPIED)} are converted")
-    # Older models have no such file, and nothing to say in it.
+    # Older models have no such file and do not need it.
     copied = [name for name in COPIED[kind] if name != GENERATION or (source / name).is_file()]
     TransformersConverter(str(source), copy_files=copied).convert(str(folder), quantization=quantization)
     if kind == "whisper":

@@ -1,1 +1,1 @@
-"""Weights that come from a model hub, or from ESPnet's model zoo: names, listing, downloading."""
+"""Weights from a model hub or from ESPnet's model zoo: listing and downloading, in processes of their own."""

@@ -1,8 +1,8 @@
-"""Models of ESPnet's model zoo, which lie as zip archives on Zenodo, through espnet_model_zoo (``make hub``).
+"""Brings models of ESPnet's model zoo, which are zip archives on Zenodo, through espnet_model_zoo (``make hub``).
 
 ``python -m modules.weights.hub.espnet_zoo NAME FOLDER`` downloads and unpacks one. It runs as a process of its own,
-because espnet_model_zoo imports half of ESPnet. Its ``download_and_unpack`` is left alone: that writes this machine's
-paths into the model's configuration.
+because espnet_model_zoo imports half of ESPnet. Its ``download_and_unpack`` is not used, because that writes paths of
+this machine into the model's configuration.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from zipfile import ZipFile
 
 
 def in_zoo(name: str) -> bool:
-    """Whether the zoo's table lists a name, such as kan-bayashi/csmsc_tacotron2; False where it is not installed."""
+    """Tells whether the zoo's table lists a name, such as kan-bayashi/csmsc_tacotron2; False without its package."""
     package = find_spec("espnet_model_zoo")
     if package is None or package.origin is None:
         return False
@@ -30,7 +30,7 @@ def _download(name: str, folder: Path) -> None:
     downloads = folder / ".zoo"
     archive = ModelDownloader(downloads).download(name, quiet=True)
     with ZipFile(archive) as box:
-        box.extractall(folder)  # plain files below the folder, whatever the archive's names and links say
+        box.extractall(folder)  # writes plain files below the folder only, whatever names and links the archive has
     shutil.rmtree(downloads)
 
 

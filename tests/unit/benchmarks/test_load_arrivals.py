@@ -28,7 +28,7 @@ def times(arrivals):
 
 
 @given(PROCESSES, RATES, SEEDS, st.integers(1, 200), st.floats(0.1, 50.0))
-def test_a_schedule_never_goes_back_and_stays_within_its_bound(process, rate, seed, requests, seconds):
+def test_a_schedule_is_in_ascending_order_and_within_its_bound(process, rate, seed, requests, seconds):
     drawn = times(process.draw(rate, Bound(requests, seconds), seed))
     assert len(drawn) <= requests
     assert all(0 <= at < seconds for at in drawn)
@@ -36,12 +36,12 @@ def test_a_schedule_never_goes_back_and_stays_within_its_bound(process, rate, se
 
 
 @given(PROCESSES, RATES, SEEDS)
-def test_a_seed_says_it_all(process, rate, seed):
+def test_the_same_seed_draws_the_same_schedule(process, rate, seed):
     bound = Bound(100, 20.0)
     assert process.draw(rate, bound, seed) == process.draw(rate, bound, seed)
 
 
-def test_another_seed_is_another_schedule():
+def test_another_seed_draws_another_schedule():
     assert Poisson().draw(1.0, Bound(10), 1) != Poisson().draw(1.0, Bound(10), 2)
 
 
@@ -94,8 +94,35 @@ def test_a_trace_is_replayed_as_it_was_or_at_another_rate(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbfat_s,clip\r\n100,a.wav\r\n103,b.wav\r\n104,\r\n",  # as a spreadsheet saves it
+        b'\xef\xbb\xbf"at_s","clip"\n100,a.wav\n103,b.wav\n104\n',
+        b"at_s,clip\r100,a.wav\r103,b.wav\r104,\r",
+        b"\n  \nat_s,clip\n\n100,a.wav\n , \n103,b.wav\n104,\n\n",
+        b" AT_S , Clip , Note\n 100 , a.wav , first\n103,b.wav,\n104,,\n",
+        b"clip,at_s\na.wav,100\nb.wav,103\n,104\n",
+    ],
+)
+def test_a_trace_may_be_written_by_any_program(tmp_path, content):
+    trace = tmp_path / "trace.csv"
+    trace.write_bytes(content)
+    expected = [Arrival(0, "a.wav"), Arrival(3, "b.wav"), Arrival(4)]
+    assert Replay.read(trace).draw(0.0, Bound(), 0) == expected
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
-    [("", "no rows"), ("when\n1\n", "column at_s"), ("at_s\n1\nsoon\n", "line 3"), ("at_s\nnan\n", "line 2")],
+    [
+        ("", "no column at_s, only blank lines"),
+        ("when\n1\n", "no column at_s, only when"),
+        ("at_s;clip\n1;a\n", "separated by commas"),
+        ("at_s,clip\n", "no rows below its first line"),
+        ("at_s\n1\nsoon\n", "line 3"),
+        ("at_s\n\n1\n\nsoon\n", "line 5"),
+        ("at_s\nnan\n", "line 2"),
+        ("clip,at_s\na\n", "line 2: at_s is ''"),
+    ],
 )
 def test_a_wrong_trace_is_refused_with_its_place(tmp_path, content, message):
     trace = tmp_path / "trace.csv"

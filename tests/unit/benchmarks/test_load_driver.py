@@ -1,4 +1,4 @@
-"""The driver in virtual time: a server of one place, which answers in order, and a clock that nobody waits for."""
+"""The driver in virtual time, against a server that answers one request after the other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pytest
 
 from benchmarks.load.figures.statistics import percentile
 from benchmarks.load.sending.arrivals import Arrival, Bound, Burst, Constant
-from benchmarks.load.sending.driver import Driver, InputClip, WarmUp, choose_clips, clip_turns
+from benchmarks.load.sending.clips import InputClip, choose_clips, shuffled_rounds
+from benchmarks.load.sending.driver import Driver, WarmUp
 from errors import ConfigError
 from modules.contract.payloads import Text
 from workers.client.result import Result
@@ -23,7 +24,7 @@ SERVICE_S = 0.01
 
 
 class VirtualClock:
-    """Time that jumps from one thing to the next."""
+    """Jumps from one event to the next."""
 
     def __init__(self):
         self._now = 1000.0
@@ -39,24 +40,24 @@ class VirtualClock:
     def wait_until(self, at):
         self.wait_for(lambda: False, at)
 
-    def wait_for(self, settled, at=math.inf):
-        while not settled():
+    def wait_for(self, condition, at=math.inf):
+        while not condition():
             if not self._due or self._due[0][0] > at:
                 if at == math.inf:
-                    raise AssertionError("the driver waits for what never comes")
+                    raise AssertionError("the driver waits for something that never happens")
                 self._now = max(self._now, at)
-                return settled()
+                return condition()
             due, _, call = heapq.heappop(self._due)
             self._now = max(self._now, due)
             call()
         return True
 
-    def woken(self):
+    def wake(self):
         pass
 
 
-class Server:
-    """Serves one request after the other, and none while it pauses; has room for so many."""
+class PausingServer:
+    """Serves one request after the other, and none during its pause. Its queue holds `room` requests."""
 
     def __init__(self, clock, room=10**9):
         self.clock, self.room = clock, room
@@ -88,13 +89,13 @@ def result(outcome, latency_s, retry_after_s=0.0):
     return Result("r", outcome, "", retry_after_s, latency_s, latency_s, {}, None, (), ())
 
 
-def test_a_pause_shows_in_the_latencies_of_all_who_would_have_come_meanwhile():
+def test_a_pause_shows_in_the_latency_of_every_request_that_was_due_meanwhile():
     clock = VirtualClock()
     arrivals = Constant().draw(10.0, Bound(seconds=30.0), 0)
-    samples = Driver(Server(clock), clock).open_loop(arrivals, choose_clips(CLIPS, arrivals, 0), 60.0)
+    samples = Driver(PausingServer(clock), clock).open_loop(arrivals, choose_clips(CLIPS, arrivals, 0), 60.0)
     assert len(samples) == 300
     in_pause = [one.latency_s for one in samples if PAUSE_FROM_S <= one.scheduled_s < PAUSE_TO_S]
-    # whoever comes x seconds into the pause waits for the rest of it, then for those before him
+    # a request x seconds into the pause waits for the rest of it, then for the requests before it
     expected = [PAUSE_TO_S - PAUSE_FROM_S - number * 0.1 + (number + 1) * SERVICE_S for number in range(50)]
     assert in_pause == pytest.approx(expected)
     latencies = [one.latency_s for one in samples]
@@ -102,21 +103,21 @@ def test_a_pause_shows_in_the_latencies_of_all_who_would_have_come_meanwhile():
     assert percentile(latencies, 0.5) == pytest.approx(SERVICE_S)
 
 
-def test_a_closed_loop_is_blind_to_the_same_pause():
+def test_a_closed_loop_hides_the_same_pause():
     clock = VirtualClock()
-    samples = Driver(Server(clock), clock).closed_loop(1, clip_turns(CLIPS, 0), Bound(seconds=30.0), 60.0)
+    samples = Driver(PausingServer(clock), clock).closed_loop(1, shuffled_rounds(CLIPS, 0), Bound(seconds=30.0), 60.0)
     latencies = [one.latency_s for one in samples]
     assert percentile(latencies, 0.95) == pytest.approx(SERVICE_S)
     assert max(latencies) > 4
 
 
 def test_latency_counts_from_the_schedule_also_when_the_generator_is_late():
-    class Late(VirtualClock):
+    class LateClock(VirtualClock):
         def wait_until(self, at):
             super().wait_until(at + 0.25)
 
-    clock = Late()
-    (sample,) = Driver(Server(clock), clock).open_loop([Arrival(1.0)], CLIPS[:1], 60.0)
+    clock = LateClock()
+    (sample,) = Driver(PausingServer(clock), clock).open_loop([Arrival(1.0)], CLIPS[:1], 60.0)
     assert sample.lag_s == pytest.approx(0.25)
     assert sample.latency_s == pytest.approx(0.25 + SERVICE_S)
     assert sample.ttfa_s == pytest.approx(0.25 + SERVICE_S)
@@ -125,42 +126,42 @@ def test_latency_counts_from_the_schedule_also_when_the_generator_is_late():
 def test_nothing_caps_what_is_in_flight_and_rejections_are_samples():
     clock = VirtualClock()
     arrivals = Burst(100).draw(100.0, Bound(requests=100), 0)
-    samples = Driver(Server(clock, room=60), clock).open_loop(arrivals, choose_clips(CLIPS, arrivals, 0), 60.0)
+    samples = Driver(PausingServer(clock, room=60), clock).open_loop(arrivals, choose_clips(CLIPS, arrivals, 0), 60.0)
     outcomes = [one.outcome for one in samples]
     assert (outcomes.count("ok"), outcomes.count("rejected")) == (60, 40)
     assert [one.number for one in samples] == list(range(100))
 
 
-def test_what_has_not_ended_is_given_up_and_says_so():
+def test_a_request_that_has_not_ended_is_given_up_and_says_so():
     clock = VirtualClock()
     arrivals = [Arrival(PAUSE_FROM_S)]
-    (sample,) = Driver(Server(clock), clock).open_loop(arrivals, CLIPS[:1], give_up_s=2.0)
+    (sample,) = Driver(PausingServer(clock), clock).open_loop(arrivals, CLIPS[:1], give_up_s=2.0)
     assert sample.outcome == "cancelled"
     assert "given up" in sample.error
     assert sample.latency_s == pytest.approx(2.0)
 
 
 def test_a_refusal_of_the_client_is_a_sample_too():
-    class Refusing:
+    class RefusingTarget:
         def submit(self, payload):
             future = Future()
             future.set_exception(ConnectionError("no admittance"))
             return future
 
     clock = VirtualClock()
-    (sample,) = Driver(Refusing(), clock).open_loop([Arrival(0.0)], CLIPS[:1], 1.0)
+    (sample,) = Driver(RefusingTarget(), clock).open_loop([Arrival(0.0)], CLIPS[:1], 1.0)
     assert (sample.outcome, sample.error) == ("failed", "no admittance")
 
 
 def test_a_closed_loop_keeps_its_callers_busy_until_the_bound():
     clock = VirtualClock()
-    server, most = Server(clock), 0
+    server, most = PausingServer(clock), 0
 
     def look(sample):
         nonlocal most
         most = max(most, server.waiting + 1)  # this one has been answered and is still in flight
 
-    samples = Driver(server, clock, on_sample=look).closed_loop(3, clip_turns(CLIPS, 0), Bound(requests=20), 60.0)
+    samples = Driver(server, clock, on_sample=look).closed_loop(3, shuffled_rounds(CLIPS, 0), Bound(requests=20), 60.0)
     assert len(samples) == 20
     assert most == 3
 
@@ -169,11 +170,13 @@ def test_a_closed_loop_keeps_its_callers_busy_until_the_bound():
 def test_the_warm_up_is_marked(warm_up, expected):
     clock = VirtualClock()
     arrivals = Constant().draw(10.0, Bound(requests=30), 0)
-    samples = Driver(Server(clock), clock, warm_up=warm_up).open_loop(arrivals, choose_clips(CLIPS, arrivals, 0), 60.0)
+    samples = Driver(PausingServer(clock), clock, warm_up=warm_up).open_loop(
+        arrivals, choose_clips(CLIPS, arrivals, 0), 60.0
+    )
     assert [one.warm_up for one in samples] == [True] * expected + [False] * (30 - expected)
 
 
-def test_every_clip_comes_equally_often_in_an_order_that_the_seed_says():
+def test_every_clip_comes_equally_often_in_an_order_of_the_seed():
     arrivals = [Arrival(float(number)) for number in range(300)]
     names = [clip.name for clip in choose_clips(CLIPS, arrivals, 5)]
     assert np.unique(names, return_counts=True)[1].tolist() == [100, 100, 100]
@@ -190,7 +193,9 @@ def test_a_trace_chooses_its_clips_by_name():
 def test_every_sample_has_been_handed_over_before_the_trial_is_over():
     clock, handed = VirtualClock(), []
     arrivals = Constant().draw(10.0, Bound(requests=20), 0)
-    driver = Driver(Server(clock), clock, on_sample=lambda sample: handed.append((sample.number, driver.in_flight)))
+    driver = Driver(
+        PausingServer(clock), clock, on_sample=lambda sample: handed.append((sample.number, driver.in_flight))
+    )
     driver.open_loop(arrivals, choose_clips(CLIPS, arrivals, 0), 60.0)
     assert [number for number, _ in handed] == list(range(20))
     assert all(in_flight >= 1 for _, in_flight in handed)
@@ -201,5 +206,5 @@ def test_a_sample_that_cannot_be_kept_does_not_hang_the_trial():
         raise OSError("no space left")
 
     clock = VirtualClock()
-    samples = Driver(Server(clock), clock, on_sample=full).open_loop([Arrival(0.0)], CLIPS[:1], 60.0)
+    samples = Driver(PausingServer(clock), clock, on_sample=full).open_loop([Arrival(0.0)], CLIPS[:1], 60.0)
     assert len(samples) == 1

@@ -1,22 +1,22 @@
-"""The pages, from runs that nobody had to wait for."""
+"""The pages and the exit status, from made-up runs."""
 
 from __future__ import annotations
 
+import argparse
 import re
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.load import compare
-from benchmarks.load.command import EXIT_INTERRUPTED, EXIT_INVALID, EXIT_MISSED, INTERRUPTED, status
-from benchmarks.load.figures.level_figures import TrialSamples
+from benchmarks.load.compare import run as compare
+from benchmarks.load.exit_status import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_INVALID, exit_status
 from benchmarks.load.figures.samples import RequestSample, SpanSample
+from benchmarks.load.figures.trial_record import RelayState, StageState, Trial, TrialSamples
 from benchmarks.load.report.page import write_report
-from benchmarks.load.run_record import LoadRun, StageSetting, load, save
+from benchmarks.load.run_comparison import LoadedRun, compare_runs, verdict
+from benchmarks.load.run_record import INTERRUPTED, LoadRun, StageSetting, load_run, save_run
 from benchmarks.load.trials.peak_search import Peak
-from benchmarks.load.trials.relay_state import RelayState, StageState
-from benchmarks.load.trials.trial import Trial
 from errors import ConfigError
 
 STAGES = ["listen", "speak"]
@@ -69,16 +69,16 @@ def made_trial(number, rate, slower=1.0, outcome="ok", lag_s=0.0, requests=60):
                 spans,
             )
         )
-    standings = [
+    states = [
         RelayState(at_s, {name: StageState(1, 1, 0, 0, 1 + (at_s > 5)) for name in STAGES}) for at_s in range(1, 10)
     ]
-    return TrialSamples(Trial(number, "poisson", rate, 0, requests, 60.0, 30.0, 0.1, standings), samples)
+    return TrialSamples(Trial(number, "poisson", rate, 0, requests, 60.0, 30.0, 0.1, states), samples)
 
 
 def made_run(trials, objectives=("p95=2s",), peak=None, **changes):
     run = LoadRun(
         name="fakes <of tests>",
-        command=["--rate", "1"],
+        command=["load", "--rate", "1"],
         environment=ENVIRONMENT,
         config={"name": "fakes"},
         ready_s=1.0,
@@ -90,14 +90,14 @@ def made_run(trials, objectives=("p95=2s",), peak=None, **changes):
         peak=peak,
         **changes,
     )
-    run.take_in(trials)
+    run.add_trials(trials)
     return run
 
 
 def saved(folder, trials, **changes):
     folder.mkdir(exist_ok=True)
     run = made_run(trials, **changes)
-    save(folder, run, trials)
+    save_run(folder, run, trials)
     return run
 
 
@@ -112,6 +112,10 @@ def two_rates(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     trials = [made_trial(0, 1.0), made_trial(1, 2.0, slower=2.0)]
     return folder, written(folder, trials, peak=Peak(1.0, 2.0, 2))[1]
+
+
+def folders(before, after, output=None):
+    return argparse.Namespace(before=before, after=after, output=output)
 
 
 def test_the_report_has_every_section_and_needs_no_other_file(two_rates):
@@ -142,14 +146,14 @@ def test_a_run_with_a_late_generator_says_so_at_the_top_and_in_its_status(tmp_pa
     assert page.index('id="invalid"') < page.index('id="figures"')
     assert "60 requests more than" not in page
     assert "55 of 55 requests more than" in page
-    assert status(run) == EXIT_INVALID
+    assert exit_status(run) == EXIT_INVALID
 
 
-def test_a_run_in_which_nothing_ended_well_has_a_report(tmp_path):
+def test_a_run_without_a_single_answer_has_a_report(tmp_path):
     run, page = written(tmp_path, [made_trial(0, 1.0, outcome="rejected")])
     assert "55 rejected" in page
     assert "No request ended well" in page
-    assert status(run) == EXIT_MISSED
+    assert exit_status(run) == EXIT_FAILED
 
 
 def test_a_closed_loop_has_no_rate_to_plot(tmp_path):
@@ -165,15 +169,15 @@ def test_a_closed_loop_has_no_rate_to_plot(tmp_path):
     ("changes", "expected"),
     [
         ({}, 0),
-        ({"objectives": ("p95=100ms",)}, EXIT_MISSED),
-        ({"peak": Peak(None, 1.0, 3)}, EXIT_MISSED),
+        ({"objectives": ("p95=100ms",)}, EXIT_FAILED),
+        ({"peak": Peak(None, 1.0, 3)}, EXIT_FAILED),
         ({"peak": Peak(1.0, None, 3), "objectives": ("p95=100ms",)}, 0),
         ({"interrupted": INTERRUPTED}, EXIT_INTERRUPTED),
-        ({"interrupted": "the relay failed"}, EXIT_MISSED),
+        ({"interrupted": "the relay failed"}, EXIT_FAILED),
     ],
 )
-def test_the_exit_status_says_how_it_went(changes, expected):
-    assert status(made_run([made_trial(0, 1.0)], **changes)) == expected
+def test_the_exit_status_follows_from_the_run(changes, expected):
+    assert exit_status(made_run([made_trial(0, 1.0)], **changes)) == expected
 
 
 @pytest.mark.parametrize("name", ["samples.jsonl", "samples.parquet"])
@@ -181,16 +185,16 @@ def test_a_run_comes_back_with_the_same_figures(tmp_path, name):
     trials = [made_trial(0, 1.0), made_trial(1, 1.0), made_trial(2, 2.0)]
     run = made_run(trials)
     run.samples = name
-    save(tmp_path, run, trials)
-    again, trials_again = load(tmp_path)
+    save_run(tmp_path, run, trials)
+    again, trials_again = load_run(tmp_path)
     assert again == run
     assert trials_again == trials
 
 
-def test_a_comparison_shows_what_differs_and_what_may_be_chance(tmp_path, capsys):
+def test_a_comparison_tells_worse_from_equal(tmp_path, capsys):
     saved(tmp_path / "one", [made_trial(0, 1.0), made_trial(1, 2.0)])
     saved(tmp_path / "other", [made_trial(0, 1.0, slower=3.0), made_trial(1, 4.0)])
-    assert compare.main([str(tmp_path / "one"), str(tmp_path / "other"), "--output", str(tmp_path / "both")]) == 0
+    assert compare(folders(tmp_path / "one", tmp_path / "other", output=tmp_path / "both")) == 0
     page = (tmp_path / "both" / "compare.html").read_text()
     assert page.count('<section class="pair"') == 1  # 1/s is what both were offered
     assert (tmp_path / "both" / "compare-1.png").exists()
@@ -204,14 +208,28 @@ def test_a_comparison_shows_what_differs_and_what_may_be_chance(tmp_path, capsys
 
 def test_a_run_beside_itself_differs_by_nothing(tmp_path, capsys):
     saved(tmp_path / "one", [made_trial(0, 1.0)])
-    assert compare.main([str(tmp_path / "one"), str(tmp_path / "one")]) == 0
+    assert compare(folders(tmp_path / "one", tmp_path / "one")) == 0
     printed = capsys.readouterr().out
     assert "worse" not in printed
     assert "better" not in printed
 
 
-def test_a_folder_without_a_run_is_refused(tmp_path, capsys):
-    assert compare.main([str(tmp_path), str(tmp_path)]) == 2
-    assert "holds no run" in capsys.readouterr().err
-    with pytest.raises(ConfigError):
-        load(tmp_path)
+def test_an_invalid_run_makes_the_comparison_invalid(tmp_path, capsys):
+    written(tmp_path / "one", [made_trial(0, 1.0)])
+    written(tmp_path / "other", [made_trial(0, 1.0, lag_s=0.05)])
+    assert compare(folders(tmp_path / "one", tmp_path / "other")) == EXIT_INVALID
+    assert "INVALID, the second" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("requests", "told"), [(6, {"too few to tell"}), (65, {"worse", "too few to tell"})])
+def test_few_requests_tell_nothing_however_large_the_difference(requests, told):
+    one, other = made_trial(0, 1.0, requests=requests), made_trial(1, 1.0, slower=9.0, requests=requests)
+    (pair,) = compare_runs(*(LoadedRun(made_run([trial]), [trial]) for trial in (one, other)))
+    verdicts = {one.name: verdict(one) for one in pair.differences if one.name.startswith("latency")}
+    assert set(verdicts.values()) == told
+    assert verdicts["latency p95, s"] == "too few to tell"  # which needs 72
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="holds no run"):
+        compare(folders(tmp_path, tmp_path))

@@ -1,4 +1,4 @@
-"""The fit recovers a stage whose numbers are known, from cells made of them."""
+"""The fit recovers a stage of known numbers from measurements that are made of them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import pytest
 
 from benchmarks.tune.model.fit import fit, line
 from benchmarks.tune.model.profile import Profile, StageMeasurement, TracedJob, jobs_at
+from errors import ConfigError
 
 COSTS = np.array([1.0, 2.0, 4.0, 8.0, 5.0, 3.0])
 BASE_S, SLOPE_S, SERIAL, FLOOR, NEIGHBOURS, TURNS = 0.5, 0.25, 0.4, 0.3, 0.1, 0.2
 NOISE = np.array([1.02, 0.98, 1.01, 0.99, 1.0, 1.0])
 
 
-def cell(
+def measurement(
     replicas: int, threads: int, max_batch: int, share: float, demand: float = 1.0, beside: int = 0
 ) -> StageMeasurement:
     service_s = ((BASE_S + SLOPE_S * COSTS) * NOISE * share).tolist()
@@ -36,19 +37,19 @@ def cell(
 @pytest.fixture
 def profile() -> Profile:
     two = SERIAL + (1 - SERIAL) / 2
-    cells = (
-        cell(1, 1, 1, 1.0),
-        cell(1, 1, 4, FLOOR + (1 - FLOOR) / 4),
-        cell(1, 2, 1, two, demand=1.6),
-        cell(2, 1, 1, 1 + NEIGHBOURS),
+    measured = (
+        measurement(1, 1, 1, 1.0),
+        measurement(1, 1, 4, FLOOR + (1 - FLOOR) / 4),
+        measurement(1, 2, 1, two, demand=1.6),
+        measurement(2, 1, 1, 1 + NEIGHBOURS),
         # both threads at work for 0.6 of the time: three threads on two cores, one of which has to be shared
-        cell(1, 2, 1, two * (1 + 0.4 * NEIGHBOURS) * (0.6 * 1.75 + 0.4 * 1.0) * (1 + TURNS), beside=1),
+        measurement(1, 2, 1, two * (1 + 0.4 * NEIGHBOURS) * (0.6 * 1.75 + 0.4 * 1.0) * (1 + TURNS), beside=1),
     )
     requests = tuple(TracedJob(cost, (TracedJob(2 * cost),)) for cost in COSTS.tolist())
-    return Profile({}, 2, requests, {"speak": cells})
+    return Profile({}, 2, requests, {"speak": measured})
 
 
-def test_it_recovers_what_the_stage_was_made_of(profile: Profile) -> None:
+def test_the_fit_recovers_the_numbers_of_the_stage(profile: Profile) -> None:
     (stage,) = fit(profile).stages
     assert (stage.base_s, stage.slope_s) == (pytest.approx(BASE_S, rel=0.1), pytest.approx(SLOPE_S, rel=0.05))
     assert stage.share == {1: pytest.approx(1.0), 2: pytest.approx(0.7)}
@@ -62,7 +63,7 @@ def test_it_recovers_what_the_stage_was_made_of(profile: Profile) -> None:
     assert 0 < stage.error < 0.02
 
 
-def test_only_full_batches_tell_what_a_batch_gains(profile: Profile) -> None:
+def test_the_gain_of_a_batch_is_taken_from_full_batches_only(profile: Profile) -> None:
     cells = list(profile.stages["speak"])
     full = cells[1]
     first_s = cells[0].service_s[0]  # handed out alone, before the others were there
@@ -75,7 +76,7 @@ def test_only_full_batches_tell_what_a_batch_gains(profile: Profile) -> None:
     assert stage.batch_floor[1] == 1.0
 
 
-def test_the_requests_keep_what_the_line_does_not_explain(profile: Profile) -> None:
+def test_the_requests_keep_the_residuals_of_the_line(profile: Profile) -> None:
     model = fit(profile)
     alone = [model.stages[0].alone_s(piece, 1) for piece in model.requests]
     assert alone == pytest.approx(list(profile.stages["speak"][0].service_s))
@@ -87,7 +88,7 @@ def test_threads_that_were_not_measured_follow_amdahl(profile: Profile) -> None:
     stage, piece = model.stages[0], model.requests[0]
     assert stage.alone_s(piece, 4) / stage.alone_s(piece, 1) == pytest.approx(SERIAL + (1 - SERIAL) / 4)
     # CPU time a job: 1 at one thread, 1.12 at two, so 1.36 at four, within 0.55 of the time
-    assert stage.load(4).demand == pytest.approx(1.36 / 0.55)
+    assert stage.core_demand(4).demand == pytest.approx(1.36 / 0.55)
 
 
 def test_a_stage_that_waits_asks_for_no_cores() -> None:
@@ -97,7 +98,7 @@ def test_a_stage_that_waits_asks_for_no_cores() -> None:
     )
     (stage,) = fit(Profile({}, 2, (TracedJob(1.0), TracedJob(1.0)), {"speak": cells})).stages
     assert (stage.base_s, stage.slope_s) == (pytest.approx(0.2), 0.0)
-    assert stage.load(1).slowdown(0.0, cores=2) == pytest.approx(1.0)
+    assert stage.core_demand(1).slowdown(0.0, cores=2) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,7 @@ def test_a_stage_that_waits_asks_for_no_cores() -> None:
         ([0.0, 2.0, 4.0], (0.0, 20 / 14 * 8 / 10)),  # no negative base: through the origin
     ],
 )
-def test_a_line_never_promises_less_than_nothing(seconds: list[float], expected: tuple[float, float]) -> None:
+def test_a_fitted_line_is_never_negative(seconds: list[float], expected: tuple[float, float]) -> None:
     found = line(np.array([1.0, 2.0, 3.0]), np.array(seconds))
     assert found == pytest.approx(expected, abs=1e-9)
 
@@ -120,5 +121,5 @@ def test_a_profile_survives_its_file_and_joins_with_a_second_one(profile: Profil
     assert len(joined.stages["speak"][0].service_s) == 2 * len(COSTS)
     assert fit(joined).stages[0].base_s == pytest.approx(fit(profile).stages[0].base_s)
     (tmp_path / "other.json").write_text('{"stages": 1}')
-    with pytest.raises(SystemExit, match=r"other.json is no profile"):
+    with pytest.raises(ConfigError, match=r"other.json is no profile"):
         Profile.read(tmp_path / "other.json")

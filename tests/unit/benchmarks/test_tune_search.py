@@ -1,4 +1,4 @@
-"""Which settings are tried, how they are ranked, where the knee is, and what the seed could have carried."""
+"""The settings that are tried, their ranking, the knee, and the capacities of the seed."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import pytest
 from benchmarks.common.environment import ROOT
 from benchmarks.load.figures.objective import Objective
 from benchmarks.load.sending.arrivals import Poisson
+from benchmarks.tune.answer import first_choice
 from benchmarks.tune.capacity import growth, knee, limits
 from benchmarks.tune.model.fit import RelayModel, StageModel
 from benchmarks.tune.model.profile import TracedJob
 from benchmarks.tune.model.seed_times import STAGES, read_seed_times
-from benchmarks.tune.search import MOST, Candidate, TuningGoal, ranked, search, shortlist
+from benchmarks.tune.search import MOST, Candidate, TuningGoal, ranked, saturated_rps, search, shortlist
 from benchmarks.tune.setting import Machine, Setting
+from errors import ConfigError
 from workers.scheduling.stage import StagePlan
 
 SEED_TIMES = ROOT.parent / "shared" / "data" / "seed_times.json"
@@ -36,7 +38,7 @@ def relay(gpu_speed: float = 0.0) -> tuple[RelayModel, list[StagePlan]]:
 
 
 @pytest.mark.parametrize("machine", [Machine(2), Machine(4, memory_bytes=5 * GIB), Machine(64, memory_bytes=90 * GIB)])
-def test_what_is_tried_fits_the_cores_and_the_memory(machine: Machine) -> None:
+def test_the_settings_tried_fit_the_cores_and_the_memory(machine: Machine) -> None:
     model, plans = relay()
     found, fitting = shortlist(model, plans, machine, (1, 2, 4, 8))
     assert found
@@ -55,9 +57,9 @@ def test_on_two_cores_every_setting_is_tried() -> None:
     assert sorted(found) == sorted(Setting((a, b), (i, j)) for a, i in each for b, j in each)
 
 
-def test_too_little_memory_is_said() -> None:
+def test_too_little_memory_is_refused() -> None:
     model, plans = relay()
-    with pytest.raises(SystemExit, match="not even one replica of each stage fits the memory"):
+    with pytest.raises(ConfigError, match="not even one replica of each stage fits the memory"):
         shortlist(model, plans, Machine(4, memory_bytes=GIB), (1,))
 
 
@@ -68,7 +70,7 @@ def test_a_gpu_stage_takes_no_cores_and_at_most_two_replicas_a_gpu() -> None:
     assert {setting.cpu_threads(model) for setting in found} == {1, 2}
 
 
-def test_what_binds_is_named_with_its_reckoning() -> None:
+def test_the_limit_is_named_with_its_cause() -> None:
     model, plans = relay()
     alone, together = (limits(model, plans, Setting((1, n), (1, 1)), Machine(2))[0] for n in (1, 2))
     assert (alone.name, alone.rps) == ("speak", pytest.approx(1 / 3))
@@ -77,14 +79,14 @@ def test_what_binds_is_named_with_its_reckoning() -> None:
     assert "2 cores ÷ 4 CPU-s" in together.why
 
 
-def test_growth_adds_where_it_binds_and_stops_at_the_cores() -> None:
+def test_growth_adds_where_the_limit_is_and_stops_at_the_cores() -> None:
     model, plans = relay()
     path = growth(model, plans, Setting((1, 1), (1, 1)), Machine(8))
     assert [setting.ratio for setting in path][:5] == ["1:1", "1:2", "1:3", "2:3", "2:4"]
     assert limits(model, plans, path[-1], Machine(8))[0].name == "cores"
 
 
-def test_the_knee_is_where_what_follows_hardly_pays() -> None:
+def test_the_knee_is_where_further_replicas_gain_little() -> None:
     assert knee([1.0, 2.0, 3.0, 3.1, 3.1]) == 2
     assert knee([1.0, 1.0]) == 0
     assert knee([1.0, 2.0]) == 1
@@ -92,10 +94,10 @@ def test_the_knee_is_where_what_follows_hardly_pays() -> None:
 
 
 def candidate(rps: float, threads: int) -> Candidate:
-    return Candidate(Setting((threads,), (1,)), (), rps, rps, (0, threads, threads * GIB))
+    return Candidate(Setting((threads,), (1,)), (), rps, None, (0, threads, threads * GIB))
 
 
-def test_of_equals_the_cheaper_goes_first_and_a_wanted_rate_makes_equal() -> None:
+def test_of_equals_the_cheaper_goes_first_and_settings_that_reach_the_wanted_rate_are_equal() -> None:
     found = [candidate(1.0, 4), candidate(0.995, 2), candidate(0.9, 1)]
     assert [c.cost[1] for c in ranked(found, None)] == [2, 4, 1]
     assert [c.cost[1] for c in ranked(found, rate=0.8)] == [1, 2, 4]
@@ -105,12 +107,39 @@ def test_of_equals_the_cheaper_goes_first_and_a_wanted_rate_makes_equal() -> Non
 def test_an_objective_keeps_the_rate_below_saturation_and_more_room_carries_more() -> None:
     model, plans = relay()
     settings = [Setting((1, n), (1, 1)) for n in (1, 2, 4)]
-    wanted = TuningGoal(Poisson(), Objective.parse("p95=8s"))
-    best, *others = search(model, plans, Machine(16), settings, wanted, lambda: None)
+    goal = TuningGoal(Poisson(), Objective.parse("p95=8s"), requests=100)
+    best, *others = search(model, plans, Machine(16), settings, goal, lambda: None)
     assert best.setting.ratio == "1:4"
-    assert all(0 < c.rps < c.saturated_rps for c in (best, *others))
+    assert all(0 < c.rps <= c.saturated_rps <= c.tightest.rps for c in (best, *others))
+    assert best.rps < best.saturated_rps
     hopeless = TuningGoal(Poisson(), Objective.parse("p95=2s"))  # a lone request takes 4 s
     assert search(model, plans, Machine(16), settings[:1], hopeless, lambda: None)[0].rps == 0.0
+
+
+def uneven_relay() -> tuple[RelayModel, list[StagePlan]]:
+    """A relay of one stage whose requests take 1 s, but for one in five that takes 6 s."""
+    requests = tuple(TracedJob(1.0, (), factor) for factor in (1.0, 1.0, 1.0, 1.0, 6.0))
+    return RelayModel((StageModel("speak", 1.0, 0.0, cores={1: 1.0}),), requests), [StagePlan("speak", "audio")]
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 3])
+@pytest.mark.parametrize("requests", [20, 60, 300])
+def test_no_simulation_exceeds_the_limit_of_the_means(replicas: int, requests: int) -> None:
+    model, plans = uneven_relay()
+    setting = Setting((replicas,), (1,))
+    assert (
+        saturated_rps(model, plans, setting, Machine(4), requests) <= limits(model, plans, setting, Machine(4))[0].rps
+    )
+
+
+def test_a_rate_held_for_the_length_of_a_simulation_is_capped_at_saturation_and_the_answer_says_why() -> None:
+    model, plans = uneven_relay()
+    goal = TuningGoal(Poisson(), Objective.parse("p50=100s"), requests=40)  # 40 requests end before the queue is long
+    (best,) = search(model, plans, Machine(1), [Setting((1,), (1,))], goal, lambda: None)
+    assert best.held_rps is not None
+    assert best.held_rps > best.saturated_rps == best.rps == pytest.approx(0.5, rel=0.05)
+    assert f"held p50=100s at {best.held_rps:.3f} requests/s" in first_choice(best, goal)
+    assert f"first choice: 1 with 1 threads, {best.saturated_rps:.3f} requests/s" in first_choice(best, goal)
 
 
 def seed_file(path: Path) -> Path:
@@ -142,5 +171,5 @@ def test_the_seeds_known_capacities_are_reproduced() -> None:
 def test_times_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "times.json"
     path.write_text(json.dumps({STAGES[0]: [1.0]}))
-    with pytest.raises(SystemExit, match=f"needs lists of seconds named {STAGES[0]}"):
+    with pytest.raises(ConfigError, match=f"needs lists of seconds named {STAGES[0]}"):
         read_seed_times(path)

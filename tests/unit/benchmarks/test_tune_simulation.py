@@ -1,4 +1,4 @@
-"""The simulated relay against what can be reckoned by hand, and against itself."""
+"""The simulated relay against results that can be computed by hand, and against itself."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import itertools
 import numpy as np
 import pytest
 
+from benchmarks.tune.model.core_demand import CoreDemand
 from benchmarks.tune.model.fit import RelayModel, StageModel
 from benchmarks.tune.model.profile import TracedJob
 from benchmarks.tune.setting import Machine, Setting
-from benchmarks.tune.simulation.processor_sharing import CoreDemand
 from benchmarks.tune.simulation.simulated_relay import cycled, drawn, simulate_closed, simulate_open
-from benchmarks.tune.simulation.steady_state import middle
+from benchmarks.tune.simulation.steady_state import steady_state
 from workers.scheduling.stage import StagePlan
 
 PLENTY = Machine(cores=64)
 
 
 def chain(*seconds: float) -> TracedJob:
-    """A request that takes so many seconds at each stage."""
+    """A request with one job at each stage."""
     piece = TracedJob(1.0)
     for factor in reversed(seconds):
         piece = TracedJob(1.0, (piece,), factor)
@@ -38,8 +38,8 @@ def one_each(stages: int) -> Setting:
 
 def test_a_lone_server_waits_as_the_m_d_1_queue_does() -> None:
     model, plans = relay(chain(1.0), limits={"queue_items": 10**6})
-    arrivals = np.cumsum(np.random.default_rng(1).exponential(1 / 0.6, 20_000))
-    run = simulate_open(model, plans, one_each(1), PLENTY, cycled(model.requests, 20_000), arrivals)
+    arrivals = np.cumsum(np.random.default_rng(1).exponential(1 / 0.6, 6000))
+    run = simulate_open(model, plans, one_each(1), PLENTY, cycled(model.requests, 6000), arrivals)
     waited = np.mean([request.latency_s - 1.0 for request in run.requests])
     assert waited == pytest.approx(0.6 / (2 * 0.4), rel=0.06)  # Pollaczek-Khinchine with fixed service times
 
@@ -50,7 +50,7 @@ def test_a_lone_server_waits_as_the_m_d_1_queue_does() -> None:
 def test_the_slowest_stage_sets_the_throughput(replicas: tuple[int, ...], expected: float) -> None:
     model, plans = relay(chain(0.8, 0.1, 2.0), stages=3)
     run = simulate_closed(model, plans, Setting(replicas, (1, 1, 1)), PLENTY, cycled(model.requests, 300), 20)
-    assert middle(run.marks, 20).rps == pytest.approx(expected, rel=0.02)
+    assert steady_state(run.marks, 20).rps == pytest.approx(expected, rel=0.02)
 
 
 def test_a_request_alone_takes_the_sum_of_its_stages() -> None:
@@ -89,10 +89,10 @@ def test_a_full_stage_holds_the_one_before_it_back() -> None:
     assert len(accepted) + sum(request.outcome == "rejected" for request in run.requests) == 12
 
 
-def test_a_batch_takes_what_is_queued_and_gains_what_was_measured() -> None:
+def test_a_batch_takes_the_queued_jobs_and_gains_as_measured() -> None:
     model, plans = relay(chain(1.0), limits={"max_batch": 4}, batch_floor={1: 0.25})
     run = simulate_closed(model, plans, one_each(1), PLENTY, cycled(model.requests, 200), 16)
-    assert middle(run.marks, 16).rps == pytest.approx(1 / (0.25 + 0.75 / 4), rel=0.03)
+    assert steady_state(run.marks, 16).rps == pytest.approx(1 / (0.25 + 0.75 / 4), rel=0.03)
 
 
 @pytest.mark.parametrize(("replicas", "slowdown"), [(1, 1.0), (2, 1.0), (3, 1.5), (4, 2.0)])
@@ -114,21 +114,21 @@ def test_replicas_beyond_the_cores_share_them(replicas: int, slowdown: float) ->
         (3.0, 2.75),
     ],
 )
-def test_threads_that_wait_for_one_another_get_on_as_fast_as_the_slowest(others: float, slowdown: float) -> None:
+def test_threads_that_wait_for_one_another_advance_as_fast_as_the_slowest(others: float, slowdown: float) -> None:
     assert CoreDemand(demand=2.0, threads=2).slowdown(2.0 + others, cores=2) == pytest.approx(slowdown)
     at_times = CoreDemand(demand=1.5, threads=2)  # half of the time, and one thread by itself else
     alone = max(1.0, (1 + others) / 2)
     assert at_times.slowdown(1.5 + others, cores=2) == pytest.approx((slowdown + alone) / 2)
 
 
-def test_what_neighbours_and_turns_cost_comes_on_top() -> None:
+def test_neighbours_and_turns_add_to_the_slowdown() -> None:
     load = CoreDemand(demand=1.0, neighbours=0.2, turns=0.5)
     assert load.slowdown(1.0, cores=2) == pytest.approx(1.0)
     assert load.slowdown(2.0, cores=2) == pytest.approx(1.2)
     assert load.slowdown(4.0, cores=2) == pytest.approx(1.2 * 2 * 1.5)
     assert CoreDemand(0.6, 1, 0.2).slowdown(1.0, cores=2) == pytest.approx(1 + 0.4 * 0.2)  # 0.4 cores are others'
     assert CoreDemand(0.0, 1, 0.2, 0.5).slowdown(0.0, cores=1) == 1.0
-    assert CoreDemand(1.0, 1, 0.0, -0.5).slowdown(2.1, cores=2) == 1.0  # nobody gets on faster beside others
+    assert CoreDemand(1.0, 1, 0.0, -0.5).slowdown(2.1, cores=2) == 1.0  # no replica is faster beside others
 
 
 def test_a_gpu_serves_its_replicas_in_turn() -> None:
@@ -162,7 +162,7 @@ def test_every_request_ends_once_and_the_same_seed_gives_the_same_run() -> None:
     assert first != run(1)
 
 
-def test_callers_of_a_closed_loop_ask_again_only_when_they_were_answered() -> None:
+def test_a_caller_of_a_closed_loop_waits_for_an_answer() -> None:
     model, plans = relay(chain(1.0))
     run = simulate_closed(model, plans, Setting((2,), (1,)), PLENTY, cycled(model.requests, 8), 2)
     assert [request.due_s for request in run.requests] == pytest.approx([0, 0, 1, 1, 2, 2, 3, 3])

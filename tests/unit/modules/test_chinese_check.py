@@ -1,12 +1,12 @@
 import pytest
 
 from errors import InputError
-from modules.chinese.translation_check import NO_WORDS, checked, fault
+from modules.chinese.translation_check import NO_WORDS, translation_fault, with_second_pass
 from modules.contract.payloads import Note, Text
 from modules.tasks.translation import Translation, translate
 
 
-class FakeModel:
+class TableModel:
     """Answers from a table; where no Latin is allowed, from a second one. Remembers what it was asked."""
 
     def __init__(self, answers: dict[str, str] | None = None, without_latin: dict[str, str] | None = None) -> None:
@@ -25,9 +25,9 @@ def english(text: str, start_s: float = 0.0, end_s: float = 0.0, notes: tuple[No
 
 
 def test_an_answer_that_is_not_chinese_is_asked_for_again_without_latin():
-    model = FakeModel({"How are you?": "I am fine."}, {"How are you?": "你好吗？"})
+    model = TableModel({"How are you?": "I am fine."}, {"How are you?": "你好吗？"})
 
-    ((_, text),) = translate([english("How are you?")], checked(model, "keep"))
+    ((_, text),) = translate([english("How are you?")], with_second_pass(model, "keep"))
 
     assert text.text == "你好吗？"
     assert [note.kind for note in text.notes] == ["second_pass"]
@@ -36,18 +36,18 @@ def test_an_answer_that_is_not_chinese_is_asked_for_again_without_latin():
 
 
 def test_only_the_names_of_the_english_text_are_allowed():
-    model = FakeModel()
+    model = TableModel()
 
-    list(translate([english("My sister Lucía lives here."), english("So does Ana.")], checked(model, "names")))
+    list(translate([english("My sister Lucía lives here."), english("So does Ana.")], with_second_pass(model, "names")))
 
     ((_, allowed),) = model.calls
     assert allowed == {"Lucía", "Ana"}
 
 
 def test_nothing_is_asked_for_again_where_no_latin_was_allowed():
-    model = FakeModel(without_latin={"Three out of five": "3/5"})
+    model = TableModel(without_latin={"Three out of five": "3/5"})
 
-    ((_, text),) = translate([english("Three out of five")], checked(model, "names"))
+    ((_, text),) = translate([english("Three out of five")], with_second_pass(model, "names"))
 
     assert [note.kind for note in text.notes] == ["unspoken"]
     assert len(model.calls) == 1
@@ -56,7 +56,7 @@ def test_nothing_is_asked_for_again_where_no_latin_was_allowed():
 def test_an_answer_that_is_still_not_chinese_is_kept_and_noted():
     ((_, text),) = translate(
         [english("Three out of five")],
-        checked(FakeModel({"Three out of five": "3/5"}, {"Three out of five": "3/5"}), "keep"),
+        with_second_pass(TableModel({"Three out of five": "3/5"}, {"Three out of five": "3/5"}), "keep"),
     )
 
     assert text.text == "3/5"
@@ -64,26 +64,28 @@ def test_an_answer_that_is_still_not_chinese_is_kept_and_noted():
 
 
 def test_no_answer_at_all_is_an_error_and_not_silence():
-    ((_, error),) = translate([english("Hm what")], checked(FakeModel(without_latin={"Hm what": ""}), "names"))
+    ((_, error),) = translate(
+        [english("Hm what")], with_second_pass(TableModel(without_latin={"Hm what": ""}), "names")
+    )
 
     assert isinstance(error, InputError)
     assert "Hm what" in str(error)
 
 
 def test_only_the_faulty_sentences_are_translated_again():
-    model = FakeModel({"The pasta of Rome is good.": "Pasta很好。"}, {"The pasta of Rome is good.": "面很好。"})
+    model = TableModel({"The pasta of Rome is good.": "Pasta很好。"}, {"The pasta of Rome is good.": "面很好。"})
 
     sentences = [english("Hello."), english("The pasta of Rome is good.")]
-    outputs = dict(translate(sentences, checked(model, "names")))
+    outputs = dict(translate(sentences, with_second_pass(model, "names")))
 
     assert (outputs[0].text, outputs[1].text) == ("译6", "面很好。")
     assert model.calls[1] == (["The pasta of Rome is good."], NO_WORDS)
 
 
 def test_never_forbids_latin_from_the_start():
-    model = FakeModel()
+    model = TableModel()
 
-    list(translate([english("Hello.")], checked(model, "never")))
+    list(translate([english("Hello.")], with_second_pass(model, "never")))
 
     assert model.calls == [(["Hello."], NO_WORDS)]
 
@@ -104,4 +106,4 @@ def test_never_forbids_latin_from_the_start():
     ],
 )
 def test_faults(source, answer, latin, found):
-    assert fault(source, answer, latin) == found
+    assert translation_fault(source, answer, latin) == found

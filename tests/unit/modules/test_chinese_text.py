@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modules.chinese.normalization import ends_phrase, ends_sentence, make_speakable, split_phrases
+from modules.chinese.normalization import make_speakable
+from modules.chinese.phrases import ends_phrase, ends_sentence, split_phrases
 from modules.contract.notes import Note
 
 SPEAKABLE = st.text("今天气很好我们去公园吧GPS，。！？；：、—…“”（）", max_size=200)

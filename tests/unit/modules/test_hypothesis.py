@@ -1,6 +1,6 @@
 import pytest
 
-from modules.tasks.hypothesis import Hypothesis, Thresholds, settle
+from modules.tasks.hypothesis import Hypothesis, Thresholds, accept_or_retry
 
 LIMITS = Thresholds(log_probability=-1.0, compression_ratio=2.4, no_speech=0.6)
 
@@ -28,16 +28,16 @@ def never() -> Hypothesis:
 def test_a_doubtful_reading_is_made_again_and_the_note_says_why(doubtful, reason):
     second = reading("The second reading.")
 
-    best, notes = settle(doubtful, lambda: second, LIMITS)
+    best, notes = accept_or_retry(doubtful, lambda: second, LIMITS)
 
     assert best is second
     assert [note.kind for note in notes] == ["second_pass"]
     assert reason in notes[0].detail
-    assert notes[0].detail.endswith("kept the second reading")
+    assert notes[0].detail.endswith("kept the second hypothesis")
 
 
 def test_a_trusted_reading_is_not_made_again():
-    assert settle(reading(), never, LIMITS) == (reading(), ())
+    assert accept_or_retry(reading(), never, LIMITS) == (reading(), ())
 
 
 @pytest.mark.parametrize("limits", [Thresholds(-1.2, 2.4, 0.6), Thresholds(-2, 2.4, 0.6)])
@@ -46,23 +46,23 @@ def test_thresholds_decide_what_is_doubtful(limits):
 
 
 def test_a_second_reading_that_loops_does_not_replace_an_unlikely_first():
-    best, notes = settle(reading(log_probability=-1.1), lambda: reading(LOOP.text, -1.5), LIMITS)
+    best, notes = accept_or_retry(reading(log_probability=-1.1), lambda: reading(LOOP.text, -1.5), LIMITS)
 
     assert best.text == reading().text
-    assert notes[0].detail.endswith("kept the first reading")
+    assert notes[0].detail.endswith("kept the first hypothesis")
 
 
 def test_of_two_doubtful_readings_the_likelier_is_kept():
     likelier = reading(log_probability=-1.1)
 
-    assert settle(reading(log_probability=-1.4), lambda: likelier, LIMITS)[0] is likelier
+    assert accept_or_retry(reading(log_probability=-1.4), lambda: likelier, LIMITS)[0] is likelier
 
 
 def test_a_reading_that_never_ends_is_noted_as_truncated():
     endless = reading(finished=False)
 
-    assert [note.kind for note in settle(endless, lambda: endless, LIMITS)[1]] == ["second_pass", "truncated"]
-    assert [note.kind for note in settle(endless, None, LIMITS)[1]] == ["truncated"]
+    assert [note.kind for note in accept_or_retry(endless, lambda: endless, LIMITS)[1]] == ["second_pass", "truncated"]
+    assert [note.kind for note in accept_or_retry(endless, None, LIMITS)[1]] == ["truncated"]
 
 
 @pytest.mark.parametrize(

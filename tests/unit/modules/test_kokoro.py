@@ -51,7 +51,7 @@ def test_a_vocabulary_that_is_none_is_corrupt(hollow: Path) -> None:
 
 
 def test_a_missing_network_says_how_to_fetch_it(hollow: Path) -> None:
-    with pytest.raises(MissingWeights, match=re.escape("model.onnx is not there")):
+    with pytest.raises(MissingWeights, match=re.escape("model.onnx is missing")):
         KokoroModel(hollow, "zf_one", Compute())
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modules.chinese.latin_words import respell, spell
+from modules.chinese.latin_words import respell, spell_capitals
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,6 @@ def test_every_latin_word_can_be_said(word: str) -> None:
 
 
 def test_letters_are_spelled_with_han_for_voices_without_letters():
-    assert spell("USB口") == "优艾斯必口"
-    assert spell("你好，abc") == "你好，abc"
-    assert all("一" <= char <= "鿿" for char in spell("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+    assert spell_capitals("USB口") == "优艾斯必口"
+    assert spell_capitals("你好，abc") == "你好，abc"
+    assert all("一" <= char <= "鿿" for char in spell_capitals("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))

@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 import modules.qwen
-from errors import ConfigError, ModelError
+from errors import ConfigError, MissingWeights, ModelError
 from modules.contract.module import Compute
 from modules.contract.payloads import Text
 from modules.qwen import QwenOptions, QwenTranslator
@@ -130,5 +130,5 @@ def test_wrong_options_are_refused(wrong):
 
 def test_a_missing_or_foreign_model_is_refused(tmp_path):
     for model in (None, tmp_path):
-        with pytest.raises(ConfigError, match="model"):
+        with pytest.raises((ConfigError, MissingWeights), match="model"):
             QwenTranslator(model, QwenOptions(), Compute())

@@ -1,26 +1,28 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modules.tasks.sentences import pieces
+from modules.tasks.sentences import split_sentences
 
 
 def test_text_is_cut_at_the_ends_of_sentences_and_not_at_abbreviations():
     text = "Mr. Smith paid $3.50 in the U.S. market. Did he?  Yes!\nHe did."
 
-    assert pieces(text, "en", 200) == ["Mr. Smith paid $3.50 in the U.S. market.", "Did he?", "Yes!", "He did."]
+    sentences = split_sentences(text, "en", 200)
+
+    assert sentences == ["Mr. Smith paid $3.50 in the U.S. market.", "Did he?", "Yes!", "He did."]
 
 
 def test_a_sentence_without_end_is_cut_between_words():
-    assert pieces("one two three four five", "en", 10) == ["one two", "three four", "five"]
+    assert split_sentences("one two three four five", "en", 10) == ["one two", "three four", "five"]
 
 
 def test_text_without_a_word_has_no_pieces():
-    assert pieces("", "en", 100) == pieces(" \n ", "en", 100) == pieces("... !", "en", 100) == []
+    assert [split_sentences(text, "en", 100) for text in ("", " \n ", "... !")] == [[], [], []]
 
 
 @given(st.lists(st.from_regex(r"[a-zA-Z]{1,30}[.?!,]?", fullmatch=True), max_size=60))
 def test_no_word_is_lost(words):
-    cut = pieces(" ".join(words), "en", 40)
+    cut = split_sentences(" ".join(words), "en", 40)
 
     assert "".join(cut).replace(" ", "") == "".join(words)
     assert all(len(piece) <= 40 for piece in cut)

@@ -3,15 +3,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modules.audio.speech_segments import Span, cut, speech_spans
+from modules.audio.speech_segments import SampleRange, cut_at_pauses, speech_ranges
 from modules.audio.waveform import SPEECH_RATE as RATE
 
 
-def spans(*seconds: tuple[float, float]) -> list[Span]:
-    return [Span(round(start * RATE), round(end * RATE)) for start, end in seconds]
+def spans(*seconds: tuple[float, float]) -> list[SampleRange]:
+    return [SampleRange(round(start * RATE), round(end * RATE)) for start, end in seconds]
 
 
-def in_seconds(segments: list[Span]) -> list[tuple[float, float]]:
+def in_seconds(segments: list[SampleRange]) -> list[tuple[float, float]]:
     return [(segment.start / RATE, segment.end / RATE) for segment in segments]
 
 
@@ -20,24 +20,24 @@ def silence(seconds: float) -> np.ndarray:
 
 
 def test_speech_that_fits_is_one_segment_with_the_silence_around_it_trimmed():
-    assert in_seconds(cut(silence(20), spans((5, 7), (7.5, 9)), 12)) == [(4, 10)]
+    assert in_seconds(cut_at_pauses(silence(20), spans((5, 7), (7.5, 9)), 12)) == [(4, 10)]
 
 
 def test_a_long_recording_is_cut_at_the_longest_pause_of_the_second_half():
     speech = spans((0, 2), (3.9, 6), (6.2, 7), (7.8, 9), (9.2, 15))
 
-    assert in_seconds(cut(silence(15), speech, 12)) == [(0, 7.4), (7.4, 15)]
+    assert in_seconds(cut_at_pauses(silence(15), speech, 12)) == [(0, 7.4), (7.4, 15)]
 
 
 def test_a_very_long_pause_ends_a_segment_that_could_go_on():
-    assert in_seconds(cut(silence(10), spans((1, 3), (6, 8)), 12)) == [(0, 4), (5, 9)]
+    assert in_seconds(cut_at_pauses(silence(10), spans((1, 3), (6, 8)), 12)) == [(0, 4), (5, 9)]
 
 
 def test_speech_without_a_pause_is_cut_where_it_is_quietest():
     noise = np.random.default_rng(0).uniform(-1, 1, 20 * RATE).astype(np.float32)
     noise[round(8.0 * RATE) : round(8.2 * RATE)] *= 0.1
 
-    (first, second) = cut(noise, spans((0, 20)), 14)
+    (first, second) = cut_at_pauses(noise, spans((0, 20)), 14)
 
     assert 8.0 < first.end / RATE < 8.2
     assert first.end == second.start
@@ -46,7 +46,8 @@ def test_speech_without_a_pause_is_cut_where_it_is_quietest():
 def test_the_first_segment_of_several_ends_at_the_first_pause_of_a_sentence():
     speech = spans((0, 0.5), (1, 1.6), (1.8, 3), (3.5, 6), (6.5, 9), (9.5, 14))
 
-    assert in_seconds(cut(silence(15), speech, 12, 0.4))[0] == (0, 3.25)  # not after half a second, nor at 0.2 s
+    # Not after half a second, nor at 0.2 s.
+    assert in_seconds(cut_at_pauses(silence(15), speech, 12, 0.4))[0] == (0, 3.25)
 
 
 @pytest.mark.parametrize(
@@ -58,11 +59,11 @@ def test_the_first_segment_of_several_ends_at_the_first_pause_of_a_sentence():
     ],
 )
 def test_otherwise_the_first_segment_is_as_long_as_the_others(speech):
-    assert cut(silence(17), spans(*speech), 12, 0.4) == cut(silence(17), spans(*speech), 12)
+    assert cut_at_pauses(silence(17), spans(*speech), 12, 0.4) == cut_at_pauses(silence(17), spans(*speech), 12)
 
 
 def test_no_speech_gives_no_segment():
-    assert cut(silence(5), [], 12, 0.4) == []
+    assert cut_at_pauses(silence(5), [], 12, 0.4) == []
 
 
 @given(
@@ -81,7 +82,7 @@ def test_every_sample_of_speech_is_in_exactly_one_segment_and_none_is_too_long(
     found = spans(*speech)
     covered = np.zeros(found[-1].end + RATE, np.uint8)
 
-    segments = cut(np.zeros(len(covered), np.float32), found, longest_s, first_pause_s)
+    segments = cut_at_pauses(np.zeros(len(covered), np.float32), found, longest_s, first_pause_s)
 
     for segment in segments:
         covered[segment.start : segment.end] += 1
@@ -99,4 +100,4 @@ def test_sound_without_speech_has_no_spans(kind):
         "hum": 0.5 * np.sin(2 * np.pi * 50 * time),
     }[kind]
 
-    assert speech_spans(sound.astype(np.float32)) == []
+    assert speech_ranges(sound.astype(np.float32)) == []

@@ -6,7 +6,7 @@ from modules.contract.payloads import Audio, Note, Text
 from modules.tasks.translation import Translation, translate
 
 
-class FakeModel:
+class LengthModel:
     """Answers with the length of a sentence; remembers what it was asked."""
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ def english(text: str, start_s: float = 0.0, end_s: float = 0.0, notes: tuple[No
 
 
 def test_every_sentence_is_its_own_text_at_its_share_of_the_time_line():
-    outputs = list(translate([english("Good day. It is ten.", 4.0, 6.0)], FakeModel()))
+    outputs = list(translate([english("Good day. It is ten.", 4.0, 6.0)], LengthModel()))
 
     assert [(position, text.text, text.language) for position, text in outputs] == [(0, "译9", "zh"), (0, "译10", "zh")]
     first, second = (text for _, text in outputs)
@@ -32,7 +32,7 @@ def test_every_sentence_is_its_own_text_at_its_share_of_the_time_line():
 
 
 def test_first_sentences_of_a_batch_go_together_and_come_out_before_the_second():
-    model = FakeModel()
+    model = LengthModel()
 
     outputs = translate([english("One is here. Two is here."), english("Three.")], model)
     positions = [next(outputs)[0], next(outputs)[0]]
@@ -44,7 +44,7 @@ def test_first_sentences_of_a_batch_go_together_and_come_out_before_the_second()
 
 @pytest.mark.parametrize("text", ["", "  \n", "...", "?!"])
 def test_text_without_words_yields_nothing_and_asks_nothing(text):
-    model = FakeModel()
+    model = LengthModel()
 
     assert list(translate([english(text)], model)) == []
     assert model.calls == []
@@ -52,7 +52,7 @@ def test_text_without_words_yields_nothing_and_asks_nothing(text):
 
 @pytest.mark.parametrize("payload", [Text("hola", "es"), Audio(np.zeros(16000, np.float32), 16000)])
 def test_anything_but_english_text_ends_alone_with_an_error(payload):
-    outputs = dict(translate([payload, english("Hello."), Text("Hi.", "en-GB")], FakeModel()))
+    outputs = dict(translate([payload, english("Hello."), Text("Hi.", "en-GB")], LengthModel()))
 
     assert isinstance(outputs[0], InputError)
     assert (outputs[1].text, outputs[2].text) == ("译6", "译3")
@@ -61,7 +61,7 @@ def test_anything_but_english_text_ends_alone_with_an_error(payload):
 def test_notes_of_the_source_travel_with_its_first_sentence():
     note = Note("second_pass", "seen before")
 
-    outputs = [text for _, text in translate([english("One is here. Two.", notes=(note,))], FakeModel())]
+    outputs = [text for _, text in translate([english("One is here. Two.", notes=(note,))], LengthModel())]
 
     assert [text.notes for text in outputs] == [(note,), ()]
 
@@ -74,7 +74,7 @@ def test_a_translation_that_stopped_at_its_limit_is_noted():
 
 
 def test_other_languages_are_taken_as_told():
-    outputs = dict(translate([Text("Hola.", "es-MX"), english("Hello.")], FakeModel(), "es", "de", "max_new_tokens"))
+    outputs = dict(translate([Text("Hola.", "es-MX"), english("Hello.")], LengthModel(), "es", "de", "max_new_tokens"))
 
     assert (outputs[0].text, outputs[0].language) == ("译5", "de")
     assert "'es'" in str(outputs[1])

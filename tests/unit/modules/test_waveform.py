@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from errors import InputError
-from modules.audio.waveform import SHORTEST_S, SPEECH_RATE, check, resample
+from modules.audio.waveform import SHORTEST_S, SPEECH_RATE, check_audio, resample
 from modules.contract.payloads import Audio
 
 
@@ -18,11 +18,11 @@ from modules.contract.payloads import Audio
 )
 def test_unusable_audio_is_refused(samples, complaint):
     with pytest.raises(InputError, match=complaint):
-        check(Audio(samples, SPEECH_RATE))
+        check_audio(Audio(samples, SPEECH_RATE))
 
 
 def test_a_little_overshoot_is_accepted():
-    check(Audio(np.full(SPEECH_RATE, 1.1, np.float32), SPEECH_RATE))
+    check_audio(Audio(np.full(SPEECH_RATE, 1.1, np.float32), SPEECH_RATE))
 
 
 @pytest.mark.parametrize("rate", [8_000, 22_050, 44_100, 96_000])

@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 import modules.tasks.recognition
 import modules.whisper.ct2
-from errors import ConfigError, InputError, ModelError
-from modules.audio.speech_segments import Span
+from errors import ConfigError, InputError, MissingWeights, ModelError
+from modules.audio.speech_segments import SampleRange
 from modules.audio.waveform import SPEECH_RATE
 from modules.contract.module import Compute
 from modules.contract.payloads import Audio, Text
@@ -50,7 +50,7 @@ class FakeWhisper:
 
 def fake(monkeypatch: pytest.MonkeyPatch, model: FakeWhisper, **options: Any) -> WhisperCT2:
     monkeypatch.setattr(modules.whisper.ct2, "open_model", lambda *_: (model, FakeVocabulary()))
-    monkeypatch.setattr(modules.tasks.recognition, "speech_spans", lambda samples: [Span(0, len(samples))])
+    monkeypatch.setattr(modules.tasks.recognition, "speech_ranges", lambda samples: [SampleRange(0, len(samples))])
     return WhisperCT2(None, WhisperCT2Options(**options), Compute())
 
 
@@ -130,7 +130,7 @@ def test_text_without_a_letter_yields_nothing(monkeypatch):
 def test_no_speech_costs_no_model_call(monkeypatch):
     model = FakeWhisper()
     listener = fake(monkeypatch, model)
-    monkeypatch.setattr(modules.tasks.recognition, "speech_spans", lambda samples: [])
+    monkeypatch.setattr(modules.tasks.recognition, "speech_ranges", lambda samples: [])
 
     assert list(listener.process([noise(3)])) == []
     assert model.calls == []
@@ -139,7 +139,7 @@ def test_no_speech_costs_no_model_call(monkeypatch):
 def test_without_voice_activity_all_sound_is_read(monkeypatch):
     model = FakeWhisper()
     listener = fake(monkeypatch, model, vad=False)
-    monkeypatch.setattr(modules.tasks.recognition, "speech_spans", lambda samples: [])
+    monkeypatch.setattr(modules.tasks.recognition, "speech_ranges", lambda samples: [])
 
     assert len(list(listener.process([noise(3)]))) == 1
 
@@ -227,5 +227,5 @@ def test_wrong_options_are_refused(wrong):
 
 def test_a_missing_or_foreign_model_is_refused(tmp_path):
     for model in (None, tmp_path):
-        with pytest.raises(ConfigError, match="model"):
+        with pytest.raises((ConfigError, MissingWeights), match="model"):
             WhisperCT2(model, WhisperCT2Options(), Compute())

@@ -1,4 +1,4 @@
-"""What is counted, on events of the test's own."""
+"""The metrics count every request and every job once."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_replica_is_seen_in_one_state_from_its_start_to_its_end():
     metrics.draining("a")
     assert states(metrics, replicas=0) == {"draining": 1}
     metrics.replica_status(ReplicaStatus("a", "speak", "busy"))
-    assert states(metrics) == {"draining": 1, "dead": 1}  # its successor is not there yet
+    assert states(metrics) == {"draining": 1, "dead": 1}  # its replacement is not there yet
     metrics.replica_status(ReplicaStatus("a", "speak", "dead"))
     metrics.replica_gone("a")
     assert states(metrics, replicas=0) == {}
@@ -76,8 +76,8 @@ def test_the_first_audio_is_the_first_that_can_be_heard():
     assert seen["relevo_audio_seconds_total", "out"] == 8.0
 
 
-class Play:
-    """A stage whose replicas and clients are played by the test, counted beside the metrics."""
+class PlayedStage:
+    """A stage whose replicas and clients the test plays, with counts of its own."""
 
     def __init__(self) -> None:
         self.metrics = Metrics(["speak"], [])
@@ -85,7 +85,7 @@ class Play:
         self.now = 0.0
         self.submitted = 0
         self.outcomes: Counter[str] = Counter()
-        self.in_hand: dict[str, BatchLease] = {}
+        self.leases: dict[str, BatchLease] = {}
 
     def to_client(self, client: bytes, message: Any, *frames: Any) -> None:
         if isinstance(message, Outcome):
@@ -93,7 +93,7 @@ class Play:
 
     def to_replica(self, replica: str, message: Any, *frames: Any) -> None:
         if isinstance(message, BatchLease):
-            self.in_hand[replica] = message
+            self.leases[replica] = message
 
     def dead_letter(self, *_: Any) -> None:
         pass
@@ -105,12 +105,12 @@ class Play:
         self.scheduler.submit(b"c", submit, b"", self.now)
 
     def join(self, number: int) -> None:
-        self.in_hand.pop(f"a{number}", None)
+        self.leases.pop(f"a{number}", None)
         self.scheduler.replica_ready(f"a{number}", "speak", self.now)
 
     def done(self, number: int, error: str = "") -> None:
-        for replica, work in list(self.in_hand.items())[number : number + 1]:
-            del self.in_hand[replica]
+        for replica, work in list(self.leases.items())[number : number + 1]:
+            del self.leases[replica]
             ended = tuple(JobEnd(item.job, item.attempt, 0, 0.5, error) for item in work.jobs)
             self.scheduler.batch_ended(BatchEnd(replica, 0.5, ended), self.now)
 
@@ -118,7 +118,7 @@ class Play:
         self.done(number, "bad")
 
     def die(self, number: int) -> None:
-        self.in_hand.pop(f"a{number}", None)
+        self.leases.pop(f"a{number}", None)
         self.scheduler.replica_gone(f"a{number}", "killed", self.now)
 
     def cancel(self, number: int) -> None:
@@ -138,7 +138,7 @@ class Play:
     )
 )
 def test_every_request_and_every_job_is_counted_once_whatever_happens(events):
-    play = Play()
+    play = PlayedStage()
     for what, number in events:
         getattr(play, what)(number)
     seen = samples(play.metrics)
@@ -146,7 +146,7 @@ def test_every_request_and_every_job_is_counted_once_whatever_happens(events):
     assert counted == dict.fromkeys(OUTCOMES, 0) | play.outcomes
     assert sum(counted.values()) + play.scheduler.open_requests == play.submitted
     jobs = {labels[1]: count for labels, count in seen.items() if labels[0] == "relevo_stage_jobs_total"}
-    assert jobs["ok"] == counted["ok"]  # each request that got in is one job here
+    assert jobs["ok"] == counted["ok"]  # each admitted request is one job here
     assert jobs["dead_letter"] == counted["dead_letter"]
     assert jobs["cancelled"] == counted["cancelled"]
-    assert jobs["failed"] <= counted["failed"]  # the others failed at the door
+    assert jobs["failed"] <= counted["failed"]  # the others failed at admission

@@ -10,9 +10,9 @@ from workers.processes.budget import available_cores
 
 def config(ratio="1:1:1", **changes):
     stages = {
-        "listen": {"module": "modules.testing.faulty:FakeListen"},
-        "translate": {"module": "modules.testing.faulty:FakeTranslate"},
-        "speak": {"module": "modules.testing.faulty:FakeSpeak", **changes.pop("speak", {})},
+        "listen": {"module": "modules.testing.faulty:FaultyListen"},
+        "translate": {"module": "modules.testing.faulty:FaultyTranslate"},
+        "speak": {"module": "modules.testing.faulty:FaultySpeak", **changes.pop("speak", {})},
     }
     return PipelineConfig(**{"stages": stages, "ratio": ratio, "cores": 4, **changes})
 
@@ -43,8 +43,8 @@ def test_replicas_take_the_devices_in_turn():
 
 def test_neighbours_that_do_not_fit_are_refused():
     stages = {
-        "speak": {"module": "modules.testing.faulty:FakeSpeak"},
-        "translate": {"module": "modules.testing.faulty:FakeTranslate"},
+        "speak": {"module": "modules.testing.faulty:FaultySpeak"},
+        "translate": {"module": "modules.testing.faulty:FaultyTranslate"},
     }
     with pytest.raises(ConfigError, match="speak yields Audio but stage translate takes Text"):
         make_plan(PipelineConfig(stages=stages, cores=1))
@@ -56,7 +56,7 @@ def test_neighbours_that_do_not_fit_are_refused():
         ({"module": "nonsense"}, "unknown module 'nonsense'"),
         ({"module": "modules.testing.faulty:Missing"}, "cannot import"),
         ({"module": "pathlib:Path"}, "not a subclass"),
-        ({"module": "modules.testing.faulty:FakeListen", "options": {"piecse": 1}}, "piecse"),
+        ({"module": "modules.testing.faulty:FaultyListen", "options": {"piecse": 1}}, "piecse"),
     ],
 )
 def test_a_wrong_module_or_option_is_named_with_its_stage(stage, message):

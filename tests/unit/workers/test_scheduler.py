@@ -16,7 +16,7 @@ AUDIO, TEXT = messages.Meta("audio", 1.0), messages.Meta("text", 10.0)
 
 
 class Recorder:
-    """An delivery that keeps what it is given."""
+    """A delivery that keeps what is sent."""
 
     def __init__(self) -> None:
         self.client_messages: list[messages.ToClient] = []
@@ -39,10 +39,10 @@ class Recorder:
                 found[message.request].append(message)
         return found
 
-    def work(self, replica: str) -> list[messages.BatchLease]:
+    def leases(self, replica: str) -> list[messages.BatchLease]:
         return [m for name, m in self.replica_messages if name == replica and isinstance(m, messages.BatchLease)]
 
-    def events(self, request: str) -> list[messages.RequestOutput]:
+    def outputs(self, request: str) -> list[messages.RequestOutput]:
         return [m for m in self.client_messages if isinstance(m, messages.RequestOutput) and m.request == request]
 
 
@@ -51,14 +51,14 @@ def make(delivery: Recorder, numbers_from: int = 1, **changes: Any) -> Scheduler
     return Scheduler(plans, delivery, 2, numbers_from)
 
 
-class Relay:
+class PlayedRelay:
     """A scheduler with replicas that are played by the test."""
 
     def __init__(self, **changes: Any) -> None:
         self.delivery = Recorder()
         self.scheduler = make(self.delivery, **changes)
         self.now = 0.0
-        self.seen: dict[str, int] = {}  # replica → how many Works it has finished
+        self.seen: dict[str, int] = {}  # replica → batches that it has finished
         self.sent: dict[tuple[str, int], int] = {}  # outputs of a job by a replica
 
     def submit(self, request: str, **changes: Any) -> None:
@@ -68,12 +68,12 @@ class Relay:
         self.seen.setdefault(replica, 0)
         self.scheduler.replica_ready(replica, replica.split("-")[0], self.now)
 
-    def in_hand(self, replica: str) -> messages.BatchLease | None:
-        works = self.delivery.work(replica)
-        return works[self.seen[replica]] if len(works) > self.seen[replica] else None
+    def held(self, replica: str) -> messages.BatchLease | None:
+        leases = self.delivery.leases(replica)
+        return leases[self.seen[replica]] if len(leases) > self.seen[replica] else None
 
     def output(self, replica: str, place: int = 0) -> bool:
-        work = self.in_hand(replica)
+        work = self.held(replica)
         assert work is not None
         item = work.jobs[place % len(work.jobs)]
         index = self.sent.get((replica, item.job), 0)
@@ -82,7 +82,7 @@ class Relay:
         return self.scheduler.output(messages.Output(replica, item.job, item.attempt, index, meta), b"", self.now)
 
     def done(self, replica: str, error: str = "") -> None:
-        work = self.in_hand(replica)
+        work = self.held(replica)
         assert work is not None
         self.seen[replica] += 1
         ended = tuple(
@@ -92,10 +92,10 @@ class Relay:
         self.scheduler.batch_ended(messages.BatchEnd(replica, 0.1, ended), self.now)
 
     def work_off(self, replicas: list[str]) -> None:
-        """Lets the replicas finish all there is, one output a job."""
-        while busy := [replica for replica in replicas if self.in_hand(replica)]:
+        """Lets the replicas finish every job with one output each."""
+        while busy := [replica for replica in replicas if self.held(replica)]:
             for replica in busy:
-                work = self.in_hand(replica)
+                work = self.held(replica)
                 assert work is not None
                 for place, item in enumerate(work.jobs):
                     if (replica, item.job) not in self.sent:
@@ -108,8 +108,8 @@ class Relay:
 
 
 @pytest.fixture
-def relay() -> Relay:
-    made = Relay()
+def relay() -> PlayedRelay:
+    made = PlayedRelay()
     for stage in STAGES:
         made.join(f"{stage}-0")
     return made
@@ -123,69 +123,82 @@ def test_a_request_passes_every_stage_and_ends_ok(relay):
     relay.work_off(ALL)
     assert relay.outcome("a").outcome == "ok"
     assert [span.stage for span in relay.outcome("a").spans] == list(STAGES)
-    assert [event.stage for event in relay.delivery.events("a")] == list(STAGES)
+    assert [output.stage for output in relay.delivery.outputs("a")] == list(STAGES)
 
 
-def test_silence_ends_ok_without_asking_the_later_stages(relay):
+def test_spans_are_in_the_order_in_which_service_began_whatever_ends_first(relay):
+    relay.submit("a")
+    relay.now += 1
+    relay.output("listen-0")
+    relay.now += 1
+    relay.output("translate-0")
+    relay.done("translate-0")
+    relay.done("listen-0")
+    relay.done("speak-0")
+    spans = relay.outcome("a").spans
+    assert [(span.stage, span.start_s) for span in spans] == [("listen", 0), ("translate", 1), ("speak", 2)]
+
+
+def test_a_job_without_outputs_ends_its_request_ok_before_the_later_stages(relay):
     relay.submit("a")
     relay.done("listen-0")
     assert relay.outcome("a").outcome == "ok"
-    assert relay.delivery.work("translate-0") == []
+    assert relay.delivery.leases("translate-0") == []
 
 
-def test_a_replica_with_work_in_hand_gets_no_more(relay):
+def test_a_replica_that_holds_a_batch_gets_no_other(relay):
     relay.submit("a")
     relay.submit("b")
-    assert len(relay.delivery.work("listen-0")) == 1
+    assert len(relay.delivery.leases("listen-0")) == 1
 
 
-def test_greedy_batch_takes_what_is_queued_up_to_its_bounds():
-    relay = Relay(max_batch=3, max_batch_cost=2.0)
+def test_a_greedy_batch_takes_the_queued_jobs_up_to_its_bounds():
+    relay = PlayedRelay(max_batch=3, max_batch_cost=2.0)
     for name in "abcd":
         relay.submit(name)
     relay.join("listen-0")
-    assert len(relay.delivery.work("listen-0")[0].jobs) == 2  # each costs 1 s of audio
+    assert len(relay.delivery.leases("listen-0")[0].jobs) == 2  # each costs 1 s of audio
 
 
-def test_a_batch_that_is_not_full_waits_at_most_its_time():
-    relay = Relay(max_batch=2, max_wait_s=5.0)
+def test_a_batch_that_is_not_full_waits_at_most_max_wait_s():
+    relay = PlayedRelay(max_batch=2, max_wait_s=5.0)
     relay.join("listen-0")
     relay.submit("a")
-    assert relay.delivery.work("listen-0") == []
+    assert relay.delivery.leases("listen-0") == []
     assert relay.scheduler.next_tick_at() == 5.0
     relay.now = 5.0
     relay.scheduler.tick(relay.now)
-    assert len(relay.delivery.work("listen-0")[0].jobs) == 1
+    assert len(relay.delivery.leases("listen-0")[0].jobs) == 1
 
 
-def test_a_dead_replicas_job_is_first_in_line_and_its_sent_outputs_are_not_sent_twice():
-    relay = Relay()
+def test_a_dead_replicas_job_goes_first_and_its_outputs_are_not_sent_twice():
+    relay = PlayedRelay()
     relay.join("listen-0")
     relay.submit("a", progress=True)
     relay.submit("b")
     relay.output("listen-0")
     relay.scheduler.replica_gone("listen-0", "killed", relay.now)
     relay.join("listen-1")
-    work = relay.in_hand("listen-1")
+    work = relay.held("listen-1")
     assert work is not None
     assert work.jobs[0].attempt == 2
     relay.output("listen-1")  # the same output again
     relay.output("listen-1")
-    assert [event.path for event in relay.delivery.events("a")] == [(0,), (1,)]
+    assert [output.path for output in relay.delivery.outputs("a")] == [(0,), (1,)]
 
 
-def test_work_that_came_too_late_for_a_replica_that_left_is_not_held_against_it():
-    relay = Relay()
+def test_a_job_that_a_leaving_replica_had_not_begun_keeps_its_attempt():
+    relay = PlayedRelay()
     relay.submit("a")
     for number in range(3):
         relay.join(f"listen-{number}")
         relay.scheduler.replica_gone(f"listen-{number}", "it left", relay.now, died=False)
     relay.join("listen-3")
-    assert relay.delivery.work("listen-3")[0].jobs[0].attempt == 1
+    assert relay.delivery.leases("listen-3")[0].jobs[0].attempt == 1
 
 
-def test_a_job_that_takes_its_replicas_down_becomes_a_dead_letter():
-    relay = Relay()
+def test_a_job_whose_replicas_die_becomes_a_dead_letter():
+    relay = PlayedRelay()
     relay.submit("a")
     for number in range(2):
         relay.join(f"listen-{number}")
@@ -195,72 +208,72 @@ def test_a_job_that_takes_its_replicas_down_becomes_a_dead_letter():
     assert "killed by SIGKILL" in relay.outcome("a").reason
 
 
-def test_an_output_that_was_lost_on_its_way_is_asked_for_again(relay):
+def test_a_job_whose_output_was_lost_is_tried_again(relay):
     relay.submit("a", progress=True)
     relay.join("listen-1")
-    first = relay.in_hand("listen-0").jobs[0]
+    first = relay.held("listen-0").jobs[0]
     lost = messages.JobEnd(first.job, first.attempt, 2, 0.1)
     relay.output("listen-0")
     relay.seen["listen-0"] += 1
     relay.scheduler.batch_ended(messages.BatchEnd("listen-0", 0.1, (lost,)), relay.now)  # of two outputs, one came
-    again = relay.in_hand("listen-1").jobs[0]
+    again = relay.held("listen-1").jobs[0]
     assert (again.job, again.attempt) == (first.job, 2)
     relay.output("listen-1")
     relay.output("listen-1")
     relay.done("listen-1")
     relay.work_off([*ALL, "listen-1"])
     assert relay.outcome("a").outcome == "ok"
-    assert [event.path for event in relay.delivery.events("a") if event.stage == "listen"] == [(0,), (1,)]
+    assert [output.path for output in relay.delivery.outputs("a") if output.stage == "listen"] == [(0,), (1,)]
 
 
 def test_outputs_of_a_lost_lease_are_dropped(relay):
     relay.submit("a")
     relay.scheduler.replica_gone("listen-0", "silent", relay.now)
     assert relay.output("listen-0") is False
-    assert relay.delivery.events("a") == []
+    assert relay.delivery.outputs("a") == []
 
 
-def test_the_answer_to_an_earlier_brokers_job_is_not_taken_for_this_ones():
-    earlier, later = Relay(), Relay(numbers_from=1000)
+def test_messages_about_an_earlier_brokers_job_are_ignored():
+    earlier, later = PlayedRelay(), PlayedRelay(numbers_from=1000)
     for relay in (earlier, later):
         relay.join("listen-0")
         relay.submit("a" if relay is earlier else "b", progress=True)
-    stale = earlier.in_hand("listen-0").jobs[0]
+    stale = earlier.held("listen-0").jobs[0]
     assert later.scheduler.output(messages.Output("listen-0", stale.job, 1, 0, TEXT), b"", 0.0) is False
     later.scheduler.batch_ended(messages.BatchEnd("listen-0", 0.1, (messages.JobEnd(stale.job, 1, 1, 0.1),)), 0.0)
     assert later.delivery.outcomes() == {}
     later.work_off(["listen-0"])
-    assert [event.path for event in later.delivery.events("b")] == [(0,)]
+    assert [output.path for output in later.delivery.outputs("b")] == [(0,)]
 
 
-def test_the_end_of_a_lost_lease_does_not_end_the_job_that_the_replica_holds_again(relay):
+def test_the_end_of_a_lost_lease_does_not_end_the_job_that_is_leased_again(relay):
     relay.submit("a")
-    first = relay.in_hand("listen-0").jobs[0]
+    first = relay.held("listen-0").jobs[0]
     relay.seen["listen-0"] += 1
-    relay.join("listen-0")  # it said ready twice: the job is handed to it again
+    relay.join("listen-0")  # a second Ready: the job is leased to it again
     relay.scheduler.batch_ended(
         messages.BatchEnd("listen-0", 0.1, (messages.JobEnd(first.job, first.attempt, 1, 0.1),)), relay.now
     )
     assert relay.delivery.outcomes() == {}
     relay.work_off(ALL)
-    assert [event.stage for event in relay.delivery.events("a")] == list(STAGES)
+    assert [output.stage for output in relay.delivery.outputs("a")] == list(STAGES)
     assert relay.outcome("a").outcome == "ok"
 
 
-def test_a_full_queue_downstream_holds_back_the_stage_before():
-    relay = Relay(queue_items=1)
+def test_a_full_queue_holds_back_the_stage_before():
+    relay = PlayedRelay(queue_items=1)
     relay.join("listen-0")
     relay.submit("a")
     relay.submit("b")
     relay.output("listen-0")
     relay.done("listen-0")
-    assert relay.in_hand("listen-0") is None  # "a" waits for translate, which has no replica
+    assert relay.held("listen-0") is None  # "a" waits for translate, which has no replica
     relay.join("translate-0")
-    assert relay.in_hand("listen-0") is not None
+    assert relay.held("listen-0") is not None
 
 
-def test_a_full_door_rejects_with_the_wait_to_expect():
-    relay = Relay(queue_items=1)
+def test_a_full_entry_queue_rejects_with_the_wait_to_expect():
+    relay = PlayedRelay(queue_items=1)
     relay.submit("a")
     relay.submit("b")
     assert relay.outcome("b").outcome == "rejected"
@@ -268,7 +281,7 @@ def test_a_full_door_rejects_with_the_wait_to_expect():
 
 
 def test_the_wait_to_expect_follows_from_the_queued_cost_and_the_measured_rate():
-    relay = Relay(queue_items=2)
+    relay = PlayedRelay(queue_items=2)
     relay.join("listen-0")
     relay.submit("a")
     relay.output("listen-0")
@@ -281,29 +294,29 @@ def test_the_wait_to_expect_follows_from_the_queued_cost_and_the_measured_rate()
     assert relay.outcome("late").retry_after_s == pytest.approx(0.8)
 
 
-def test_what_failed_or_was_not_begun_says_nothing_of_the_rate(relay):
+def test_jobs_that_failed_or_expired_do_not_change_the_rate(relay):
     relay.submit("a")
     relay.done("listen-0", error="no")
     relay.submit("b")
     assert expected_wait_s(relay.scheduler.stages) == 0.0
 
 
-def test_interactive_goes_first_and_batch_does_not_starve():
-    relay = Relay()
+def test_interactive_jobs_go_first_and_batch_jobs_do_not_starve():
+    relay = PlayedRelay()
     relay.submit("batch", priority="batch")
     for number in range(9):
         relay.submit(f"i{number}")
     relay.join("listen-0")
     order = []
-    while relay.in_hand("listen-0"):
-        order.append(relay.in_hand("listen-0").jobs[0].job)
+    while relay.held("listen-0"):
+        order.append(relay.held("listen-0").jobs[0].job)
         relay.done("listen-0")
     batch_job = min(order)
     assert order.index(batch_job) == 4
 
 
-def test_deadlines_are_checked_at_the_door_in_the_queue_and_at_hand_out():
-    relay = Relay()
+def test_deadlines_are_checked_at_admission_in_the_queue_and_at_dispatch():
+    relay = PlayedRelay()
     relay.submit("door", deadline_s=0.0)
     assert relay.outcome("door").outcome == "expired"
     relay.submit("queue", deadline_s=1.0)
@@ -314,18 +327,18 @@ def test_deadlines_are_checked_at_the_door_in_the_queue_and_at_hand_out():
     relay.now = 2.0
     relay.join("listen-0")
     assert relay.outcome("late").outcome == "expired"
-    assert relay.delivery.work("listen-0") == []
+    assert relay.delivery.leases("listen-0") == []
 
 
-def test_nothing_is_said_of_a_request_after_its_outcome(relay):
+def test_nothing_is_sent_about_a_request_after_its_outcome(relay):
     relay.submit("late", deadline_s=1.0)
     relay.now = 1.0
-    relay.output("listen-0")  # which expires as it is handed to the next stage
+    relay.output("listen-0")  # its request expires as the next stage dispatches
     assert relay.outcome("late").outcome == "expired"
     assert relay.delivery.client_messages[-1] == relay.outcome("late")
 
 
-def test_cancel_leaves_the_queue_at_once_and_abandons_what_runs(relay):
+def test_cancel_empties_the_queue_and_abandons_the_leased_jobs(relay):
     relay.submit("runs")
     relay.submit("waits")
     for request in ("runs", "waits"):
@@ -349,19 +362,19 @@ def test_submitting_again_under_the_same_id_changes_nothing(relay):
     assert relay.outcome("a").outcome == "ok"
 
 
-def test_submitting_again_by_another_connection_begins_again(relay):
+def test_submitting_again_over_another_connection_begins_again(relay):
     relay.submit("a")
-    stale = relay.in_hand("listen-0").jobs[0].job
+    stale = relay.held("listen-0").jobs[0].job
     relay.scheduler.submit(b"other", messages.Submit("a", AUDIO), b"", relay.now)
     assert ("listen-0", messages.AbandonJob(stale)) in relay.delivery.replica_messages
     relay.work_off(ALL)
     assert relay.outcome("a").outcome == "ok"
-    assert [event.path for event in relay.delivery.events("a")] == [(0,), (0, 0), (0, 0, 0)]
+    assert [output.path for output in relay.delivery.outputs("a")] == [(0,), (0, 0), (0, 0, 0)]
     assert [span.stage for span in relay.outcome("a").spans] == list(STAGES)
 
 
-def test_what_was_accepted_is_not_turned_away_when_it_comes_by_another_connection():
-    relay = Relay(queue_items=1)
+def test_an_admitted_request_is_admitted_again_over_another_connection():
+    relay = PlayedRelay(queue_items=1)
     relay.join("listen-0")
     relay.submit("runs")
     relay.submit("waits")
@@ -382,7 +395,7 @@ def test_an_error_ends_its_request_alone(relay):
     assert relay.outcome("good").outcome == "ok"
 
 
-def test_a_stage_given_up_fails_what_needs_it_and_turns_the_rest_away(relay):
+def test_a_stage_that_is_given_up_fails_the_requests_that_need_it_and_rejects_others(relay):
     relay.submit("a")
     relay.scheduler.stage_down("translate", "no memory", relay.now)
     relay.submit("b")
@@ -391,7 +404,7 @@ def test_a_stage_given_up_fails_what_needs_it_and_turns_the_rest_away(relay):
     assert "no memory" in relay.outcome("b").reason
 
 
-def test_a_closing_relay_finishes_what_it_accepted_and_turns_the_rest_away(relay):
+def test_a_closing_relay_finishes_the_open_requests_and_rejects_others(relay):
     relay.submit("accepted")
     relay.scheduler.stop_accepting()
     relay.submit("late")
@@ -401,7 +414,7 @@ def test_a_closing_relay_finishes_what_it_accepted_and_turns_the_rest_away(relay
     assert relay.outcome("accepted").outcome == "ok"
 
 
-def test_what_is_left_when_a_drain_has_lasted_long_enough_is_cancelled(relay):
+def test_requests_that_outlast_the_drain_are_cancelled(relay):
     relay.submit("runs")
     relay.submit("waits")
     relay.scheduler.cancel_all("the relay was closed", relay.now)
@@ -409,35 +422,35 @@ def test_what_is_left_when_a_drain_has_lasted_long_enough_is_cancelled(relay):
     assert relay.scheduler.open_requests == 0
 
 
-def test_a_queue_full_by_cost_holds_back_and_rejects_as_one_full_by_items():
-    relay = Relay(queue_cost=15.0)  # two texts of 10, or 15 s of audio
+def test_a_queue_that_is_full_by_cost_holds_back_and_rejects_too():
+    relay = PlayedRelay(queue_cost=15.0)  # two texts of 10, or 15 s of audio
     relay.join("listen-0")
     for number in range(3):
         relay.submit(f"{number}")
     for _ in range(2):
         relay.output("listen-0")
         relay.done("listen-0")
-    assert relay.in_hand("listen-0") is None  # the third waits: nobody translates, and 20 wait already
+    assert relay.held("listen-0") is None  # the third waits: no replica translates, and a cost of 20 waits already
     relay.scheduler.submit(b"c", messages.Submit("long", messages.Meta("audio", 60.0)), b"", relay.now)
     relay.submit("late")
     assert relay.outcome("late").outcome == "rejected"
 
 
-def test_a_retired_replica_finishes_what_it_has_and_gets_no_more(relay):
+def test_a_draining_replica_finishes_its_batch_and_gets_no_other(relay):
     relay.submit("a")
     relay.submit("b")
     relay.scheduler.drain_replica("listen-0")
     relay.done("listen-0")
-    assert relay.in_hand("listen-0") is None
+    assert relay.held("listen-0") is None
     assert ("listen-0", messages.Drain()) in relay.delivery.replica_messages
 
 
 def test_a_request_may_enter_at_a_later_stage(relay):
     relay.scheduler.submit(b"c", messages.Submit("t", TEXT, stage="speak"), b"", relay.now)
-    assert relay.in_hand("listen-0") is None
+    assert relay.held("listen-0") is None
     relay.work_off(ALL)
     assert relay.outcome("t").outcome == "ok"
-    assert [event.path for event in relay.delivery.events("t")] == [(0, 0, 0)]
+    assert [output.path for output in relay.delivery.outputs("t")] == [(0, 0, 0)]
 
 
 def test_an_unknown_stage_to_enter_at_is_named(relay):

@@ -1,8 +1,8 @@
-"""The scheduler among clients that insist, replicas that come and go and a broker that is killed, in any order.
+"""Any order of events: clients that submit again, replicas that come and go, and a broker that is killed.
 
-The clients and replicas here are played, and behave as `workers.client.client` and `workers.replica.replica` do. What
-each job yields follows from its payload, as a model's answer does, so that the whole of an answer can be checked,
-however often parts of it were computed.
+The clients and replicas are played, and behave as `workers.client.client` and `workers.replica.replica` do. A
+job's outputs follow from its payload, as those of a model do, so that a whole answer can be checked however often parts
+of it were computed.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ JOBS_OF_A_BROKER = 10**6
 
 
 def outputs_of(payload: str) -> int:
-    """How many outputs the job with this payload has: none, one or two."""
+    """The number of outputs of the job with this payload: none, one or two."""
     return (2, 1, 2, 0)[sum(map(ord, payload)) % 4]
 
 
 def whole_answer(payload: str) -> dict[str, list[str]]:
-    """Everything that each stage says of a request, in order."""
+    """Every output of each stage for a request, in order."""
     said: dict[str, list[str]] = {}
     payloads = [payload]
     for stage in STAGES:
@@ -44,7 +44,7 @@ def whole_answer(payload: str) -> dict[str, list[str]]:
 
 
 @dataclass
-class Wanted:
+class AwaitedRequest:
     """A request that its client waits for."""
 
     deadline_at: float
@@ -54,35 +54,35 @@ class Wanted:
 
 
 @dataclass
-class Played:
-    """A replica. Its batch may be one of a broker that is no more, or one that was taken from it."""
+class PlayedReplica:
+    """A replica. Its batch may be an earlier broker's, or one whose lease it has lost."""
 
     stage: str
-    known: bool = True  # to the broker: it has said Ready, and was not taken for gone since
-    leased: bool = False  # the broker counts on it for the batch in hand
-    draining: bool = False  # it leaves after its batch; work that comes then it does not read
-    retired: bool = False  # the broker knows
-    work: messages.BatchLease | None = None
+    known: bool = True  # to the broker: it sent Ready, and was not taken for dead since
+    leased: bool = False  # the broker has leased it the batch
+    draining: bool = False  # it leaves after its batch, and reads no other
+    told_to_drain: bool = False  # by the broker
+    batch: messages.BatchLease | None = None
     payloads: list[str] = field(default_factory=list)
     sent: list[int] = field(default_factory=list)
 
 
 class AnyOrder(RuleBasedStateMachine):
-    """The delivery, the clock, the clients and the replicas."""
+    """The scheduler's surroundings: the delivery, the clock, the clients and the replicas."""
 
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
         self.brokers = itertools.count()
         self.names = itertools.count()
-        self.wanted: dict[str, Wanted] = {}
+        self.awaited: dict[str, AwaitedRequest] = {}
         self.refused: set[str] = set()  # patient requests, to be sent again
         self.outcomes: dict[str, str] = {}
         self.events: dict[str, dict[tuple[str, messages.JobPath], str]] = defaultdict(dict)
         self.letters: list[str] = []
         self.client = b"client-0"  # another one after each connection that breaks
         self.travelling: list[tuple[messages.ToClient, tuple[Any, ...]]] = []  # from the broker to the client
-        self.replicas: dict[str, Played] = {}
+        self.replicas: dict[str, PlayedReplica] = {}
         self.begin_broker()
 
     def begin_broker(self) -> None:
@@ -107,12 +107,12 @@ class AnyOrder(RuleBasedStateMachine):
             return
         if isinstance(message, messages.BatchLease):
             assert not replica.leased, "a second batch without a credit"
-            assert replica.work is None
-            assert not replica.retired
-            replica.work, replica.payloads = message, list(frames)
+            assert replica.batch is None
+            assert not replica.told_to_drain
+            replica.batch, replica.payloads = message, list(frames)
             replica.sent, replica.leased = [0] * len(frames), True
         elif isinstance(message, messages.Drain):
-            replica.draining = replica.retired = True
+            replica.draining = replica.told_to_drain = True
 
     def dead_letter(self, job: Any, stage: str, reason: str, log_tail: str) -> None:
         assert job.attempt == MAX_ATTEMPTS
@@ -123,20 +123,20 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(deadline_s=st.none() | st.floats(0.5, 5), batch=st.booleans(), patient=st.booleans(), follows=st.booleans())
     def submit(self, deadline_s: float | None, batch: bool, patient: bool, follows: bool) -> None:
         deadline_at = math.inf if deadline_s is None else self.now + deadline_s
-        self.send_new(Wanted(deadline_at, "batch" if batch else "interactive", patient, follows))
+        self.send_new(AwaitedRequest(deadline_at, "batch" if batch else "interactive", patient, follows))
 
-    def send_new(self, wanted: Wanted) -> None:
+    def send_new(self, awaited: AwaitedRequest) -> None:
         request = f"r{next(self.names)}"
-        self.wanted[request] = wanted
-        self.knock(request)
+        self.awaited[request] = awaited
+        self.submit_to_queue(request)
 
     def send(self, request: str) -> None:
-        wanted = self.wanted[request]
-        deadline_s = None if wanted.deadline_at == math.inf else wanted.deadline_at - self.now
-        message = messages.Submit(request, messages.Meta("audio", 3.0), deadline_s, wanted.priority, wanted.follows)
+        awaited = self.awaited[request]
+        deadline_s = None if awaited.deadline_at == math.inf else awaited.deadline_at - self.now
+        message = messages.Submit(request, messages.Meta("audio", 3.0), deadline_s, awaited.priority, awaited.follows)
         self.scheduler.submit(self.client, message, request, self.now)
 
-    def knock(self, request: str) -> None:
+    def submit_to_queue(self, request: str) -> None:
         before = self.scheduler.stages.infos({})[0].queued
         self.send(request)
         assert self.scheduler.stages.infos({})[0].queued <= max(before, QUEUE_ITEMS), "more than there is room for"
@@ -149,7 +149,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def the_connection_breaks(self, data: Any) -> None:
-        """Part of what was sent to it arrives. The broker knows the client by a new name, under which it asks again."""
+        """Part of what was sent arrives. The client gets a new identity, under which it submits again."""
         self.part_arrives(data)
         self.client = f"client-{next(self.names)}".encode()
         self.send_everything()
@@ -162,20 +162,20 @@ class AnyOrder(RuleBasedStateMachine):
 
     def send_everything(self) -> None:
         self.refused.clear()
-        for request in list(self.wanted):
+        for request in list(self.awaited):
             self.send(request)
 
     def arrive(self, message: messages.ToClient, frames: tuple[Any, ...]) -> None:
-        assert message.request in self.wanted, "word of a request that has ended"
+        assert message.request in self.awaited, "a message about a request that has ended"
         if isinstance(message, messages.RequestOutput):
             said = self.events[message.request].setdefault((message.stage, message.path), frames[0])
             assert said == frames[0]
         elif isinstance(message, messages.Outcome):
             assert message.request not in self.refused
-            if message.outcome == "rejected" and self.wanted[message.request].patient and message.retry_after_s:
+            if message.outcome == "rejected" and self.awaited[message.request].patient and message.retry_after_s:
                 self.refused.add(message.request)
                 return
-            del self.wanted[message.request]
+            del self.awaited[message.request]
             self.outcomes[message.request] = message.outcome
             if message.outcome == "ok":
                 self.check_answer(message.request)
@@ -184,26 +184,26 @@ class AnyOrder(RuleBasedStateMachine):
         expected = whole_answer(request)
         for stage in STAGES:
             said = {path: text for (of, path), text in self.events[request].items() if of == stage}
-            assert list(said) == sorted(said), "events out of order"
-            assert list(said.values()) == expected[stage], "an answer with something missing or doubled"
+            assert list(said) == sorted(said), "outputs out of order"
+            assert list(said.values()) == expected[stage], "an answer with an output missing or doubled"
 
     @precondition(lambda self: self.refused)
     @rule(data=st.data())
     def send_again(self, data: Any) -> None:
         request = data.draw(st.sampled_from(sorted(self.refused)))
         self.refused.remove(request)
-        self.knock(request)
+        self.submit_to_queue(request)
 
-    @precondition(lambda self: self.wanted)
+    @precondition(lambda self: self.awaited)
     @rule(data=st.data())
     def cancel(self, data: Any) -> None:
-        self.scheduler.cancel(self.client, data.draw(st.sampled_from(sorted(self.wanted))), self.now)
+        self.scheduler.cancel(self.client, data.draw(st.sampled_from(sorted(self.awaited))), self.now)
 
-    @precondition(lambda self: self.wanted)
+    @precondition(lambda self: self.awaited)
     @rule(data=st.data())
     def a_stranger_cancels_in_vain(self, data: Any) -> None:
         before = self.scheduler.open_requests
-        self.scheduler.cancel(b"stranger", data.draw(st.sampled_from(sorted(self.wanted))), self.now)
+        self.scheduler.cancel(b"stranger", data.draw(st.sampled_from(sorted(self.awaited))), self.now)
         assert self.scheduler.open_requests == before
 
     # replicas
@@ -216,20 +216,20 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(stage=st.sampled_from(STAGES))
     def join(self, stage: str) -> None:
         name = f"{stage}-{next(self.names)}"
-        self.replicas[name] = Played(stage)
+        self.replicas[name] = PlayedReplica(stage)
         self.scheduler.replica_ready(name, stage, self.now)
 
-    def named(self, data: Any, names: list[str]) -> tuple[str, Played]:
+    def named(self, data: Any, names: list[str]) -> tuple[str, PlayedReplica]:
         name = data.draw(st.sampled_from(names))
         return name, self.replicas[name]
 
     def busy(self) -> list[str]:
-        return [name for name, replica in self.replicas.items() if replica.work]
+        return [name for name, replica in self.replicas.items() if replica.batch]
 
     def unread(self) -> list[str]:
         return [name for name in self.busy() if not any(self.replicas[name].sent)]
 
-    def strangers(self) -> list[str]:
+    def unknown_replicas(self) -> list[str]:
         return [name for name, replica in self.replicas.items() if not replica.known]
 
     @precondition(lambda self: self.busy())
@@ -238,13 +238,13 @@ class AnyOrder(RuleBasedStateMachine):
         name, replica = self.named(data, self.busy())
         self.yield_one(name, replica, place % len(replica.payloads))
 
-    def yield_one(self, name: str, replica: Played, place: int) -> bool:
+    def yield_one(self, name: str, replica: PlayedReplica, place: int) -> bool:
         payload, index = replica.payloads[place], replica.sent[place]
         if index == outputs_of(payload):
             return False
         replica.sent[place] += 1
-        assert replica.work is not None
-        item = replica.work.jobs[place]
+        assert replica.batch is not None
+        item = replica.batch.jobs[place]
         meta = messages.Meta(YIELDS[STAGES.index(replica.stage)], 5.0)
         self.scheduler.output(
             messages.Output(name, item.job, item.attempt, index, meta), f"{payload}.{index}", self.now
@@ -267,16 +267,16 @@ class AnyOrder(RuleBasedStateMachine):
             end = ""
         self.finish(name, replica, end)
 
-    def finish(self, name: str, replica: Played, end: str = "") -> None:
+    def finish(self, name: str, replica: PlayedReplica, end: str = "") -> None:
         for place in range(len(replica.payloads)):
             while not end and self.yield_one(name, replica, place):
                 pass
-        assert replica.work is not None
+        assert replica.batch is not None
         jobs = tuple(
             messages.JobEnd(item.job, item.attempt, sent, 0.1, "bad" if end == "error" else "", end == "expired")
-            for item, sent in zip(replica.work.jobs, replica.sent, strict=True)
+            for item, sent in zip(replica.batch.jobs, replica.sent, strict=True)
         )
-        replica.work, replica.leased = None, False
+        replica.batch, replica.leased = None, False
         self.scheduler.batch_ended(messages.BatchEnd(name, 0.1, jobs), self.now)
         if replica.draining:
             self.leave(name)
@@ -295,49 +295,49 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: self.replicas)
     @rule(data=st.data())
     def ask_to_leave(self, data: Any) -> None:
-        """SIGTERM: it finishes what it has begun, and leaves what it has not read."""
+        """SIGTERM: it finishes the batch that it has begun, and does not begin another."""
         name, replica = self.named(data, sorted(self.replicas))
-        if name in self.unread() or replica.work is None:
+        if name in self.unread() or replica.batch is None:
             self.leave(name)
         else:
             replica.draining = True
 
     @precondition(lambda self: self.replicas)
     @rule(data=st.data())
-    def retire(self, data: Any) -> None:
+    def drain(self, data: Any) -> None:
         name, replica = self.named(data, sorted(self.replicas))
         self.scheduler.drain_replica(name)
         assert replica.draining
-        if replica.work is None:
+        if replica.batch is None:
             self.leave(name)
 
     @precondition(lambda self: self.replicas)
     @rule(data=st.data())
     def fall_silent(self, data: Any) -> None:
-        """It is taken for gone, and computes on."""
+        """It is taken for dead, and computes on."""
         name, replica = self.named(data, sorted(self.replicas))
         self.scheduler.replica_gone(name, "no sign of life", self.now)
         replica.known = replica.leased = False
 
     @precondition(lambda self: self.unread())
     @rule(data=st.data())
-    def work_is_lost_on_its_way(self, data: Any) -> None:
+    def a_batch_is_lost_on_its_way(self, data: Any) -> None:
         name, replica = self.named(data, self.unread())
-        replica.work, replica.leased = None, False
+        replica.batch, replica.leased = None, False
         if replica.draining:
             self.leave(name)
         elif replica.known:
             self.scheduler.replica_ready(name, replica.stage, self.now)
 
-    @precondition(lambda self: self.strangers())
+    @precondition(lambda self: self.unknown_replicas())
     @rule(data=st.data())
-    def beat(self, data: Any) -> None:
-        """A sign of life of one that the broker does not know: it is asked to say Ready, once it is idle."""
-        name, replica = self.named(data, self.strangers())
-        self.rejoin(name, replica)
+    def heartbeat(self, data: Any) -> None:
+        """The heartbeat of a replica that the broker does not know: it is asked for Ready, once it is idle."""
+        name, replica = self.named(data, self.unknown_replicas())
+        self.resync(name, replica)
 
-    def rejoin(self, name: str, replica: Played) -> None:
-        if replica.work is not None:
+    def resync(self, name: str, replica: PlayedReplica) -> None:
+        if replica.batch is not None:
             self.finish(name, replica)
         if name in self.replicas and not replica.draining:
             replica.known = True
@@ -347,19 +347,19 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def kill_the_broker(self, data: Any) -> None:
-        """Part of what it sent arrives. Replicas compute on, and what some of them then say is lost with it."""
+        """Part of what it sent arrives. Replicas compute on, and the ends of some batches are lost with the broker."""
         self.part_arrives(data)
         for replica in self.replicas.values():
             replica.known = replica.leased = False
-            if replica.work is not None and data.draw(st.booleans()):
-                replica.work = None
+            if replica.batch is not None and data.draw(st.booleans()):
+                replica.batch = None
         self.begin_broker()
         self.send_everything()
 
     @precondition(lambda self: not self.down)
     @rule(stage=st.sampled_from(STAGES), sure=st.integers(0, 4))
-    def give_a_stage_up(self, stage: str, sure: int) -> None:
-        if sure == 0:  # seldom: until the broker is killed nothing gets in any more
+    def give_up_a_stage(self, stage: str, sure: int) -> None:
+        if sure == 0:  # seldom: until the broker is killed, no request is admitted
             self.down = stage
             self.scheduler.stage_down(stage, "no memory", self.now)
 
@@ -368,42 +368,42 @@ class AnyOrder(RuleBasedStateMachine):
         self.now += step
         self.scheduler.tick(self.now)
 
-    # what is always true
+    # invariants
 
     @invariant()
     def every_request_is_somewhere(self) -> None:
         ending = [message.request for message, _ in self.travelling if isinstance(message, messages.Outcome)]
-        assert len(ending) == len(set(ending)), "two outcomes on their way"
-        assert self.scheduler.open_requests + len(ending) + len(self.refused) == len(self.wanted)
+        assert len(ending) == len(set(ending)), "two outcomes of one request"
+        assert self.scheduler.open_requests + len(ending) + len(self.refused) == len(self.awaited)
 
     @invariant()
-    def the_books_balance(self) -> None:
+    def the_counts_agree(self) -> None:
         for info in self.scheduler.stages.infos({}):
             replicas = [replica for replica in self.replicas.values() if replica.stage == info.name]
             assert info.in_service == sum(len(replica.payloads) for replica in replicas if replica.leased)
-            retired = sum(replica.known and replica.draining for replica in replicas)
+            told_to_drain = sum(replica.known and replica.draining for replica in replicas)
             known = sum(replica.known for replica in replicas)
-            assert known - retired <= info.ready <= known
+            assert known - told_to_drain <= info.ready <= known
 
     def teardown(self) -> None:
-        """Calm returns: everybody finishes, and what is asked again gets in."""
+        """No more faults: every replica finishes, and every request is admitted in the end."""
         for name, replica in list(self.replicas.items()):
             if not replica.known:
-                self.rejoin(name, replica)
+                self.resync(name, replica)
         for stage in STAGES:
             self.join(stage)
-        while self.wanted:
-            before = (len(self.wanted), len(self.refused), self.scheduler.open_requests, len(self.travelling))
+        while self.awaited:
+            before = (len(self.awaited), len(self.refused), self.scheduler.open_requests, len(self.travelling))
             busy = self.busy()
             for name in busy:
-                if name in self.replicas and self.replicas[name].work:
+                if name in self.replicas and self.replicas[name].batch:
                     self.finish(name, self.replicas[name])
             self.messages_arrive()
             for request in list(self.refused):
                 self.refused.remove(request)
                 self.send(request)
-            after = (len(self.wanted), len(self.refused), self.scheduler.open_requests, len(self.travelling))
-            assert busy or before != after, f"stands still with {sorted(self.wanted)}"
+            after = (len(self.awaited), len(self.refused), self.scheduler.open_requests, len(self.travelling))
+            assert busy or before != after, f"no progress with {sorted(self.awaited)}"
         for name in self.busy():  # on jobs of requests that have ended
             self.finish(name, self.replicas[name])
         for info in self.scheduler.stages.infos({}):
@@ -412,17 +412,17 @@ class AnyOrder(RuleBasedStateMachine):
         self.check_credits()
 
     def check_credits(self) -> None:
-        """One request for each idle replica of the first stage gets to one: no credit is lost, and none is there twice.
+        """Each idle replica of the first stage gets one of as many requests: no credit is lost or doubled.
 
-        As far as the next stage has room for what they will say.
+        There are no more of them than the next stage has room for.
         """
         if self.down:
             return
         idle = [r for r in self.replicas.values() if r.stage == "listen" and r.known and not r.draining]
         for _ in idle:
-            self.send_new(Wanted(math.inf, "interactive", patient=False, follows=False))
-        handed = [len(replica.payloads) for replica in idle if replica.work]
-        assert handed == [1] * min(len(idle), QUEUE_ITEMS)
+            self.send_new(AwaitedRequest(math.inf, "interactive", patient=False, follows=False))
+        leased = [len(replica.payloads) for replica in idle if replica.batch]
+        assert leased == [1] * min(len(idle), QUEUE_ITEMS)
 
 
 AnyOrder.TestCase.settings = settings(max_examples=500, stateful_step_count=50, deadline=None)

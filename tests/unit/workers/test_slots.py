@@ -40,7 +40,7 @@ def test_surplus_slots_are_removed_once_they_are_empty_and_their_numbers_are_not
 
 
 def test_another_thread_budget_replaces_every_replica(slots):
-    made = slots()
+    made = slots(threads="auto")
     made.resize("speak", 2)
     assert of_speak(made) == [(0, "cpu", True), (1, "cpu", False), (2, "cpu", False)]
     assert {slot.stage.threads for slot in made if not slot.surplus and slot.stage.name == "speak"} == {2}

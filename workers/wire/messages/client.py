@@ -63,7 +63,7 @@ class RelayStatus(BaseMessage, frozen=True):
 
     ``instance`` names the broker's process: another one means that it restarted and knows no earlier request.
     ``accepts`` is the kind of payload that the first stage takes. ``refused`` counts the messages and connections that
-    this broker has turned away.
+    this broker has refused.
     """
 
     call: CallId

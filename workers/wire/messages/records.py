@@ -22,7 +22,7 @@ Seconds = Annotated[float, msgspec.Meta(ge=-MAX_AMOUNT, le=MAX_AMOUNT)]
 CallId = Annotated[int, msgspec.Meta(ge=0, le=MAX_CALL)]
 
 
-class Record(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+class MessagePart(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """A part of a message."""
 
 
@@ -30,7 +30,7 @@ class BaseMessage(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
     """A message. The name of its class is its tag on the wire."""
 
 
-class Meta(Record, frozen=True):
+class Meta(MessagePart, frozen=True):
     """What the broker may know of a payload; never its content.
 
     ``cost`` is seconds of audio or characters of text. ``start_s`` and ``end_s`` are its place in the recording.
@@ -47,7 +47,7 @@ class Meta(Record, frozen=True):
     silence_s: float = 0.0
 
 
-class JobLease(Record, frozen=True):
+class JobLease(MessagePart, frozen=True):
     """One job of a batch. ``deadline_s`` is the time that its request has left; None without a deadline."""
 
     job: int
@@ -56,7 +56,7 @@ class JobLease(Record, frozen=True):
     deadline_s: float | None
 
 
-class JobEnd(Record, frozen=True):
+class JobEnd(MessagePart, frozen=True):
     """The end of one job of a batch. ``error`` is empty when it went well; ``expired`` when it was not begun."""
 
     job: int
@@ -67,7 +67,7 @@ class JobEnd(Record, frozen=True):
     expired: bool = False
 
 
-class Span(Record, frozen=True):
+class Span(MessagePart, frozen=True):
     """The times of one job at one stage.
 
     ``start_s`` is when its lease began, counted from the request's arrival at the broker; ``queue_s`` is how long it
@@ -86,7 +86,7 @@ class Span(Record, frozen=True):
     batch: int
 
 
-class StageInfo(Record, frozen=True):
+class StageInfo(MessagePart, frozen=True):
     """What a client may know of a stage.
 
     ``replicas`` is the number that the supervisor wants, ``ready`` the number that take jobs, ``threads`` the CPU
@@ -102,7 +102,7 @@ class StageInfo(Record, frozen=True):
     in_service: int
 
 
-class StageLoad(Record, frozen=True):
+class StageLoad(MessagePart, frozen=True):
     """How much a stage has to do.
 
     ``busy_s`` is how long its replicas have held jobs, summed over the replicas since the broker started. ``wait_s``

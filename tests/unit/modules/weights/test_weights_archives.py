@@ -12,9 +12,10 @@ import pytest
 from pydantic import ValidationError
 
 from errors import CorruptWeights, WeightsError
-from modules.weights.catalog import AssembledFile, Part, Sum
+from modules.weights.catalog import ArchivePart, AssembledFile
+from modules.weights.checksums import Checksum, write_checked
 from modules.weights.disk import disk_errors
-from modules.weights.packages.archives import assemble, write_checked
+from modules.weights.packages.archives import assemble
 
 
 def file_of(member: str, content: bytes, path: str = "model.bin") -> AssembledFile:
@@ -22,7 +23,7 @@ def file_of(member: str, content: bytes, path: str = "model.bin") -> AssembledFi
         path=path,
         bytes=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
-        parts=(Part(package="box", member=member),),
+        parts=(ArchivePart(package="box", member=member),),
     )
 
 
@@ -80,7 +81,7 @@ def test_bytes_that_are_no_archive_are_named(tmp_path: Path) -> None:
 
 
 def test_more_bytes_than_recorded_are_not_written(tmp_path: Path) -> None:
-    expected = Sum(bytes=10, sha256=hashlib.sha256(10 * b"0").hexdigest())
+    expected = Checksum(bytes=10, sha256=hashlib.sha256(10 * b"0").hexdigest())
     with pytest.raises(CorruptWeights, match="more than the recorded 10 bytes"):
         write_checked((10 * b"0" for _ in range(1000)), tmp_path / "bomb", expected)
     assert (tmp_path / "bomb").stat().st_size <= 10
@@ -89,7 +90,7 @@ def test_more_bytes_than_recorded_are_not_written(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_disk_that_fills_while_writing_is_one_line(tmp_path: Path) -> None:
     content = bytes(1 << 20)
-    expected = Sum(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+    expected = Checksum(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
     with (
         pytest.raises(WeightsError, match=r"too full: 1\.0 MB are needed, .* MB are free"),
         disk_errors(tmp_path, len(content)),

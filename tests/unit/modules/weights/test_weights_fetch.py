@@ -11,7 +11,7 @@ import pytest
 
 from errors import ConfigError, CorruptWeights, WeightsError
 from modules.weights import disk, fetch
-from modules.weights.cache import RECORD_FILE
+from modules.weights.records import RECORD_FILE
 from tests.fake_registry import content_of
 
 

@@ -101,7 +101,7 @@ def test_verify_finds_one_flipped_bit_and_one_missing_file(registry: Any, progre
     with pytest.raises(CorruptWeights, match=r"voice is damaged: .*first\.bin has sha256"):
         verify("voice", catalog=registry.catalog)
     (folder / "symbols.json").unlink()
-    with pytest.raises(CorruptWeights, match=r"symbols\.json is missing; .*first\.bin has sha256 .*Remove"):
+    with pytest.raises(CorruptWeights, match=r"symbols\.json is missing; .*first\.bin has sha256 .*to repair it"):
         verify("voice", catalog=registry.catalog)
 
 

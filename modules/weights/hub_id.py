@@ -1,4 +1,4 @@
-"""Models of a hub by name, ``owner/name`` or ``owner/name@revision``, and where they lie on this machine."""
+"""Names of models of a hub, ``owner/name`` or ``owner/name@revision``, and their place in the hub's own cache."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _WEIGHTS = {".safetensors", ".bin", ".pth", ".pt", ".onnx"}
 
 @dataclass(frozen=True, slots=True)
 class HubId:
-    """A model of a hub; ``revision`` is a branch, tag or commit, None for the newest."""
+    """A model of a hub. ``revision`` is a branch, tag or commit; None is the newest."""
 
     repository: str
     revision: str | None
 
     @classmethod
     def parse(cls, model: str) -> HubId | None:
-        """The model that is meant; None if this is no hub's name, or the path of a folder that is there."""
+        """Reads a name; returns None for a name of another form, and for the path of an existing folder."""
         form = _FORM.fullmatch(model)
         if form is None or Path(model).is_dir():
             return None
@@ -31,8 +31,8 @@ class HubId:
         return self.repository if self.revision is None else f"{self.repository}@{self.revision}"
 
     def in_hub_cache(self) -> Path | None:
-        """Its folder in the cache that the hub's own libraries fill; None if it is not there, or not with weights."""
-        if find_spec("huggingface_hub") is None:  # in an environment with the packages of a replica and nothing more
+        """Finds the model's folder, with weights in it, in the cache of the hub's own libraries; otherwise None."""
+        if find_spec("huggingface_hub") is None:  # an environment may have the packages of one replica only
             return None
         from huggingface_hub.constants import HF_HUB_CACHE
 

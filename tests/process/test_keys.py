@@ -52,7 +52,7 @@ def test_a_missing_or_broken_key_is_named_with_the_remedy(tmp_path, name):
     make_keys(tmp_path / "keys")
     for damage in (lambda file: file.write_text("nothing"), lambda file: file.unlink()):
         damage(tmp_path / "keys" / name)
-        with pytest.raises(ConfigError, match=rf"{name}.*pipeline\.py keys DIR"):
+        with pytest.raises(ConfigError, match=rf"{name}.*relevo keys DIR"):
             check_keys(tmp_path / "keys")
 
 
@@ -64,13 +64,17 @@ def test_a_public_key_in_the_place_of_a_secret_one_is_named(tmp_path):
 
 
 def test_another_mechanism_is_a_refusal_at_once():
-    """libzmq does not dial again then, and need not say so to whoever sends."""
+    """libzmq does not connect again then, and a send need not fail."""
     greeting = b"\xff" + bytes(8) + b"\x7f" + bytes([3, 1]) + b"CURVE".ljust(20, b"\0") + b"\1" + bytes(31)  # ZMTP 3.1
-    with zmq.Context() as context, context.socket(zmq.DEALER) as dealer, socket.create_server(("127.0.0.1", 0)) as door:
+    with (
+        zmq.Context() as context,
+        context.socket(zmq.DEALER) as dealer,
+        socket.create_server(("127.0.0.1", 0)) as tcp,
+    ):
         dealer.setsockopt(zmq.LINGER, 0)
         handshakes = Handshakes(dealer)
-        dial(dealer, f"tcp://127.0.0.1:{door.getsockname()[1]}", None)
-        caller, _ = door.accept()
+        dial(dealer, f"tcp://127.0.0.1:{tcp.getsockname()[1]}", None)
+        caller, _ = tcp.accept()
         with caller:
             caller.sendall(greeting)
             assert handshakes.monitor.poll(60_000)

@@ -5,7 +5,7 @@ import pytest
 
 from errors import InputError
 from modules.contract.payloads import Audio, Note, Payload, Text
-from modules.tasks.synthesis import Phrase, SentenceOptions, Utterance, cut_sentences, speak
+from modules.tasks.synthesis import Phrase, SentenceOptions, Utterance, sentence_phrases, synthesise
 
 RATE = 100
 OPTIONS = SentenceOptions(language="de", pause_s=0.1, max_chars=40)
@@ -28,7 +28,7 @@ class Voice:
 
 
 def told(batch: Sequence[Payload], voice: Voice, together: bool = False) -> list[tuple[int, Payload | InputError]]:
-    return list(speak(batch, lambda text: cut_sentences(text, OPTIONS), voice, RATE, together=together))
+    return list(synthesise(batch, lambda text: sentence_phrases(text, OPTIONS), voice, RATE, together=together))
 
 
 def test_each_sentence_is_sound_and_pause_on_the_texts_time_line() -> None:
@@ -95,6 +95,6 @@ def test_what_cannot_be_spoken_ends_that_text_alone(payload, message, together) 
 
 
 def test_phrases_need_no_pause() -> None:
-    ((_, audio),) = speak([Text("Ja", "de")], lambda text: ([Phrase(text.text)], ()), Voice(), RATE)
+    ((_, audio),) = synthesise([Text("Ja", "de")], lambda text: ([Phrase(text.text)], ()), Voice(), RATE)
 
     assert len(audio.samples) == 2

@@ -1,7 +1,6 @@
-"""mosec (https://github.com/mosecorg/mosec), three stages, driven over HTTP on loopback.
+"""mosec (https://github.com/mosecorg/mosec) with three stages, driven over HTTP on loopback.
 
-python -m benchmarks.peers.transports.mosec_stages           starts the server and drives it
-python -m benchmarks.peers.transports.mosec_stages --port N  the server alone
+python -m benchmarks.peers.transports.mosec_server --port N --address 127.0.0.1  (the server; started by `run`)
 """
 
 from __future__ import annotations
@@ -19,55 +18,52 @@ from mosec.mixin import MsgpackMixin
 
 from benchmarks.common.port import free_port
 from benchmarks.peers.transports.drive import drive
+from errors import MeasurementError
 from modules.testing.noop import ANSWER, CHINESE, ENGLISH, SPEECH
 
 READY_S = 60
 
 
-class Listen(MsgpackMixin, Worker):
+class MosecNoopListen(MsgpackMixin, Worker):
     """Audio → text."""
 
     def forward(self, data: Any) -> str:
-        """Answers whatever comes."""
+        """Returns the same text for every input."""
         return ENGLISH.text
 
 
-class Translate(Worker):
+class MosecNoopTranslate(Worker):
     """Text → text."""
 
     def forward(self, data: Any) -> str:
-        """Answers whatever comes."""
+        """Returns the same text for every input."""
         return CHINESE.text
 
 
-class Speak(MsgpackMixin, Worker):
+class MosecNoopSpeak(MsgpackMixin, Worker):
     """Text → audio."""
 
     def forward(self, data: Any) -> dict[str, bytes]:
-        """Answers whatever comes."""
+        """Returns the same audio for every input."""
         return {"wav": ANSWER.samples.tobytes()}
 
 
 def serve() -> None:
-    """Runs the server."""
+    """Runs the server; mosec reads its own options from the command line."""
     server = Server()
-    for worker in (Listen, Translate, Speak):
+    for worker in (MosecNoopListen, MosecNoopTranslate, MosecNoopSpeak):
         server.append_worker(worker, num=1, start_method="spawn")
     server.run()
 
 
-def main() -> None:
-    """Starts the server on a free port and drives it over one connection a thread."""
+def run(_: int) -> dict[str, float]:
+    """Starts the server on a free port, drives it over one connection a thread and returns its figures.
+
+    Raises:
+        MeasurementError: mosec answered with an error, or never.
+    """
     port = free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.peers.transports.mosec_stages",
-        "--port",
-        str(port),
-        "--address",
-        "127.0.0.1",
-    ]
+    command = [sys.executable, "-m", __name__, "--port", str(port), "--address", "127.0.0.1"]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     body = msgspec.msgpack.encode({"wav": SPEECH.samples.tobytes()})
     local = threading.local()
@@ -79,7 +75,7 @@ def main() -> None:
         answer = local.connection.getresponse()
         answer.read()
         if answer.status != http.HTTPStatus.OK:
-            raise SystemExit(f"mosec answered {answer.status}")
+            raise MeasurementError(f"mosec answered {answer.status}; run the server by itself to see why")
 
     try:
         give_up_at = time.monotonic() + READY_S
@@ -87,16 +83,16 @@ def main() -> None:
             try:
                 call()
                 break
-            except OSError:
+            except OSError as error:
                 if time.monotonic() > give_up_at:
-                    raise
+                    raise MeasurementError(f"mosec did not listen within {READY_S} s: {error}") from error
                 del local.connection
                 time.sleep(0.2)
-        drive("mosec", call)
+        return drive(call)
     finally:
         server.terminate()
         server.wait()
 
 
 if __name__ == "__main__":
-    serve() if "--port" in sys.argv else main()
+    serve()

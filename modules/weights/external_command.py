@@ -1,4 +1,4 @@
-"""Runs a child process (pip, npm, a converter) to its end, watching what it writes."""
+"""Runs an external command, such as pip, npm or a conversion, and watches the size of what it writes."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ POLL_S = 0.2
 QUIT_S = 5.0
 
 
-class ChildFailed(WeightsError):
-    """A child process ended with an error; ``output`` is everything it printed."""
+class CommandFailed(WeightsError):
+    """A command ended with an error. ``output`` is everything that it printed."""
 
     def __init__(self, message: str, output: str) -> None:
         super().__init__(message)
         self.output = output
 
 
-def run(
+def run_command(
     command: Sequence[str],
     folder: Path,
     *,
@@ -34,20 +34,20 @@ def run(
     cwd: Path | None = None,
     watch: Callable[[int], None] | None = None,
 ) -> None:
-    """Runs ``command``, which writes below ``folder``, until it ends or ``stop`` is set.
+    """Runs a command until it ends or ``stop`` is set.
 
     Args:
         command: program and arguments.
-        folder: where it writes; ``watch`` is told the size of everything in it while the child runs.
-        needed_bytes: what it will write at most, for the message about a full disk.
-        stop: set by another thread to end the child early.
+        folder: where the command writes.
+        needed_bytes: most bytes that it writes, for the message about a full disk.
+        stop: set by another thread to end the command early.
         environment: variables added to those of this process.
-        cwd: working folder of the child; ``folder`` when None.
-        watch: called a few times a second.
+        cwd: working folder of the command; ``folder`` by default.
+        watch: is called with the size of everything in ``folder``, a few times a second.
 
     Raises:
-        ChildFailed: the child ended with an error, or was stopped.
-        WeightsError: the child ran out of disk.
+        CommandFailed: the command ended with an error, or was stopped.
+        WeightsError: the disk is full.
     """
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
@@ -76,11 +76,11 @@ def run(
         raise full_disk(folder, needed_bytes)
     ending = f"signal {-process.returncode}" if process.returncode < 0 else f"status {process.returncode}"
     last = next((line.strip() for line in reversed(output.splitlines()) if line.strip()), "it printed nothing")
-    raise ChildFailed(f"{Path(command[0]).name} ended with {ending}: {last}", output)
+    raise CommandFailed(f"{Path(command[0]).name} ended with {ending}: {last}", output)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Leaves no child behind, whatever interrupted the wait."""
+    """Ends the process if it still runs, whatever interrupted the wait for it."""
     if process.poll() is not None:
         return
     process.terminate()
@@ -97,6 +97,6 @@ def _size(folder: Path) -> int:
         for name in names:
             try:
                 total += (Path(parent) / name).lstat().st_size
-            except FileNotFoundError:  # a client removes its temporary files whenever it likes
+            except FileNotFoundError:  # the command may remove its temporary files at any time
                 continue
     return total
