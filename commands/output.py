@@ -77,7 +77,7 @@ class _Descriptor(io.RawIOBase):
         return memoryview(data).nbytes
 
 
-class Output:
+class LastingOutput:
     """The standard streams of a command that runs; see `lasting_output`."""
 
     def __init__(self) -> None:
@@ -105,13 +105,13 @@ class Output:
 
 
 @contextlib.contextmanager
-def lasting_output() -> Iterator[Output]:
+def lasting_output() -> Iterator[LastingOutput]:
     """Replaces standard output and error by streams that accept every character and never raise.
 
     A reader that goes away (``relevo run a.wav | head -1``) or a disk that is full ends the output and not the work,
     whichever thread prints. A character that the stream's encoding does not have is written as an escape.
     """
-    output, before = Output(), (sys.stdout, sys.stderr)
+    output, before = LastingOutput(), (sys.stdout, sys.stderr)
     sys.stdout, sys.stderr = (output.wrap(stream) for stream in before)
     try:
         yield output

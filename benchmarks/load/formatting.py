@@ -23,3 +23,8 @@ def duration_text(seconds: float) -> str:
         if seconds >= 2 * length_s:
             return f"{seconds / length_s:.3g} {unit}"
     return f"{seconds:.3g} s"
+
+
+def count_text(count: int, noun: str) -> str:
+    """A count with its noun, such as ``1 replica`` or ``2 replicas``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

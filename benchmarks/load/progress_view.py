@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.text import Text
 
 from benchmarks.load.sending.sender_messages import SendProgress
+from commands.tables import SafeConsole
 from workers.supervisor.replica_view import ReplicaView
 
 
@@ -17,13 +16,13 @@ class ProgressView:
     """Prints one line for each trial and, on a terminal, a progress bar with live figures beside it."""
 
     def __init__(self) -> None:
-        self._console = Console()
+        self._console = SafeConsole()
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[live]}"),
+            TextColumn("{task.fields[live]}", markup=False),
             console=self._console,
             transient=True,
             refresh_per_second=4,  # drawing takes CPU time from the relay
@@ -71,4 +70,4 @@ class ProgressView:
 
     def print_line(self, line: str) -> None:
         """Prints a line above the bar that stays."""
-        self._console.print(Text(line), soft_wrap=True)
+        self._console.print(line, soft_wrap=True)

@@ -45,7 +45,7 @@ def first_choice(best: Candidate, goal: TuningGoal) -> str:
         + (f"; after it, {best.limits[1].name} at {best.limits[1].rps:.3f}." if len(best.limits) > 1 else "."),
     ]
     if best.held_beyond_saturation:
-        sentences.append(capped(best, goal))
+        sentences.append(f"No rate exceeds saturation: {capped(best, goal)}.")
     if goal.objective is not None and not best.rps:
         sentences.append(f"No rate holds {goal.objective}: a lone request already takes longer.")
     elif goal.rate is not None and best.rps < goal.rate:
@@ -54,10 +54,10 @@ def first_choice(best: Candidate, goal: TuningGoal) -> str:
 
 
 def capped(candidate: Candidate, goal: TuningGoal) -> str:
-    """Why a candidate's rate is its saturation although a simulation held more."""
+    """Why a candidate's rate is its saturation although a simulation held a higher one."""
     return (
-        f"A simulated run held {goal.objective} at {candidate.held_rps:.3f} requests/s, but at more than "
-        f"{candidate.saturated_rps:.3f} the queue grows without end."
+        f"a simulation of limited length held {goal.objective} at {candidate.held_rps:.3f} requests/s, but above "
+        f"{candidate.saturated_rps:.3f} the queue grows without end"
     )
 
 

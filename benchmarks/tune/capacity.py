@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from benchmarks.load.formatting import count_text
 from benchmarks.tune.model.fit import RelayModel
 from benchmarks.tune.setting import Machine, Setting
 from workers.scheduling.stage import StagePlan
@@ -31,17 +32,21 @@ def limits(model: RelayModel, plans: Sequence[StagePlan], setting: Setting, mach
         count, threads = setting.replicas[depth], setting.threads[depth]
         each_s = model.per_request_s(depth, threads) * stage.in_batch(threads, plan.max_batch)
         if each_s > 0:
-            found.append(Limit(stage.name, count / each_s, f"{count} replicas ÷ {each_s:.3g} s a request"))
+            found.append(
+                Limit(stage.name, count / each_s, f"{count_text(count, 'replica')} ÷ {each_s:.3g} s a request")
+            )
         if stage.gpu_speed:
             gpu_s += each_s
         else:
             demand = stage.core_demand(threads)
             cpu_s += each_s * demand.demand * (1 + demand.neighbours)  # where the cores are the limit, all are busy
     if cpu_s > 0:
-        found.append(Limit("cores", machine.cores / cpu_s, f"{machine.cores} cores ÷ {cpu_s:.3g} CPU-s a request"))
+        found.append(
+            Limit("cores", machine.cores / cpu_s, f"{count_text(machine.cores, 'core')} ÷ {cpu_s:.3g} CPU-s a request")
+        )
     if gpu_s > 0:
         gpus = setting.gpus(model, machine)
-        found.append(Limit("GPUs", gpus / gpu_s, f"{gpus} GPUs ÷ {gpu_s:.3g} GPU-s a request"))
+        found.append(Limit("GPUs", gpus / gpu_s, f"{count_text(gpus, 'GPU')} ÷ {gpu_s:.3g} GPU-s a request"))
     return sorted(found, key=lambda limit: limit.rps)
 
 

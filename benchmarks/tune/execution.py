@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.load.formatting import duration_text
+from benchmarks.load.formatting import count_text, duration_text
 from benchmarks.tune.answer import busy_machine_warning, capped, first_choice, plan_assumptions, write_figures
 from benchmarks.tune.capacity import growth, limits
 from benchmarks.tune.config_file import write_config
@@ -19,7 +19,7 @@ from benchmarks.tune.model.profile import Profile
 from benchmarks.tune.model.seed_times import read_seed_times
 from benchmarks.tune.options import TuneOptions
 from benchmarks.tune.progress_view import TuneProgress
-from benchmarks.tune.search import Candidate, callers, saturated_rps, search, shortlist
+from benchmarks.tune.search import Candidate, saturated_rps, search, shortlist
 from benchmarks.tune.setting import Machine, Setting, stage_plans
 from benchmarks.tune.tables import MOST_ROWS, print_confirmations, print_growth, print_model, print_ranking
 from commands.output import say
@@ -29,7 +29,7 @@ from workers.scheduling.stage import StagePlan
 
 SEED_REPLICAS = 6  # of the last stage, in the table of the seed's capacities
 PLAN_THREADS = (1, 2, 4, 8)
-ROUNDS, LONGEST = 60, 2000  # requests of each caller, and of all, in a step of the growth
+SEED_REQUESTS = 1000  # of a simulation of the seed's times
 MOST_STEPS = 20  # of the growth that are shown
 
 
@@ -60,8 +60,10 @@ def tune(options: TuneOptions) -> None:
     print_ranking(ranking, f"{machine.cores} cores: throughput {aim}, simulated")
     beyond = [candidate for candidate in ranking[:MOST_ROWS] if candidate.held_beyond_saturation]
     if beyond:
-        say(f"requests/s is never above saturation. {beyond[0].setting}: {capped(beyond[0], goal)}")
-    _show_growth(model, plans, growth(model, plans, best.setting, machine), machine, "one more where the limit is")
+        say(f"requests/s is never above saturation: for {beyond[0].setting} {capped(beyond[0], goal)}")
+    _show_growth(
+        model, plans, growth(model, plans, best.setting, machine), machine, goal.requests, "one more where the limit is"
+    )
     say(first_choice(best, goal))
     confirmed = [] if options.plan is not None else _confirm(options, model, plans, ranking, machine)
     if confirmed and goal.objective is None and goal.rate is None:
@@ -84,7 +86,8 @@ def show_seed_capacities(path: Path) -> None:
     ones = (1,) * len(plans)
     settings = [Setting((*ones[:-1], count), ones) for count in range(1, SEED_REPLICAS + 1)]
     say("Simulated, not measured: the published times, with a core for every replica.")
-    _show_growth(model, plans, settings, Machine(cores=64), "the seed's stage times, the cold call left out")
+    title = "the seed's stage times, the cold call left out"
+    _show_growth(model, plans, settings, Machine(cores=64), SEED_REQUESTS, title)
 
 
 def _profile(options: TuneOptions, progress: TuneProgress) -> Profile:
@@ -141,7 +144,10 @@ def _confirm(
     predicted = [predict(model, plans, setting, machine, requests) for setting in settings]
     totals = [total_requests(plans, setting, requests) for setting in settings]
     expected_s = sum(total / run.rps for total, run in zip(totals, predicted, strict=True))
-    say(f"running {len(settings)} settings for real: {sum(totals)} requests, about {duration_text(expected_s)}")
+    say(
+        f"running {count_text(len(settings), 'setting')} for real: {sum(totals)} requests, about "
+        f"{duration_text(expected_s)}"
+    )
     confirmed = []
     with TuneProgress() as progress:
         for setting, prediction, total in zip(settings, predicted, totals, strict=True):
@@ -153,11 +159,15 @@ def _confirm(
 
 
 def _show_growth(
-    model: RelayModel, plans: Sequence[StagePlan], settings: Sequence[Setting], machine: Machine, title: str
+    model: RelayModel,
+    plans: Sequence[StagePlan],
+    settings: Sequence[Setting],
+    machine: Machine,
+    requests: int,
+    title: str,
 ) -> None:
     path = []
     for setting in settings[:MOST_STEPS]:
-        requests = min(ROUNDS * callers(plans, setting), LONGEST)
         limit = limits(model, plans, setting, machine)[0]
         path.append((setting.ratio, limit, saturated_rps(model, plans, setting, machine, requests)))
     print_growth(path, title, ended=len(path) == len(settings))

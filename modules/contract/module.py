@@ -135,5 +135,5 @@ def require_model(model: Path | None) -> Path:
         ConfigError: the stage names no model.
     """
     if model is None:
-        raise ConfigError("the stage names no model and this module cannot run without; set its key `model`")
+        raise ConfigError("the stage names no model, which this module needs; set its key `model`")
     return model

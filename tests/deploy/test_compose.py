@@ -151,7 +151,7 @@ def services(tmp_path, fake_config):
 
 def test_the_services_commands_make_a_relay_that_is_ready_once_the_speech_stage_has_dialled_in(services, tmp_path):
     live = yaml.safe_load(re.search(r"^HEALTHCHECK.*\\\n *CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)[1])
-    ready = SERVICES["relay"]["healthcheck"]["test"][1:]
+    ready = ["sh", "-c", SERVICES["relay"]["healthcheck"]["test"][1]]
 
     for _ in range(2):  # the second time as at every later start
         keys = services.start("keys")

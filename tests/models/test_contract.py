@@ -11,7 +11,6 @@ from modules.testing import check_module
 from modules.weights import locate
 
 
-@pytest.mark.weights
 @pytest.mark.parametrize(
     ("module", "model"),
     [("whisper-ct2", "whisper-base-ct2"), ("qwen-ct2", "qwen2.5-coder-0.5b-ct2"), ("kokoro", "kokoro-82m-onnx")],

@@ -17,6 +17,7 @@ import pytest
 import pipeline
 from checkout import ROOT
 from modules.contract.payloads import Audio
+from tests.conftest import write_fake_config
 from workers.processes.termination import TERMINATION_SIGNALS
 from workers.report import Report
 
@@ -43,6 +44,13 @@ def write_wav(path, level=0.5, seconds=0.5, rate=16000):
     return path
 
 
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """The address of a relay for tests that need none of their own."""
+    with pipeline.Pipeline.from_config(write_fake_config(tmp_path_factory.mktemp("shared"))) as relay:
+        yield relay.address
+
+
 def test_run_writes_speech_texts_and_a_report_of_its_schema(fake_config, tmp_path):
     files = [write_wav(tmp_path / f"{name}.wav") for name in "ab"]
     report_file = tmp_path / "report.json"
@@ -66,7 +74,7 @@ def test_run_writes_speech_texts_and_a_report_of_its_schema(fake_config, tmp_pat
         assert wav.getnframes() == 16000
 
 
-def test_bad_files_fail_alone_and_the_exit_status_says_so(fake_config, tmp_path):
+def test_bad_files_fail_alone_and_the_exit_status_says_so(address, tmp_path):
     good = write_wav(tmp_path / "good.wav")
     text = tmp_path / "text.wav"
     text.write_text("this is not audio")
@@ -76,7 +84,7 @@ def test_bad_files_fail_alone_and_the_exit_status_says_so(fake_config, tmp_path)
     missing = tmp_path / "missing.wav"
     report_file = tmp_path / "report.json"
     done = relevo(
-        "run", text, empty, short, missing, tmp_path, good, "--config", fake_config(),
+        "run", text, empty, short, missing, tmp_path, good, "--connect", address,
         "--output", tmp_path / "out", "--report", report_file,
     )  # fmt: skip
     assert done.returncode == 1
@@ -86,10 +94,10 @@ def test_bad_files_fail_alone_and_the_exit_status_says_so(fake_config, tmp_path)
         assert clip["file"] in clip["error"]
 
 
-def test_files_of_the_same_name_do_not_overwrite_each_other(fake_config, tmp_path):
+def test_files_of_the_same_name_do_not_overwrite_each_other(address, tmp_path):
     (tmp_path / "x").mkdir()
     files = [write_wav(tmp_path / "a.wav"), write_wav(tmp_path / "x" / "a.wav")]
-    done = relevo("run", *files, "--config", fake_config(), "--output", tmp_path / "out")
+    done = relevo("run", *files, "--connect", address, "--output", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a-1.zh.wav", "a-2.zh.wav"]
 
@@ -192,11 +200,10 @@ def test_serve_takes_several_clients_and_drains_on_sigterm(fake_config, tmp_path
 
 @pytest.mark.parametrize("number", TERMINATION_SIGNALS)
 def test_a_signal_ends_a_run_cleanly(fake_config, tmp_path, number):
-    gate = tmp_path / "gate"
-    gate.touch()
+    endless = {"pieces": 10**6}  # an output at a time, so that its replica ends as soon as it is asked to
     run = subprocess.Popen(
         [sys.executable, ROOT / "pipeline.py", "run", write_wav(tmp_path / "a.wav"), write_wav(tmp_path / "b.wav"),
-         "--config", fake_config(speak={"gate": str(gate)}), "--output", tmp_path],
+         "--config", fake_config(speak=endless), "--output", tmp_path],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     for line in run.stdout:
@@ -215,10 +222,11 @@ def test_a_signal_ends_a_run_though_a_library_drops_its_exception(fake_config, t
             signal.raise_signal(number)
         return Audio(np.full(8000, 0.5, np.float32), 16000)
 
-    monkeypatch.setattr("commands.run.command.read_audio", read_audio)
+    monkeypatch.setattr("commands.run.translation.read_audio", read_audio)
     gate = tmp_path / "gate"
     gate.touch()
-    arguments = ["run", "a.wav", "--config", str(fake_config(speak={"gate": str(gate)}))]
+    recording = str(write_wav(tmp_path / "a.wav"))
+    arguments = ["run", recording, "--config", str(fake_config(speak={"gate": str(gate)}))]
     before = {each: signal.getsignal(each) for each in TERMINATION_SIGNALS}
     try:
         status = pipeline.main(arguments)

@@ -95,7 +95,7 @@ def test_it_simulates_confirms_and_writes_a_configuration_that_check_accepts(
     shown = capsys.readouterr().out
     assert "Simulated, not measured" not in shown
     assert "The limit is" in shown
-    assert "running 1 settings for real" in shown
+    assert "running 1 setting for real" in shown
     assert "knee" in shown
     written = json.loads(figures.read_text())
     first = written["ranking"][0]["setting"]

@@ -19,7 +19,6 @@ import zmq
 STARTS_A_PROCESS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "os.exec"}
 OPENS_A_SOCKET = {"socket.__new__", "socket.connect", "socket.bind"}
 WEIGHTS = str(Path(os.environ.get("RELEVO_CACHE") or Path.home() / ".cache" / "relevo").resolve()) + os.sep
-EMPTY_CACHE = TemporaryDirectory(prefix="relevo-unit-")
 
 
 class NotAUnitTest(BaseException):
@@ -57,8 +56,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Any:
     if not item.path.is_relative_to(Path(__file__).parent):  # pytest asks this of every test, whatever its folder
         return (yield)
     guard.refused.clear()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RELEVO_CACHE", EMPTY_CACHE.name)
+    with TemporaryDirectory(prefix="relevo-unit-") as empty_cache, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RELEVO_CACHE", empty_cache)
         patch.delenv("RELEVO_WEIGHTS", raising=False)
         patch.setattr(zmq.Context, "socket", lambda *_: guard.refuse("opens a ZeroMQ socket: move it to tests/relay"))
         guard.on = True

@@ -110,7 +110,7 @@ class Broker:
             call=call,
             instance=self._instance,
             ready=stages.all_ready,
-            accepts=stages[0].plan.accepts,
+            accepts=stages.in_order[0].plan.accepts,
             stages=stages.infos(self._desired),
             refused=self._sockets.refused,
         )

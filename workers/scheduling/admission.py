@@ -29,15 +29,15 @@ def check_admission(stages: StageTable, message: Submit, closing: bool, known: b
         closing: whether the relay accepts no further requests.
         known: whether the request was admitted before; then neither a full queue nor a closing relay refuses it.
     """
-    entry = stages.find(message.stage) if message.stage else stages[0]
+    entry = stages.find(message.stage) if message.stage else stages.in_order[0]
     if entry is None:
-        names = ", ".join(stage.plan.name for stage in stages)
+        names = ", ".join(stage.plan.name for stage in stages.in_order)
         return NotAdmitted("failed", f"there is no stage {message.stage!r}; enter at one of {names}")
     if message.meta.kind != entry.plan.accepts:
         return NotAdmitted("failed", f"{entry.plan.name} takes {entry.plan.accepts}, not {message.meta.kind}")
     if message.deadline_s is not None and message.deadline_s <= 0:
         return NotAdmitted("expired", "its deadline had passed when it arrived")
-    if down := next((stage.down for stage in stages if stage.down), ""):
+    if down := next((stage.down for stage in stages.in_order if stage.down), ""):
         return NotAdmitted("rejected", down)
     if known:
         return None
@@ -45,5 +45,5 @@ def check_admission(stages: StageTable, message: Submit, closing: bool, known: b
         return NotAdmitted("rejected", CLOSING)
     if not entry.has_room():
         reason = f"the queue of {entry.plan.name} is full ({len(entry.queue)} waiting)"
-        return NotAdmitted("rejected", reason, max(MIN_RETRY_AFTER_S, expected_wait_s(stages)))
+        return NotAdmitted("rejected", reason, max(MIN_RETRY_AFTER_S, expected_wait_s(stages.in_order)))
     return None

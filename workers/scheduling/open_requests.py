@@ -18,7 +18,8 @@ class OpenRequests:
     """Requests by id. Only this class sends a client an output or an outcome."""
 
     def __init__(self, stages: StageTable, delivery: Delivery, observer: Observer) -> None:
-        self._stages, self._delivery, self._observer = stages, delivery, observer
+        self._stages, self._last = stages.in_order, stages.last
+        self._delivery, self._observer = delivery, observer
         self._requests: dict[str, Request] = {}
         self._deadlines: list[tuple[float, int, str]] = []  # a heap; the number breaks ties
         self._numbers = itertools.count()
@@ -43,21 +44,22 @@ class OpenRequests:
     def started(self, request: Request, place: int, path: JobPath) -> None:
         """Tells the client that a job was leased, if it asked for progress."""
         if request.progress:
-            self._delivery.to_client(request.client, JobStarted(request.id, self._stages.name(place), path))
+            self._delivery.to_client(request.client, JobStarted(request.id, self._stages[place].plan.name, path))
 
     def release(self, request: Request, now: float) -> None:
         """Sends the outputs that are due in path order.
 
         A client that asked for no progress gets its texts together with the next output of the last stage.
         """
-        if request.progress or request.order.is_due(len(self._stages) - 1):
+        if request.progress or request.order.is_due(self._last):
             self._send_due(request, now)
 
     def _send_due(self, request: Request, now: float) -> None:
         for path, (meta, frame) in request.order.release():
-            output = RequestOutput(request.id, self._stages.name(len(path) - 1), path, meta)
+            place = len(path) - 1
+            output = RequestOutput(request.id, self._stages[place].plan.name, path, meta)
             self._delivery.to_client(request.client, output, frame)
-            if len(path) == len(self._stages):
+            if place == self._last:
                 self._observer.audio_out(request, meta, now)
 
     def refuse(self, request: Request, outcome: OutcomeName, reason: str, retry_after_s: float, now: float) -> None:

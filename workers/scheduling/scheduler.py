@@ -61,7 +61,7 @@ Rules
 Invariants
 ----------
 
-tests/unit/workers/test_scheduler_states.py checks them in any order of events.
+tests/unit/workers/scheduling/test_scheduler_states.py checks them in any order of events.
 
 1. An admitted request gets exactly one Outcome, and a RequestOutput only before it.
 2. A job is queued or leased, never both, and leased to one replica only.
@@ -114,6 +114,7 @@ class Scheduler:
             keep_spans: whether outcomes carry the spans of their jobs.
         """
         self.stages = StageTable(plans)
+        self._last_to_first = self.stages.in_order[::-1]
         self._delivery = delivery
         self._observer = observer or Observer()
         self._requests = OpenRequests(self.stages, delivery, self._observer)
@@ -132,7 +133,7 @@ class Scheduler:
                 return
             self._requests.forget(known)
         deadline_at = math.inf if message.deadline_s is None else now + message.deadline_s
-        order = PathOrder[Any](len(self.stages))
+        order = PathOrder[Any](self.stages.last + 1)
         request = Request(message.request, client, message.priority, now, deadline_at, message.progress, order)
         not_admitted = check_admission(self.stages, message, self._closing, known is not None)
         if not_admitted is not None:
@@ -141,7 +142,7 @@ class Scheduler:
         self._requests.add(request)
         if known is None:
             self._observer.accepted(message.meta)
-        entry = self.stages.place(message.stage) if message.stage else 0
+        entry = self.stages.named(message.stage).place if message.stage else 0
         for depth in range(entry):  # the stages that are left out count as passed, with one output each
             order.job_ended((0,) * depth, 1)
         self._enqueue(Job(next(self._numbers), request, entry, (0,) * entry, message.meta, frame, now))
@@ -174,7 +175,7 @@ class Scheduler:
         job.forwarded += 1
         job.cost_out += message.meta.cost
         request, path = job.request, (*job.path, message.index)
-        last = job.stage == len(self.stages) - 1
+        last = job.stage == self.stages.last
         if last or message.meta.kind == "text":
             request.order.output(path, (message.meta, frame))
         if last:
@@ -192,7 +193,7 @@ class Scheduler:
         if stage is None:
             return
         share_s = message.batch_s / max(1, len(message.jobs))
-        self._observer.batch_ended(self.stages.place(stage.plan.name), len(message.jobs), message.batch_s)
+        self._observer.batch_ended(stage.place, len(message.jobs), message.batch_s)
         for ended in message.jobs:
             job = stage.replicas.leased(message.replica, ended.job, ended.attempt)
             if job is None:
@@ -209,7 +210,7 @@ class Scheduler:
         self._dispatch(now)
 
     def _job_ended(self, job: Job, ended: JobEnd, share_s: float, batch: int, now: float) -> None:
-        request, stage = job.request, self.stages[job.stage]
+        request, stage = job.request, self.stages.in_order[job.stage]
         del request.jobs[job.id]
         self._observer.job_ended(job, ended, now)
         if self._keep_spans:
@@ -251,11 +252,10 @@ class Scheduler:
 
     def stage_down(self, name: str, reason: str, now: float) -> None:
         """Gives a stage up: requests that still need it fail, and no new request is admitted."""
-        place = self.stages.place(name)
-        stage = self.stages[place]
+        stage = self.stages.named(name)
         stage.down = f"stage {name} is down: {reason}"
         for request in self._requests:
-            if any(job.stage <= place for job in request.jobs.values()):
+            if any(job.stage <= stage.place for job in request.jobs.values()):
                 self._requests.end(request, "failed", stage.down, now)
         self._dispatch(now)
 
@@ -278,7 +278,7 @@ class Scheduler:
 
     def next_tick_at(self) -> float:
         """When `tick` is due next; infinite when it is not."""
-        return min(self._requests.next_deadline_at(), *(stage.fills_batch_until() for stage in self.stages))
+        return min(self._requests.next_deadline_at(), *(stage.fills_batch_until() for stage in self.stages.in_order))
 
     @property
     def open_requests(self) -> int:
@@ -288,7 +288,7 @@ class Scheduler:
     def blockers(self) -> dict[str, str]:
         """Why each stage that takes no requests takes none; empty when the relay takes requests."""
         why = {}
-        for stage in self.stages:
+        for stage in self.stages.in_order:
             if stage.down:
                 why[stage.plan.name] = stage.down
             elif not stage.replicas.warm:
@@ -301,12 +301,12 @@ class Scheduler:
 
     def _enqueue(self, job: Job) -> None:
         job.request.jobs[job.id] = job
-        self.stages[job.stage].queue.push(job)
+        self.stages.in_order[job.stage].queue.push(job)
 
     def _requeue(self, job: Job, now: float) -> None:
         job.replica = None
         job.queued_at = now
-        self.stages[job.stage].queue.push_front(job)
+        self.stages.in_order[job.stage].queue.push_front(job)
 
     def _retry(self, job: Job, verb: str, cause: str, log_tail: str, now: float) -> None:
         """Puts a job back whose lease failed; after its last attempt it becomes a dead letter."""
@@ -314,16 +314,15 @@ class Scheduler:
             job.attempt += 1
             self._requeue(job, now)
             return
-        name = self.stages.name(job.stage)
+        name = self.stages.in_order[job.stage].plan.name
         reason = f"{name} {verb} {job.attempt} times under this request, the last time: {cause}"
         self._delivery.dead_letter(job, name, reason, log_tail)
         self._requests.end(job.request, "dead_letter", reason, now)
 
     def _dispatch(self, now: float) -> None:
         """Leases batches for credits, from the last stage to the first: a lease makes room for the stage before."""
-        for place in range(len(self.stages) - 1, -1, -1):
-            stage = self.stages[place]
-            while stage.replicas.has_credit and stage.queue and self.stages.has_room_after(place):
+        for stage in self._last_to_first:
+            while stage.replicas.has_credit and stage.queue and self.stages.has_room_after(stage):
                 batch = self._next_batch(stage, now)
                 if not batch:
                     break

@@ -30,9 +30,10 @@ class StagePlan:
 
 @dataclass(eq=False, slots=True)
 class Stage:
-    """The state of a stage. `down` says why it was given up; empty while it was not."""
+    """The state of a stage. `place` counts from 0; `down` says why the stage was given up, and is empty otherwise."""
 
     plan: StagePlan
+    place: int = 0
     queue: StageQueue = field(default_factory=StageQueue)
     replicas: StageReplicas = field(default_factory=StageReplicas)
     service_rate: ServiceRate = field(default_factory=ServiceRate)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from benchmarks.common.busy_threads import busy_threads
 from benchmarks.common.environment import environment
 from benchmarks.common.stage_alone import outputs, run_alone
+from benchmarks.load.formatting import count_text
 from benchmarks.tune.model.profile import Profile, StageMeasurement, TracedJob
 from errors import MeasurementError
 from modules.contract.payloads import Payload
@@ -31,8 +32,8 @@ class MeasurementPoint(NamedTuple):
 
     def __str__(self) -> str:
         batches = f", batches of {self.max_batch}" if self.max_batch > 1 else ""
-        beside = f", beside {self.beside} busy threads" if self.beside else ""
-        return f"{self.replicas} × {self.threads} threads{batches}{beside}"
+        beside = f", beside {count_text(self.beside, 'busy thread')}" if self.beside else ""
+        return f"{self.replicas} × {count_text(self.threads, 'thread')}{batches}{beside}"
 
 
 def measurement_points(max_batch: int, threads: Sequence[int], cores: int) -> list[MeasurementPoint]:

@@ -72,7 +72,7 @@ def environment() -> dict[str, str]:
     """The variables that let buildah and podman use `STORE`; writes their configuration there."""
     STORE.mkdir(parents=True, exist_ok=True)
     driver = "overlay" if "overlay" in Path("/proc/filesystems").read_text().split() else "vfs"
-    storage = f'[storage]\ndriver = "{driver}"\ngraphroot = "{STORE}/images"\nrunroot = "{STORE}/run"\n'
+    storage = f'[storage]\ndriver = "{driver}"\ngraphroot = "{STORE}/images"\nrunroot = "/run/relevo-images"\n'
     (STORE / "storage.conf").write_text(storage)
     (STORE / "containers.conf").write_text(CONTAINERS_CONF)
     return {

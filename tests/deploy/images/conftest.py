@@ -29,10 +29,13 @@ def no_orphans() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def built_and_isolated() -> None:
-    """Fails unless the images are there and nothing but loopback is in reach."""
+    """Fails unless the images are there and nothing but loopback is in reach; clears what an earlier run left."""
     assert list(psutil.net_if_addrs()) == ["lo"], "run these tests with `make test-images`: they need isolated.sh"
     missing = [target for target in TARGETS if not has_image(f"relevo:{target}")]
     assert not missing, f"run `make test-images`: the images of {', '.join(missing)} are not built"
+    podman("rm", "--all", "--force", "--volumes")
+    podman("volume", "prune", "--force")
+    podman("network", "prune", "--force")
 
 
 def podman(*arguments: str | Path) -> str:
@@ -113,18 +116,21 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeProject
     }
     services["prometheus"] = {"image": PROMETHEUS}
     override.write_text(yaml.safe_dump({"services": services}))
-    log = (folder / "podman.log").open("w")
-    engine = subprocess.Popen(
-        ["podman", "system", "service", "--time=0", f"unix://{socket}"], env=environment(), stderr=log
-    )
+    command = ["podman", "system", "service", "--time=0", f"unix://{socket}"]
+    with (folder / "podman.log").open("w") as log:
+        engine = subprocess.Popen(command, env=environment(), stderr=log)
     try:
         while not socket.exists():
             assert engine.poll() is None, (folder / "podman.log").read_text()
             threading.Event().wait(LOOK_S)
         made = ComposeProject(socket, override)
-        made.run("up", "--detach", "--no-build", "speak", "prometheus")
-        yield made
-        made.run("down", "--volumes")
+        try:
+            made.run("up", "--detach", "--no-build", "speak", "prometheus")
+            yield made
+        except AssertionError as error:
+            pytest.fail(f"{error}\n{made.run('logs', '--no-color')}")
+        finally:
+            made.run("down", "--volumes")
     finally:
         engine.kill()
         engine.wait()

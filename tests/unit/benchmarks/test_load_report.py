@@ -215,8 +215,8 @@ def test_a_run_beside_itself_differs_by_nothing(tmp_path, capsys):
 
 
 def test_an_invalid_run_makes_the_comparison_invalid(tmp_path, capsys):
-    written(tmp_path / "one", [made_trial(0, 1.0)])
-    written(tmp_path / "other", [made_trial(0, 1.0, lag_s=0.05)])
+    saved(tmp_path / "one", [made_trial(0, 1.0)])
+    saved(tmp_path / "other", [made_trial(0, 1.0, lag_s=0.05)])
     assert compare(folders(tmp_path / "one", tmp_path / "other")) == EXIT_INVALID
     assert "INVALID, the second" in capsys.readouterr().out
 

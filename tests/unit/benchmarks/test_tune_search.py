@@ -74,7 +74,7 @@ def test_the_limit_is_named_with_its_cause() -> None:
     model, plans = relay()
     alone, together = (limits(model, plans, Setting((1, n), (1, 1)), Machine(2))[0] for n in (1, 2))
     assert (alone.name, alone.rps) == ("speak", pytest.approx(1 / 3))
-    assert "1 replicas ÷ 3 s" in alone.why
+    assert "1 replica ÷ 3 s" in alone.why
     assert (together.name, together.rps) == ("cores", pytest.approx(2 / 4))
     assert "2 cores ÷ 4 CPU-s" in together.why
 

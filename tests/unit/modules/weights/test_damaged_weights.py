@@ -193,7 +193,7 @@ CONTENT = {"config.json": b'{"model_type": "ear"}', "model.safetensors": bytes(r
 
 
 @pytest.fixture
-def downloads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def downloads(cache: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A hub without its network: the names of the files that were downloaded."""
     downloaded: list[str] = []
 

@@ -15,7 +15,7 @@ CONFIG = AutoscaleConfig(min=1, max=4, wait_s=1.0, busy_above=0.8, up_after_s=5,
 PLENTY_S = 600
 
 
-class Stage:
+class ServedStage:
     """A stage that serves what arrives, as far as its replicas go; the rest waits. New replicas come at once."""
 
     def __init__(self, config: AutoscaleConfig = CONFIG, replicas: int = 1) -> None:
@@ -41,33 +41,33 @@ class Stage:
 
 
 def test_it_grows_while_jobs_wait_for_busy_replicas_and_not_beyond_the_bound():
-    stage = Stage()
+    stage = ServedStage()
     assert stage.run(offered=9.0, seconds=60)[-1] == 4
 
 
 def test_it_does_not_grow_for_a_moment_of_waiting():
-    stage = Stage()
+    stage = ServedStage()
     stage.run(offered=4.0, seconds=3)
     stage.backlog_s = 0.0
     assert set(stage.run(offered=0.5, seconds=20)) == {1}
 
 
 def test_it_does_not_grow_when_busy_replicas_keep_up():
-    assert set(Stage().run(offered=1.0, seconds=PLENTY_S)) == {1}
+    assert set(ServedStage().run(offered=1.0, seconds=PLENTY_S)) == {1}
 
 
 def test_it_does_not_grow_when_the_stage_behind_holds_it_up():
-    assert set(Stage().run(offered=2.0, seconds=PLENTY_S, held_up=True)) == {1}
+    assert set(ServedStage().run(offered=2.0, seconds=PLENTY_S, held_up=True)) == {1}
 
 
 def test_it_shrinks_only_after_a_long_quiet_and_not_below_the_bound():
-    stage = Stage(replicas=3)
+    stage = ServedStage(replicas=3)
     assert set(stage.run(offered=0.1, seconds=59)) == {3}
     assert stage.run(offered=0.1, seconds=PLENTY_S)[-1] == 1
 
 
 def test_it_keeps_a_replica_that_the_others_would_miss():
-    assert set(Stage(replicas=2).run(offered=0.7, seconds=PLENTY_S)) == {2}
+    assert set(ServedStage(replicas=2).run(offered=0.7, seconds=PLENTY_S)) == {2}
 
 
 def test_it_waits_until_a_change_has_taken_effect():
@@ -98,7 +98,7 @@ def test_it_moves_by_one_within_the_bounds_whatever_it_is_told(loads):
 @given(st.floats(0, 6), st.integers(1, 4))
 def test_a_steady_load_never_makes_it_flap(offered, replicas):
     """It finds a number and keeps it: up and then never down, or down and then never up."""
-    counts = Stage(replicas=replicas).run(offered, seconds=PLENTY_S)
+    counts = ServedStage(replicas=replicas).run(offered, seconds=PLENTY_S)
     steps = [after - before for before, after in itertools.pairwise(counts) if after != before]
     assert len(set(steps)) <= 1
     assert len(set(counts[PLENTY_S // 2 :])) == 1

@@ -289,7 +289,7 @@ def test_the_wait_to_expect_follows_from_the_queued_cost_and_the_measured_rate()
     for seconds in (1.0, 1.0, 6.0):
         request = f"{relay.scheduler.open_requests}"
         relay.scheduler.submit(b"c", messages.Submit(request, messages.Meta("audio", seconds)), b"", relay.now)
-    assert expected_wait_s(relay.scheduler.stages) == pytest.approx(0.8)  # one in service, two queued
+    assert expected_wait_s(relay.scheduler.stages.in_order) == pytest.approx(0.8)  # one in service, two queued
     relay.submit("late")
     assert relay.outcome("late").retry_after_s == pytest.approx(0.8)
 
@@ -298,7 +298,7 @@ def test_jobs_that_failed_or_expired_do_not_change_the_rate(relay):
     relay.submit("a")
     relay.done("listen-0", error="no")
     relay.submit("b")
-    assert expected_wait_s(relay.scheduler.stages) == 0.0
+    assert expected_wait_s(relay.scheduler.stages.in_order) == 0.0
 
 
 def test_interactive_jobs_go_first_and_batch_jobs_do_not_starve():
