@@ -51,7 +51,7 @@ def add_connect_options(parser: argparse.ArgumentParser, what: str, *, required:
 
 
 def client_of(arguments: argparse.Namespace) -> Client:
-    """A client of the relay that the arguments of `add_connect_options` name.
+    """Connects to the relay that the arguments of `add_connect_options` name.
 
     Raises:
         ConfigError: the address is not valid, or the keys cannot be read.
@@ -62,7 +62,7 @@ def client_of(arguments: argparse.Namespace) -> Client:
 
 
 def config_of(arguments: argparse.Namespace) -> PipelineConfig:
-    """The configuration that the arguments of `add_config_options` ask for.
+    """Loads the configuration that the arguments of `add_config_options` ask for.
 
     Raises:
         ConfigError: a wrong key or value.
