@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from checkout import ROOT
 from errors import ConfigError
+from workers.wire.addresses import validate_address
 
 if TYPE_CHECKING:
     from workers.client import Client
@@ -88,8 +89,6 @@ def check_relay_options(arguments: argparse.Namespace) -> None:
                 f"--keys {arguments.keys} needs --connect; a relay that starts here takes its keys from --set keys=DIR"
             )
         return
-    from workers.wire.addresses import validate_address
-
     validate_address(arguments.connect)
     given = {
         "--config": arguments.config,
