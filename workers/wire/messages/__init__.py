@@ -45,7 +45,9 @@ from workers.wire.messages.replica import (
 )
 from workers.wire.messages.supervisor import (
     Attach,
+    BrokerHeartbeat,
     BrokerReady,
+    DeathsExplained,
     DesiredReplicas,
     DrainRelay,
     DrainReplica,
@@ -58,6 +60,7 @@ from workers.wire.messages.supervisor import (
     ReplicaStatus,
     StageDown,
     StageLoads,
+    StageUp,
 )
 
 __all__ = [
@@ -65,9 +68,11 @@ __all__ = [
     "Attach",
     "BatchEnd",
     "BatchLease",
+    "BrokerHeartbeat",
     "BrokerReady",
     "Buffer",
     "Cancel",
+    "DeathsExplained",
     "DesiredReplicas",
     "Drain",
     "DrainRelay",
@@ -111,6 +116,7 @@ __all__ = [
     "StageLoad",
     "StageLoads",
     "StageSpec",
+    "StageUp",
     "Submit",
     "ToClient",
     "ToReplica",
@@ -127,10 +133,13 @@ FromSupervisor = (
     | ReplicaGone
     | ReplicaRestarting
     | StageDown
+    | StageUp
     | DrainReplica
     | DrainRelay
     | GetLoads
     | ForwardedScaleReply
 )
-ToSupervisor = BrokerReady | ReplicaStatus | StageLoads | ForwardedScale | RelayDrained
+ToSupervisor = (
+    BrokerReady | BrokerHeartbeat | DeathsExplained | ReplicaStatus | StageLoads | ForwardedScale | RelayDrained
+)
 Message = FromClient | ToClient | FromReplica | ToReplica | FromSupervisor | ToSupervisor
