@@ -10,7 +10,7 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,7 @@ LEASE_LOST_AFTER_S = 5.0
 # How long to look for the next message before sleeping while one request is open: most messages come within it. With
 # more requests open, others need the core.
 SPIN_S = 0.0003
+INTERNAL_ERROR = "an internal error of the broker, which is in its log"
 
 
 class Broker:
@@ -70,15 +71,16 @@ class Broker:
         """Serves until SIGTERM, then sends what is left to send."""
         sockets = self._sockets
         asked_to_end = termination_event(sockets.poller)
-        sockets.on_message(self._control, messages.FromSupervisor, self._from_supervisor)
-        sockets.on_message(self._replicas, messages.FromReplica, self._from_replica)
-        sockets.on_message(self._clients, messages.FromClient, self._from_client)
+        sockets.on_message(self._control, messages.FromSupervisor, partial(self._guarded, self._from_supervisor))
+        sockets.on_message(self._replicas, messages.FromReplica, partial(self._guarded, self._from_replica))
+        sockets.on_message(self._clients, messages.FromClient, self._take_from_client)
         if self._metrics_server is not None:
-            sockets.on_input(self._metrics_server.waiting_fd, partial(self._metrics_server.answer, self._figures))
+            answer = partial(self._metrics_server.answer, self._figures)
+            sockets.on_input(self._metrics_server.waiting_fd, partial(self._guarded, answer))
         while not asked_to_end.is_set():
             sockets.take(sockets.poller.wait(self._wait_s(), SPIN_S if self._scheduler.open_requests == 1 else 0.0))
-            self._scheduler.tick(time.monotonic())
-            self._report_drained()
+            self._guarded(self._scheduler.tick, time.monotonic())
+            self._guarded(self._report_drained)
             self._send_to_clients()
         self._send_to_clients()
         for replica in self._stage_of:  # tells those that the supervisor did not start
@@ -90,7 +92,23 @@ class Broker:
         next_at = min(self._scheduler.next_tick_at(), drain_until)
         return None if next_at == math.inf else max(0.0, next_at - time.monotonic())
 
+    def _guarded(self, step: Callable[..., object], *arguments: Any) -> bool:
+        """Runs one step of the loop; False when it raised, which is a fault of ours and must not end the loop."""
+        try:
+            step(*arguments)
+        except Exception:
+            logger.exception("internal error; the broker goes on with the next message")
+            if self._metrics is not None:
+                self._metrics.internal_error()
+            return False
+        return True
+
     # received
+
+    def _take_from_client(self, sender: bytes, message: messages.FromClient, frames: Sequence[Any]) -> None:
+        """Handles a client's message. A request whose Submit could not be handled ends as failed."""
+        if not self._guarded(self._from_client, sender, message, frames) and isinstance(message, messages.Submit):
+            self._guarded(self._scheduler.fail, sender, message.request, INTERNAL_ERROR, time.monotonic())
 
     def _from_client(self, sender: bytes, message: messages.FromClient, frames: Sequence[Any]) -> None:
         now = time.monotonic()
@@ -233,6 +251,10 @@ class Broker:
             logger.error("cannot keep the dead letter of request %s: %s", job.request.id, error)
         else:
             logger.error("request %s is a dead letter: %s; kept in %s", job.request.id, reason, folder)
+
+    def deaths_explained(self, replicas: tuple[str, ...]) -> None:
+        """Tells the supervisor, which does not count these deaths against their stage."""
+        self._to_supervisor(messages.DeathsExplained(replicas))
 
     def _pass_on(self, status: messages.ReplicaStatus) -> None:
         if self._metrics is not None:

@@ -54,6 +54,10 @@ Rules
   meets it as `rejected` at the entry, with the wait to expect.
 * Interactive jobs go before batch jobs; while batch jobs wait, every fifth job is one of them.
 * A queued job whose deadline has passed is never leased. A leased one runs on.
+* A death makes suspects of all the jobs that the replica held. From then on each of them is leased alone, so that the
+  innocent ones pass and the guilty one dies alone. A death in company is never the last attempt of a job: it gets one
+  more, alone. A job with which a replica dies when it is alone, after a replica died with it before, explains all those
+  deaths; they do not count against the stage (`deaths_explained`).
 * The same request id from the same client changes nothing. From another connection it begins the request again: what
   was sent over the earlier connection may be lost.
 * Job numbers of one broker begin at a random place, so that messages about the jobs of an earlier broker match nothing.
@@ -68,9 +72,11 @@ tests/unit/workers/scheduling/test_scheduler_states.py checks them in any order 
 3. A replica gets a batch only for a credit, and holds one batch at most.
 4. An output is passed on once, whichever attempt made it (`Job.forwarded` counts them).
 5. Outputs of a stage reach the client in path order.
-6. No job has more than `max_attempts` attempts.
+6. No job has more than `max_attempts` attempts, or one more when a replica died with it in company at the last of them.
+   The last attempt of a job that becomes a dead letter by a death was alone.
 7. A message of a replica changes only jobs that are leased to that replica under the attempt that it names.
-8. While every stage has a warm replica that makes progress, every open request ends.
+8. A suspect is in no batch with another job.
+9. While every stage has a warm replica that makes progress, every open request ends.
 """
 
 from __future__ import annotations
@@ -88,7 +94,7 @@ from workers.scheduling.path_order import PathOrder
 from workers.scheduling.request import Job, Request
 from workers.scheduling.stage import Stage, StagePlan
 from workers.scheduling.stage_table import StageTable
-from workers.wire.messages import BatchEnd, BatchLease, Drain, JobEnd, JobLease, Output, Submit
+from workers.wire.messages import BatchEnd, BatchLease, Drain, JobEnd, JobLease, Outcome, Output, Submit
 
 
 class Scheduler:
@@ -154,6 +160,15 @@ class Scheduler:
         if request is not None and request.client == client:
             self._requests.end(request, "cancelled", "cancelled by the client", now)
             self._dispatch(now)
+
+    def fail(self, client: bytes, request_id: str, reason: str, now: float) -> None:
+        """Ends a request of this client as failed; one that is not open gets the outcome all the same."""
+        request = self._requests.get(request_id)
+        if request is not None and request.client == client:
+            self._requests.end(request, "failed", reason, now)
+            self._dispatch(now)
+        else:
+            self._delivery.to_client(client, Outcome(request_id, "failed", reason, 0.0, spans=()))
 
     # from replicas
 
@@ -238,6 +253,7 @@ class Scheduler:
             if job.id not in job.request.jobs:
                 continue
             if died:
+                self._note_death(job, replica)
                 self._retry(job, "died", cause, log_tail, now)
             else:
                 self._requeue(job, now)
@@ -308,9 +324,22 @@ class Scheduler:
         job.queued_at = now
         self.stages.in_order[job.stage].queue.push_front(job)
 
+    def _note_death(self, job: Job, replica: str) -> None:
+        """Remembers that a replica died with a job, which from now on is leased alone.
+
+        A job that was alone, and for which it is not the first death, explains all of its deaths.
+        """
+        job.suspect = True
+        job.died_with.append(replica)
+        if job.alone and len(job.died_with) > 1:
+            self._delivery.deaths_explained(tuple(job.died_with))
+
     def _retry(self, job: Job, verb: str, cause: str, log_tail: str, now: float) -> None:
-        """Puts a job back whose lease failed; after its last attempt it becomes a dead letter."""
-        if job.attempt < self._max_attempts:
+        """Puts a job back whose lease failed; after its last attempt it becomes a dead letter.
+
+        A job that had company in its last attempt may be innocent of a death, so it gets one more, alone.
+        """
+        if job.attempt < self._max_attempts or (job.suspect and not job.alone):
             job.attempt += 1
             self._requeue(job, now)
             return
@@ -341,7 +370,7 @@ class Scheduler:
                 self._requests.end(job.request, "expired", reason, now)
                 continue
             cost += job.meta.cost
-            if batch and cost > plan.max_batch_cost:
+            if batch and (cost > plan.max_batch_cost or job.suspect or batch[0].suspect):
                 break
             batch.append(queue.pop_head())
         return batch
@@ -349,7 +378,7 @@ class Scheduler:
     def _lease(self, replica: str, batch: list[Job], now: float) -> None:
         leases = []
         for job in batch:
-            job.leased_at, job.replica = now, replica
+            job.leased_at, job.replica, job.alone = now, replica, len(batch) == 1
             deadline_at = job.request.deadline_at
             deadline_s = None if deadline_at == math.inf else deadline_at - now
             leases.append(JobLease(job.id, job.attempt, job.meta, deadline_s))

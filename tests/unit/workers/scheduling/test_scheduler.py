@@ -22,6 +22,7 @@ class Recorder:
         self.client_messages: list[messages.ToClient] = []
         self.replica_messages: list[tuple[str, messages.ToReplica]] = []
         self.letters: list[tuple[str, str, str]] = []
+        self.explained: list[tuple[str, ...]] = []
 
     def to_client(self, client: bytes, message: messages.ToClient, *frames: Any) -> None:
         self.client_messages.append(message)
@@ -31,6 +32,9 @@ class Recorder:
 
     def dead_letter(self, job: Any, stage: str, reason: str, log_tail: str) -> None:
         self.letters.append((job.request.id, stage, log_tail))
+
+    def deaths_explained(self, replicas: tuple[str, ...]) -> None:
+        self.explained.append(replicas)
 
     def outcomes(self) -> dict[str, list[messages.Outcome]]:
         found: dict[str, list[messages.Outcome]] = defaultdict(list)
@@ -205,6 +209,7 @@ def test_a_job_whose_replicas_die_becomes_a_dead_letter():
         relay.scheduler.replica_gone(f"listen-{number}", "killed by SIGKILL", relay.now, "its stack")
     assert relay.outcome("a").outcome == "dead_letter"
     assert relay.delivery.letters == [("a", "listen", "its stack")]
+    assert relay.delivery.explained == [("listen-0", "listen-1")]
     assert "killed by SIGKILL" in relay.outcome("a").reason
 
 
