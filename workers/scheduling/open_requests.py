@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from workers.scheduling.delivery import Delivery
 from workers.scheduling.observer import Observer
-from workers.scheduling.request import Job, Request
+from workers.scheduling.request import Request
 from workers.scheduling.stage_table import StageTable
 from workers.wire.messages import AbandonJob, JobPath, JobStarted, Outcome, OutcomeName, RequestOutput
 
@@ -85,16 +85,12 @@ class OpenRequests:
         self._requests.pop(request.id, None)
 
     def pop_overdue(self, now: float) -> Iterator[Request]:
-        """Yields the requests whose deadline has passed while all of their jobs wait; each deadline is seen once."""
+        """Yields the open requests whose deadline has passed; each deadline is seen once."""
         while self._deadlines and self._deadlines[0][0] <= now:
             request = self._requests.get(heapq.heappop(self._deadlines)[2])
-            if request is not None and request.deadline_at <= now and not any(map(_is_leased, request.jobs.values())):
+            if request is not None and request.deadline_at <= now:
                 yield request
 
     def next_deadline_at(self) -> float:
         """When the next deadline passes; infinite when there is none."""
         return self._deadlines[0][0] if self._deadlines else math.inf
-
-
-def _is_leased(job: Job) -> bool:
-    return job.replica is not None

@@ -42,9 +42,9 @@ The life of a job
       ▼
     Outcome ok
 
-A request can end before that: `cancelled` by its client or at shutdown, `expired` when its deadline passes before one
-of its jobs begins, `failed` when a job ends with an error or its stage is given up. Its queued jobs leave with it, and
-replicas are sent `AbandonJob` for those that they hold.
+A request can end before that: `cancelled` by its client or at shutdown, `expired` when its deadline passes, `failed`
+when a job ends with an error or its stage is given up. Its queued jobs leave with it, and replicas are sent
+`AbandonJob` for those that they hold.
 
 Rules
 -----
@@ -53,7 +53,9 @@ Rules
 * A stage leases a batch only while the next queue has room for what its replicas already hold (backpressure). A client
   meets it as `rejected` at the entry, with the wait to expect.
 * Interactive jobs go before batch jobs; while batch jobs wait, every fifth job is one of them.
-* A queued job whose deadline has passed is never leased. A leased one runs on.
+* A request ends at its deadline, also while a replica computes a job of it: the replica abandons that job at its next
+  output, and the broker refuses what it still sends. The replica is not interrupted. No job is leased after its
+  deadline.
 * A death makes suspects of all the jobs that the replica held. From then on each of them is leased alone, so that the
   innocent ones pass and the guilty one dies alone. A death in company is never the last attempt of a job: it gets one
   more, alone. A job with which a replica dies when it is alone, after a replica died with it before, explains all those
@@ -287,9 +289,11 @@ class Scheduler:
     # time and state
 
     def tick(self, now: float) -> None:
-        """Ends the requests whose deadline has passed while they wait, and leases the batches that waited enough."""
+        """Ends the requests whose deadline has passed, and leases the batches that waited enough."""
         for request in self._requests.pop_overdue(now):
-            self._requests.end(request, "expired", "its deadline passed while it waited", now)
+            leased = any(job.replica is not None for job in request.jobs.values())
+            during = "was computed" if leased else "waited"
+            self._requests.end(request, "expired", f"its deadline passed while it {during}", now)
         self._dispatch(now)
 
     def next_tick_at(self) -> float:

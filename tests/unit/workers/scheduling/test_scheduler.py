@@ -335,6 +335,26 @@ def test_deadlines_are_checked_at_admission_in_the_queue_and_at_dispatch():
     assert relay.delivery.leases("listen-0") == []
 
 
+def test_a_request_ends_at_its_deadline_though_a_replica_computes_it(relay):
+    relay.submit("late", deadline_s=1.0, progress=True)
+    relay.output("listen-0")
+    leased = {replica: relay.held(replica).jobs[0] for replica in ("listen-0", "translate-0")}
+    assert relay.scheduler.next_tick_at() == 1.0
+    relay.now = 1.0
+    relay.scheduler.tick(relay.now)
+    assert relay.outcome("late").outcome == "expired"
+    abandoned = [each for each in relay.delivery.replica_messages if isinstance(each[1], messages.AbandonJob)]
+    assert abandoned == [(replica, messages.AbandonJob(lease.job)) for replica, lease in leased.items()]
+    said = len(relay.delivery.client_messages)
+    for replica in leased:
+        assert relay.output(replica) is False
+        relay.done(replica)
+    assert len(relay.delivery.client_messages) == said
+    relay.submit("next")
+    relay.work_off(ALL)
+    assert relay.outcome("next").outcome == "ok"
+
+
 def test_nothing_is_sent_about_a_request_after_its_outcome(relay):
     relay.submit("late", deadline_s=1.0)
     relay.now = 1.0

@@ -411,6 +411,9 @@ class AnyOrder(RuleBasedStateMachine):
     def time_passes(self, step: float) -> None:
         self.now += step
         self.scheduler.tick(self.now)
+        ended = {message.request for message, _ in self.travelling if isinstance(message, messages.Outcome)}
+        overdue = {request for request, awaited in self.awaited.items() if awaited.deadline_at <= self.now}
+        assert overdue <= ended | self.refused, "a request that outlives its deadline"
 
     # invariants
 
