@@ -24,6 +24,7 @@ from workers.processes.termination import termination_event
 from workers.scheduling.request import Job
 from workers.scheduling.scheduler import Scheduler
 from workers.wire import codec, messages
+from workers.wire.shorten import NAME_CHARS, shorten
 
 if TYPE_CHECKING:
     from workers.broker.metrics import Metrics
@@ -118,7 +119,7 @@ class Broker:
             case messages.Cancel(request):
                 self._scheduler.cancel(sender, request, now)
             case messages.Scale(call, stage, replicas):
-                self._to_supervisor(messages.ForwardedScale(sender, call, stage, replicas))
+                self._to_supervisor(messages.ForwardedScale(sender, call, shorten(stage, NAME_CHARS), replicas))
             case messages.GetStatus(call):
                 self.to_client(sender, self._status(call))
 
@@ -143,6 +144,7 @@ class Broker:
             case messages.Leave(replica, stage, reason, fatal):
                 self._stage_of.pop(replica, None)
                 self._scheduler.replica_gone(replica, reason or "it left", now, died=bool(reason))
+                reason = shorten(reason)
                 self._pass_on(messages.ReplicaStatus(replica, stage, "dead", reason=reason, fatal=fatal))
             case _ if message.stage not in self._settings.specs:
                 self._refuse_replica(message.replica, message.stage)
@@ -159,8 +161,9 @@ class Broker:
                 self._pass_on(messages.ReplicaStatus(replica, stage, state, busy_s, rss_bytes))
 
     def _refuse_replica(self, replica: str, stage: str) -> None:
-        self._sockets.refuse(f"replica {replica}: there is no stage {stage!r}")
-        reason = f"it has no stage {stage!r}, only {', '.join(self._settings.specs)}"
+        shown = repr(shorten(stage, NAME_CHARS))
+        self._sockets.refuse(f"replica {replica!r}: there is no stage {shown}")
+        reason = f"it has no stage {shown}, only {', '.join(self._settings.specs)}"
         self.to_replica(replica, messages.Refused(reason))
 
     def _resync(self, message: messages.Heartbeat, now: float) -> None:
@@ -188,7 +191,7 @@ class Broker:
                 self._scheduler.replica_gone(replica, cause, now, log_tail)
             case messages.ForwardedScaleReply(client, call, error, desired):
                 self._desired = desired
-                self.to_client(client, messages.ScaleReply(call, error))
+                self.to_client(client, messages.ScaleReply(call, shorten(error)))
             case messages.ReplicaRestarting(stage, cause):
                 if self._metrics is not None:
                     self._metrics.replica_restarting(stage, cause)

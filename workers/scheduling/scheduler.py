@@ -97,6 +97,7 @@ from workers.scheduling.request import Job, Request
 from workers.scheduling.stage import Stage, StagePlan
 from workers.scheduling.stage_table import StageTable
 from workers.wire.messages import BatchEnd, BatchLease, Drain, JobEnd, JobLease, Outcome, Output, Submit
+from workers.wire.shorten import shorten
 
 
 class Scheduler:
@@ -271,7 +272,7 @@ class Scheduler:
     def stage_down(self, name: str, reason: str, now: float) -> None:
         """Gives a stage up: requests that still need it fail, and no new request is admitted."""
         stage = self.stages.named(name)
-        stage.down = f"stage {name} is down: {reason}"
+        stage.down = f"stage {name} is down: {shorten(reason)}"
         for request in self._requests:
             if any(job.stage <= stage.place for job in request.jobs.values()):
                 self._requests.end(request, "failed", stage.down, now)
@@ -348,7 +349,7 @@ class Scheduler:
             self._requeue(job, now)
             return
         name = self.stages.in_order[job.stage].plan.name
-        reason = f"{name} {verb} {job.attempt} times under this request, the last time: {cause}"
+        reason = f"{name} {verb} {job.attempt} times under this request, the last time: {shorten(cause)}"
         self._delivery.dead_letter(job, name, reason, log_tail)
         self._requests.end(job.request, "dead_letter", reason, now)
 

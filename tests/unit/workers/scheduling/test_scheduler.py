@@ -9,7 +9,7 @@ import pytest
 
 from workers.scheduling.scheduler import Scheduler
 from workers.scheduling.stage import StagePlan, expected_wait_s
-from workers.wire import messages
+from workers.wire import codec, messages
 
 STAGES = ("listen", "translate", "speak")
 AUDIO, TEXT = messages.Meta("audio", 1.0), messages.Meta("text", 10.0)
@@ -486,3 +486,42 @@ def test_an_unknown_stage_to_enter_at_is_named(relay):
 def test_the_wrong_kind_of_payload_is_refused(relay):
     relay.scheduler.submit(b"c", messages.Submit("t", TEXT), b"", relay.now)
     assert relay.outcome("t").outcome == "failed"
+
+
+def test_a_request_with_a_hundred_thousand_outputs_and_spans_ends_in_bounded_messages(relay):
+    relay.submit("long")
+    long = relay.held("listen-0").jobs[0].job
+    for index in range(100_000):
+        relay.scheduler.output(messages.Output("listen-0", long, 1, index, TEXT), b"", 0.0)
+    relay.scheduler.batch_ended(messages.BatchEnd("listen-0", 0.1, (messages.JobEnd(long, 1, 100_000, 0.1),)), 0.0)
+    for job in range(long + 1, long + 100_001):  # at the second stage, where none has an output
+        relay.scheduler.batch_ended(messages.BatchEnd("translate-0", 0.1, (messages.JobEnd(job, 1, 0, 0.1),)), 0.0)
+    assert relay.outcome("long").outcome == "ok"
+    assert len(relay.delivery.outputs("long")) == 100_000
+    pages = [message for message in relay.delivery.client_messages if isinstance(message, messages.Spans)]
+    assert relay.delivery.client_messages[-1 - len(pages) :] == [*pages, relay.outcome("long")]
+    spans = [span for message in (*pages, relay.outcome("long")) for span in message.spans]
+    assert [span.path for span in spans] == [(), *((index,) for index in range(100_000))]
+    assert max(len(codec.encode(message)) for message in relay.delivery.client_messages) < codec.MAX_HEADER_BYTES / 4
+
+
+def test_a_long_error_is_shortened_with_a_note(relay):
+    relay.submit("bad")
+    relay.done("listen-0", error="x" * 2_000_000)
+    assert relay.outcome("bad").outcome == "failed"
+    assert relay.outcome("bad").reason.endswith("characters left out)")
+    assert len(codec.encode(relay.outcome("bad"))) < 10_000
+
+
+def test_a_long_cause_of_death_is_shortened_with_a_note():
+    relay = PlayedRelay()
+    relay.submit("a")
+    for number in range(2):
+        relay.join(f"listen-{number}")
+        relay.scheduler.replica_gone(f"listen-{number}", "x" * 2_000_000, relay.now)
+    assert len(codec.encode(relay.outcome("a"))) < 10_000
+
+
+def test_a_long_name_of_a_stage_is_answered_shortly(relay):
+    relay.scheduler.submit(b"c", messages.Submit("a", TEXT, stage="x" * 1_000_000), b"", relay.now)
+    assert len(codec.encode(relay.outcome("a"))) < 10_000
