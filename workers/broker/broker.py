@@ -37,6 +37,7 @@ LEASE_LOST_AFTER_S = 5.0
 # How long to look for the next message before sleeping while one request is open: most messages come within it. With
 # more requests open, others need the core.
 SPIN_S = 0.0003
+HEARTBEAT_S = 1.0  # between two signs of life to the supervisor
 INTERNAL_ERROR = "an internal error of the broker, which is in its log"
 
 
@@ -67,6 +68,7 @@ class Broker:
         self._stage_of: dict[str, str] = {}  # by replica, from its first message until it is gone
         self._for_clients: dict[bytes, list[Any]] = {}  # frames to send at the end of this turn
         self._drain_until: float | None = None
+        self._heartbeat_at = 0.0  # when the supervisor is told next that this loop runs
 
     def run(self) -> None:
         """Serves until SIGTERM, then sends what is left to send."""
@@ -82,16 +84,22 @@ class Broker:
             sockets.take(sockets.poller.wait(self._wait_s(), SPIN_S if self._scheduler.open_requests == 1 else 0.0))
             self._guarded(self._scheduler.tick, time.monotonic())
             self._guarded(self._report_drained)
+            self._guarded(self._send_heartbeat, time.monotonic())
             self._send_to_clients()
         self._send_to_clients()
         for replica in self._stage_of:  # tells those that the supervisor did not start
             self.to_replica(replica, messages.Drain())
         sockets.close()
 
-    def _wait_s(self) -> float | None:
+    def _wait_s(self) -> float:
         drain_until = self._drain_until if self._drain_until is not None else math.inf
-        next_at = min(self._scheduler.next_tick_at(), drain_until)
-        return None if next_at == math.inf else max(0.0, next_at - time.monotonic())
+        next_at = min(self._scheduler.next_tick_at(), drain_until, self._heartbeat_at)
+        return max(0.0, next_at - time.monotonic())
+
+    def _send_heartbeat(self, now: float) -> None:
+        if now >= self._heartbeat_at:
+            self._heartbeat_at = now + HEARTBEAT_S
+            self._to_supervisor(messages.BrokerHeartbeat())
 
     def _guarded(self, step: Callable[..., object], *arguments: Any) -> bool:
         """Runs one step of the loop; False when it raised, which is a fault of ours and must not end the loop."""
@@ -201,6 +209,8 @@ class Broker:
                 self._desired = replicas
             case messages.StageDown(stage, reason):
                 self._scheduler.stage_down(stage, reason, now)
+            case messages.StageUp(stage):
+                self._scheduler.stage_up(stage, now)
             case messages.DrainReplica(replica):
                 self._scheduler.drain_replica(replica)
                 if self._metrics is not None:

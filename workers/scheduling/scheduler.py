@@ -60,6 +60,8 @@ Rules
   innocent ones pass and the guilty one dies alone. A death in company is never the last attempt of a job: it gets one
   more, alone. A job with which a replica dies when it is alone, after a replica died with it before, explains all those
   deaths; they do not count against the stage (`deaths_explained`).
+* While a stage is given up, requests are rejected with the reason and a wait. They are admitted again once the
+  supervisor tries the stage again (`stage_up`).
 * The same request id from the same client changes nothing. From another connection it begins the request again: what
   was sent over the earlier connection may be lost.
 * Job numbers of one broker begin at a random place, so that messages about the jobs of an earlier broker match nothing.
@@ -270,12 +272,17 @@ class Scheduler:
         self._delivery.to_replica(replica, Drain())
 
     def stage_down(self, name: str, reason: str, now: float) -> None:
-        """Gives a stage up: requests that still need it fail, and no new request is admitted."""
+        """Gives a stage up: requests that still need it fail, and new ones are rejected until `stage_up`."""
         stage = self.stages.named(name)
         stage.down = f"stage {name} is down: {shorten(reason)}"
         for request in self._requests:
             if any(job.stage <= stage.place for job in request.jobs.values()):
                 self._requests.end(request, "failed", stage.down, now)
+        self._dispatch(now)
+
+    def stage_up(self, name: str, now: float) -> None:
+        """Serves a stage again that was given up: requests are admitted, and its queue is worked off."""
+        self.stages.named(name).down = ""
         self._dispatch(now)
 
     def stop_accepting(self) -> None:

@@ -427,6 +427,17 @@ def test_a_stage_that_is_given_up_fails_the_requests_that_need_it_and_rejects_ot
     assert relay.outcome("a").outcome == "failed"
     assert relay.outcome("b").outcome == "rejected"
     assert "no memory" in relay.outcome("b").reason
+    assert relay.outcome("b").retry_after_s > 0
+
+
+def test_a_stage_that_is_tried_again_serves_the_requests_that_come_then(relay):
+    relay.scheduler.stage_down("translate", "no memory", relay.now)
+    assert relay.scheduler.blockers() == {"translate": "stage translate is down: no memory"}
+    relay.scheduler.stage_up("translate", relay.now)
+    assert relay.scheduler.blockers() == {}
+    relay.submit("a")
+    relay.work_off(ALL)
+    assert relay.outcome("a").outcome == "ok"
 
 
 def test_a_closing_relay_finishes_the_open_requests_and_rejects_others(relay):

@@ -403,9 +403,15 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: not self.down)
     @rule(stage=st.sampled_from(STAGES), sure=st.integers(0, 4))
     def give_up_a_stage(self, stage: str, sure: int) -> None:
-        if sure == 0:  # seldom: until the broker is killed, no request is admitted
+        if sure == 0:  # seldom: no request is admitted while it is down
             self.down = stage
             self.scheduler.stage_down(stage, "no memory", self.now)
+
+    @precondition(lambda self: self.down)
+    @rule()
+    def try_the_stage_again(self) -> None:
+        self.scheduler.stage_up(self.down, self.now)
+        self.down = ""
 
     @rule(step=st.floats(0.1, 2))
     def time_passes(self, step: float) -> None:
@@ -437,6 +443,8 @@ class AnyOrder(RuleBasedStateMachine):
         for name, replica in list(self.replicas.items()):
             if not replica.known:
                 self.resync(name, replica)
+        if self.down:
+            self.try_the_stage_again()
         for stage in STAGES:
             self.join(stage)
         while self.awaited:
@@ -463,8 +471,6 @@ class AnyOrder(RuleBasedStateMachine):
 
         There are no more of them than the next stage has room for.
         """
-        if self.down:
-            return
         idle = [r for r in self.replicas.values() if r.stage == "listen" and r.known and not r.draining]
         for _ in idle:
             self.send_new(AwaitedRequest(math.inf, "interactive", patient=False, follows=False))
