@@ -34,19 +34,19 @@ class OwnRelay(Protocol):
 
     @property
     def client(self) -> Client:
-        """The client of this relay."""
+        """Returns the client of this relay."""
 
     @property
     def address(self) -> str:
-        """The address that other clients connect to."""
+        """Returns the address that other clients connect to."""
 
     @property
     def metrics_url(self) -> str | None:
-        """The URL that Prometheus scrapes; None when no metrics are served."""
+        """Returns the URL that Prometheus scrapes, or None when no metrics are served."""
 
 
 class MakeOwnRelay(Protocol):
     """Makes the relay that the arguments ask for, and does not start it."""
 
     def __call__(self, arguments: argparse.Namespace, quiet: bool = True) -> OwnRelay:
-        """See `pipeline.open_pipeline`."""
+        """Checks the configuration; `quiet` keeps the processes' logs out of standard error."""
