@@ -147,7 +147,7 @@ def test_scaling_shares_the_cores_anew_and_replaces_replicas_with_another_budget
 
 @pytest.mark.parametrize(
     ("stage", "replicas", "message"),
-    [("sing", 1, "no stage 'sing'"), ("speak", 0, "at least 1"), ("speak", 5, "cores")],
+    [("sing", 1, "no stage 'sing'"), ("speak", 0, "1 to 1000"), ("speak", 5, "cores")],
 )
 def test_a_ratio_that_does_not_fit_is_refused_with_the_reason(fake_config, stage, replicas, message):
     with Pipeline.from_config(fake_config()) as pipeline:
