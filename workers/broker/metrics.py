@@ -63,6 +63,7 @@ class Metrics(Observer):
         self._first_audio = Histogram(edges)
         self._audio_in_s = self._audio_out_s = 0.0
         self._replicas: dict[str, _ReplicaGauges] = {}
+        self._internal_errors = 0
 
     # from the scheduler
 
@@ -133,6 +134,10 @@ class Metrics(Observer):
         """A replica of the stage ended and is replaced."""
         self._by_name[stage].restarts[cause] += 1
 
+    def internal_error(self) -> None:
+        """A step of the broker raised, and the broker went on."""
+        self._internal_errors += 1
+
     # for Prometheus
 
     def families(self, stages: Iterable[StageInfo], busy_replicas: Collection[str]) -> list[Metric]:
@@ -196,7 +201,11 @@ class Metrics(Observer):
         )
         audio.add_metric(["in"], self._audio_in_s)
         audio.add_metric(["out"], self._audio_out_s)
-        return [requests, request, first_audio, audio]
+        errors = CounterMetricFamily(
+            "relevo_internal_errors", "Steps of the broker that raised; each is in its log, and a fault to report."
+        )
+        errors.add_metric([], self._internal_errors)
+        return [requests, request, first_audio, audio, errors]
 
     def _gauges(self, stages: Sequence[StageInfo], busy_replicas: Collection[str]) -> list[Metric]:
         depth = GaugeMetricFamily("relevo_stage_queue_depth", "Jobs that wait for a replica.", labels=["stage"])

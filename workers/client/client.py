@@ -186,6 +186,7 @@ class Client:
     def _send(self, pending: PendingRequest) -> None:
         pending.patient |= pending.sent  # a broker may have admitted it, so a full queue must not end it now
         pending.sent = True
+        pending.spans.clear()  # those of an earlier broker, whose outcome never came
         self._connection.send(pending.submit_message(), pending.frame)
 
     def fail(self, error: RelayClosed) -> None:
@@ -224,7 +225,7 @@ class Client:
     def _take_for(
         self,
         pending: PendingRequest,
-        message: messages.JobStarted | messages.RequestOutput | messages.Outcome,
+        message: messages.JobStarted | messages.RequestOutput | messages.Spans | messages.Outcome,
         frames: Sequence[Any],
     ) -> None:
         try:
@@ -233,6 +234,8 @@ class Client:
                     pending.started(message)
                 case messages.RequestOutput():
                     pending.output(message, frames[0])
+                case messages.Spans(_, spans):
+                    pending.spans.extend(spans)
                 case messages.Outcome(request, "rejected", _, retry_after_s) if pending.patient and retry_after_s:
                     self._connection.later(retry_after_s / 2, partial(self._send_again, request))
                 case messages.Outcome():

@@ -13,6 +13,7 @@ from workers.wire.messages.client import (
     RequestOutput,
     Scale,
     ScaleReply,
+    Spans,
     Submit,
 )
 from workers.wire.messages.records import (
@@ -111,6 +112,7 @@ __all__ = [
     "Scale",
     "ScaleReply",
     "Span",
+    "Spans",
     "StageDown",
     "StageInfo",
     "StageLoad",
@@ -124,7 +126,7 @@ __all__ = [
 ]
 
 FromClient = GetStatus | Submit | Cancel | Scale
-ToClient = RelayStatus | ScaleReply | JobStarted | RequestOutput | Outcome
+ToClient = RelayStatus | ScaleReply | JobStarted | RequestOutput | Spans | Outcome
 FromReplica = Join | Ready | Output | BatchEnd | Heartbeat | Leave
 ToReplica = StageSpec | Refused | BatchLease | AbandonJob | Resync | Drain
 FromSupervisor = (
