@@ -51,7 +51,7 @@ class Client:
         """
         self.address = validate_address(address)
         self._numbers = itertools.count(1)
-        self._name = secrets.token_hex(4)
+        self._name = secrets.token_hex(16)  # whoever knows the id of a request can take it over
         self._instance = ""  # of the broker that has our requests; empty while none has answered
         self._pending: dict[str, PendingRequest] = {}
         self._error: RelayClosed | None = None  # why nothing can be submitted any more
