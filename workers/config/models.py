@@ -112,7 +112,7 @@ class StageConfig(BaseModel):
         64,
         ge=1,
         description="Most jobs that wait for this stage. When it is full, the stage before it is held back; the first "
-        "stage rejects requests.",
+        "stage rejects requests, except a few of a priority that hardly waits there.",
     )
     queue_cost: float | None = Field(
         None, gt=0, description="Most cost that waits for this stage, in the unit of max_batch_cost."

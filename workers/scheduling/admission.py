@@ -44,7 +44,7 @@ def check_admission(stages: StageTable, message: Submit, closing: bool, known: b
         return None
     if closing:
         return NotAdmitted("rejected", CLOSING)
-    if not entry.has_room():
+    if not entry.admits(message.priority):
         reason = f"the queue of {entry.plan.name} is full ({len(entry.queue)} waiting)"
         return NotAdmitted("rejected", reason, max(MIN_RETRY_AFTER_S, expected_wait_s(stages.in_order)))
     return None

@@ -52,7 +52,10 @@ Rules
 * Work is dispatched from the last stage to the first, because a lease makes room for the stage before it.
 * A stage leases a batch only while the next queue has room for what its replicas already hold (backpressure). A client
   meets it as `rejected` at the entry, with the wait to expect.
-* Interactive jobs go before batch jobs; while batch jobs wait, every fifth job is one of them.
+* Interactive jobs go before batch jobs; while batch jobs wait, every fifth job is one of them. Neither can shut the
+  other out at the entry: a full queue still admits a request of a priority of which fewer than a fifth of `queue_items`
+  wait, or none where it is full by cost.
+* Inside a priority, the clients that have jobs waiting take turns, one job each; the jobs of a client keep their order.
 * A request ends at its deadline, also while a replica computes a job of it: the replica abandons that job at its next
   output, and the broker refuses what it still sends. The replica is not interrupted. No job is leased after its
   deadline.
