@@ -64,7 +64,7 @@ lint: $(VENV)/.dev ## style, types and the direction of imports
 weights: $(VENV)/.run ## fetch and verify the offline weights
 	$(RELEVO) weights fetch
 
-dev: $(VENV)/.dev ## what `relevo load`, `tune` and `compare`, the measurements and the tests need besides
+dev: $(VENV)/.dev ## the packages that `relevo load`, `tune` and `compare`, the measurements and the tests need besides
 
 $(VENV)/.run: requirements/run.txt requirements/build.txt
 	$(call new_venv,$(VENV))
@@ -91,7 +91,7 @@ $(S2T2)/.s2t2: requirements/install_hub.sh requirements/hub-first.txt requiremen
 	requirements/install_hub.sh $(S2T2)/bin/python s2t2
 	@touch $@
 
-peers: $(VENV)/.dev ## what benchmarks/relay/overhead.py and benchmarks/peers measure us beside (mosec, Ray: 1 GB)
+peers: $(VENV)/.dev ## the systems that benchmarks/peers and benchmarks/relay/overhead.py compare (mosec, Ray: 1 GB)
 	$(RUN) $(INSTALL) --requirement requirements/peers.txt
 
 lock: $(VENV)/.dev ## resolve requirements/*.in again

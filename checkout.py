@@ -1,4 +1,4 @@
-"""The folder of this checkout, where config.yaml, pipelines/ and the packages are, and the version of what is in it."""
+"""The folder of this checkout, which holds config.yaml, pipelines/ and the packages, and its version."""
 
 from pathlib import Path
 

@@ -27,7 +27,7 @@ from commands.output import lasting_output, say
 from commands.run import command as run
 from commands.signals import end_by
 from commands.weights import command as weights
-from errors import ConfigError, RelayClosed, RelevoError
+from errors import ConfigError, RelayClosed, RelayError, RelevoError
 from workers.processes.termination import on_termination
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ begin with:
 
 
 class Pipeline:
-    """A relay of our own, from `start` to `stop`: broker, replicas and a client. Use it as a context manager."""
+    """Runs a relay of its own from `start` to `stop`: broker, replicas and a client. Use it as a context manager."""
 
     def __init__(self, config: PipelineConfig, *, weights: Path | None = None, quiet: bool = True) -> None:
         """Checks the configuration against modules, weights and machine; starts nothing.
@@ -74,12 +74,13 @@ class Pipeline:
         self.ready_s: float | None = None
         self._supervisor = Supervisor(self.plan, weights, quiet)
         self._client: Client | None = None
+        self._on_failure: Callable[[RelayError], None] | None = None
 
     @classmethod
     def from_config(
         cls, path: str | Path, *, ratio: str | None = None, weights: Path | None = None, **overrides: Any
     ) -> Pipeline:
-        """A pipeline from a configuration file; `ratio` and `overrides` win over environment and file."""
+        """Makes a pipeline from a configuration file; `ratio` and `overrides` win over environment and file."""
         from workers.config import load_config
 
         if ratio is not None:
@@ -109,10 +110,21 @@ class Pipeline:
             self._supervisor.start(on_change)
             self._client = Client(self._supervisor.address, self.plan.config.keys)
             self._client.status()
+            self._supervisor.on_failure(self._failed)
         except BaseException:
             self.stop(drain_s=0.0)
             raise
         self.ready_s = time.monotonic() - began
+
+    def on_failure(self, call: Callable[[RelayError], None]) -> None:
+        """Calls back once, from another thread, if the relay ends by itself; every future ends with RelayClosed."""
+        self._on_failure = call
+
+    def _failed(self, error: RelayError) -> None:
+        if self._client is not None:
+            self._client.fail(RelayClosed(str(error)))
+        if self._on_failure is not None:
+            self._on_failure(error)
 
     def stop(self, drain_s: float | None = None) -> None:
         """Refuses new requests, lets accepted ones finish, and ends every process.
@@ -154,7 +166,7 @@ class Pipeline:
 
     @property
     def client(self) -> Client:
-        """The client of this relay.
+        """Returns the client of this relay.
 
         Raises:
             RelayClosed: the pipeline has not been started.
@@ -165,36 +177,36 @@ class Pipeline:
 
     @property
     def address(self) -> str:
-        """Where other processes dial in with `Client(address)`."""
+        """Returns the address for other processes' `Client(address)`."""
         return self._supervisor.address
 
     @property
     def replica_address(self) -> str:
-        """Where replicas dial in: ``python -m workers.replica --stage NAME --connect ADDRESS``."""
+        """Returns the address for replicas: ``python -m workers.replica --stage NAME --connect ADDRESS``."""
         return self._supervisor.replica_address
 
     @property
     def metrics_url(self) -> str | None:
-        """Where Prometheus scrapes, beside /livez and /readyz; None when no metrics are served."""
+        """Returns the URL that Prometheus scrapes, beside /livez and /readyz; None when no metrics are served."""
         return self._supervisor.metrics_url
 
     def replicas(self) -> list[ReplicaView]:
-        """The replicas as they stand now; remote ones have no process id."""
+        """Returns the replicas in their present states; remote ones have no process id."""
         return self._supervisor.replicas()
 
     @property
     def broker_pid(self) -> int | None:
-        """Process id of the broker."""
+        """Returns the process id of the broker."""
         return self._supervisor.broker_pid
 
 
 def open_pipeline(arguments: argparse.Namespace, quiet: bool = True) -> Pipeline:
-    """The pipeline that the command line asks for, not yet started."""
+    """Makes the pipeline that the command line asks for; it is not started."""
     return Pipeline(config_of(arguments), weights=arguments.weights, quiet=quiet)
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Makes the parser of the command line."""
     made: argparse.ArgumentParser = CommandParser(
         prog="relevo",
         description="Translates Spanish speech to Chinese speech through a relay of models. Every command has a --help "

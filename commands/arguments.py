@@ -24,7 +24,7 @@ class HelpFormatter(argparse.HelpFormatter):
 
 
 class CommandParser(argparse.ArgumentParser):
-    """The parser of `relevo` and, because argparse makes them of the same class, of each of its commands."""
+    """Parses `relevo` and each of its commands, whose parsers argparse makes of the same class."""
 
     def __init__(self, **options: object) -> None:
         options.setdefault("formatter_class", HelpFormatter)

@@ -31,7 +31,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints the plan; an error says what does not fit."""
+    """Prints the plan, or raises an error that says what does not fit."""
     from commands.tables import SafeConsole, TableColumn, print_table
     from workers.plan import PROCESS_BYTES, make_plan
 

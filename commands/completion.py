@@ -1,4 +1,4 @@
-"""`relevo completion`: prints what a shell needs to complete the command line."""
+"""`relevo completion`: prints the script that completes the command line in a shell."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace, whole: argparse.ArgumentParser) -> int:
 
 
 def _actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
-    """Every argument of the parser and of its commands."""
+    """Returns every argument of the parser and of its commands."""
     found = []
     for action in parser._actions:  # argparse has no public way to list them
         found.append(action)

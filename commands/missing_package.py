@@ -12,14 +12,14 @@ _PEERS = ("mosec", "msgpack", "ray")
 
 
 def installed_by(package: str) -> str:
-    """The command that installs a package which the offline relay does without."""
+    """Returns the command that installs a package which the offline relay does without."""
     if package in _HUB:
         return "make hub"
     return "make peers" if package in _PEERS else "make dev"
 
 
 def remedy(error: ModuleNotFoundError, command: str) -> str | None:
-    """What to tell the user of a command that lacks a package; None when a file of the checkout itself is missing."""
+    """Returns the message for a command that lacks a package; None when a file of the checkout itself is missing."""
     package = (error.name or "").partition(".")[0]
     if not package or package in _OWN:
         return None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from checkout import ROOT
 from errors import ConfigError
+from workers.wire.addresses import validate_address
 
 if TYPE_CHECKING:
     from workers.client import Client
@@ -51,7 +52,7 @@ def add_connect_options(parser: argparse.ArgumentParser, what: str, *, required:
 
 
 def client_of(arguments: argparse.Namespace) -> Client:
-    """A client of the relay that the arguments of `add_connect_options` name.
+    """Connects to the relay that the arguments of `add_connect_options` name.
 
     Raises:
         ConfigError: the address is not valid, or the keys cannot be read.
@@ -62,7 +63,7 @@ def client_of(arguments: argparse.Namespace) -> Client:
 
 
 def config_of(arguments: argparse.Namespace) -> PipelineConfig:
-    """The configuration that the arguments of `add_config_options` ask for.
+    """Loads the configuration that the arguments of `add_config_options` ask for.
 
     Raises:
         ConfigError: a wrong key or value.
@@ -88,8 +89,6 @@ def check_relay_options(arguments: argparse.Namespace) -> None:
                 f"--keys {arguments.keys} needs --connect; a relay that starts here takes its keys from --set keys=DIR"
             )
         return
-    from workers.wire.addresses import validate_address
-
     validate_address(arguments.connect)
     given = {
         "--config": arguments.config,

@@ -1,5 +1,6 @@
-"""Standard output and error as commands use them: a terminal gets only text that it can show, and no command ends
-because its output does.
+"""Standard output and error of the commands.
+
+A terminal gets only text that it can show, and no command ends because its output does.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class _Descriptor(io.RawIOBase):
         while self.failure is None:
             try:
                 return os.write(self._descriptor, data)
-            except BlockingIOError:  # somebody who shares the terminal or pipe has set it so
+            except BlockingIOError:  # another process has made the descriptor non-blocking
                 select.select([], [self._descriptor], [])
             except OSError as error:
                 self.failure = error
@@ -84,7 +85,7 @@ class LastingOutput:
         self._descriptors: list[_Descriptor] = []
 
     def wrap(self, stream: TextIO) -> TextIO:
-        """The stream to use in place of one of the standard streams."""
+        """Returns the stream that takes the place of a standard stream."""
         try:
             descriptor = _Descriptor(stream.fileno())
         except (AttributeError, io.UnsupportedOperation):  # it is closed, or a test's own
@@ -99,7 +100,7 @@ class LastingOutput:
         )
 
     def failure(self) -> str:
-        """Why output was lost; empty when none was, or when its reader went away, which is the reader's decision."""
+        """Says why output was lost; empty when none was, or when its reader went away, as readers may."""
         failures = [descriptor.failure for descriptor in self._descriptors if not descriptor.reader_left]
         return next((str(failure.strerror) for failure in failures if failure), "")
 

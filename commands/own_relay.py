@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from errors import RelayError
     from workers.client import Client
     from workers.supervisor.replica_view import ReplicaView
 
@@ -29,24 +30,27 @@ class OwnRelay(Protocol):
     def start(self, on_change: Callable[[list[ReplicaView]], None] | None = None) -> None:
         """Starts it and returns once it is ready; `on_change` is called with the replicas meanwhile."""
 
+    def on_failure(self, call: Callable[[RelayError], None]) -> None:
+        """Calls back once if it ends by itself, with the reason."""
+
     def stop(self, drain_s: float | None = None) -> None:
         """Stops it; accepted requests have `drain_s` seconds to finish."""
 
     @property
     def client(self) -> Client:
-        """The client of this relay."""
+        """Returns the client of this relay."""
 
     @property
     def address(self) -> str:
-        """The address that other clients connect to."""
+        """Returns the address that other clients connect to."""
 
     @property
     def metrics_url(self) -> str | None:
-        """The URL that Prometheus scrapes; None when no metrics are served."""
+        """Returns the URL that Prometheus scrapes, or None when no metrics are served."""
 
 
 class MakeOwnRelay(Protocol):
     """Makes the relay that the arguments ask for, and does not start it."""
 
     def __call__(self, arguments: argparse.Namespace, quiet: bool = True) -> OwnRelay:
-        """See `pipeline.open_pipeline`."""
+        """Checks the configuration; `quiet` keeps the processes' logs out of standard error."""

@@ -11,6 +11,6 @@ from checkout import ROOT
 
 
 def shipped_configurations() -> Iterator[tuple[str, dict[str, Any]]]:
-    """The name and the content of each, config.yaml first."""
+    """Yields the name and the content of each, config.yaml first."""
     for file in [ROOT / "config.yaml", *sorted((ROOT / "pipelines").glob("*.yaml"))]:
         yield file.stem, yaml.safe_load(file.read_text("utf-8"))

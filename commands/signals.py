@@ -1,4 +1,4 @@
-"""How termination signals reach a command that waits: through the queue that it waits on.
+"""Brings termination signals to a command through the queue that it waits on.
 
 A command calls ``on_termination(queue.put)`` of `workers.processes.termination`, and then `take`. An exception raised
 by a handler, wherever the main thread happens to be, can be lost: PyAV drops one that comes while it handles an error
@@ -17,14 +17,14 @@ NOTICE_S = 0.5  # a signal that comes just before the main thread sleeps is noti
 
 
 def take(queue: SimpleQueue[T]) -> T:
-    """The next thing in the queue; waits for it, but never so long that a signal goes unnoticed."""
+    """Waits for the next item of the queue and returns it; notices a signal meanwhile."""
     while True:
         with contextlib.suppress(Empty):
             return queue.get(timeout=NOTICE_S)
 
 
 def end_by(number: int) -> NoReturn:
-    """Raises what ends the process as a signal asks: KeyboardInterrupt, or SystemExit with a shell's status for it."""
+    """Ends the process for a signal: raises KeyboardInterrupt, or SystemExit with the status that shells use."""
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     raise SystemExit(128 + number)

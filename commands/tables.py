@@ -37,7 +37,7 @@ class SafeConsole(Console):
 
 @dataclass(frozen=True, slots=True)
 class TableColumn:
-    """A column: a text is folded where it must be, a name and a number stay whole; numbers stand right."""
+    """A column. A text may be folded; a name and a number stay whole, and numbers are aligned to the right."""
 
     header: str
     kind: Literal["text", "name", "number"] = "text"
@@ -46,7 +46,7 @@ class TableColumn:
 def print_table(
     console: Console, columns: Sequence[TableColumn], rows: Iterable[Sequence[str]], *, title: str | None = None
 ) -> None:
-    """Prints a table; where its names and numbers would not fit the console's width, one line a cell instead."""
+    """Prints a table, or one line a cell where the console is too narrow for the names and numbers."""
     rows = list(rows)
     if _least_width(columns, rows) > console.width:
         _print_lines(console, columns, rows, title)

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from checkout import ROOT
 from commands.missing_package import installed_by
+from commands.output import lasting_output, say
 from errors import ConfigError, RelevoError
 
 OFFLINE = ROOT / "pipelines" / "offline.yaml"
@@ -79,11 +80,12 @@ def require(*packages: str) -> None:
 
 def run_measurement(main: Callable[[], int]) -> NoReturn:
     """Runs a measurement's main function and exits with its status; an error of ours is one line on standard error."""
-    try:
-        status = main()
-    except RelevoError as error:
-        print(f"relevo: {error}", file=sys.stderr)
-        status = EXIT_USAGE if isinstance(error, ConfigError) else EXIT_FAILED
-    except KeyboardInterrupt:
-        status = EXIT_INTERRUPTED
+    with lasting_output():  # a reader that goes away ends no measurement
+        try:
+            status = main()
+        except RelevoError as error:
+            say(f"relevo: {error}", error=True)
+            status = EXIT_USAGE if isinstance(error, ConfigError) else EXIT_FAILED
+        except KeyboardInterrupt:
+            status = EXIT_INTERRUPTED
     sys.exit(status)

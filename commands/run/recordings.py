@@ -1,4 +1,4 @@
-"""The recordings of a run: what can be told of them before a model is loaded, and where their speech is written."""
+"""The recordings of a run: which can be opened, and which file each one's speech is written to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from workers.report import Clip
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recording:
-    """One file to translate, where its speech goes, and what became of it."""
+    """One file to translate, the file for its speech, and its result."""
 
     path: Path
     target: Path
@@ -27,15 +27,15 @@ class Recording:
 
     @property
     def name(self) -> str:
-        """The name to show."""
+        """Returns the name to show."""
         return utf8(self.path.name)
 
     def fail(self, error: Exception) -> None:
-        """Notes why it failed."""
+        """Records why it failed."""
         self.clip.error = utf8(str(error))
 
     def check(self) -> bool:
-        """Notes a file that cannot be opened as failed; whether it can be."""
+        """Returns whether the file can be opened; otherwise the recording has failed."""
         try:
             mode = self.path.stat().st_mode
         except OSError as error:
@@ -48,7 +48,7 @@ class Recording:
         return not self.clip.error
 
     def write_speech(self) -> None:
-        """Writes the speech of its result, if there is any; notes as failed what cannot be written."""
+        """Writes the speech of its result, if there is any. If that fails, the recording has failed."""
         if self.clip.result is None or self.clip.result.audio is None:
             return
         try:
@@ -60,7 +60,7 @@ class Recording:
 
 
 def recordings_of(paths: Sequence[Path], folder: Path) -> list[Recording]:
-    """The recordings, with their speech in `folder`."""
+    """Returns the recordings, with their speech in `folder`."""
     return [
         Recording(path, folder / name, Clip(utf8(str(path))))
         for path, name in zip(paths, output_names(paths), strict=True)
@@ -68,9 +68,9 @@ def recordings_of(paths: Sequence[Path], folder: Path) -> list[Recording]:
 
 
 def output_names(paths: Sequence[Path]) -> list[str]:
-    """A file name for the speech of each recording; no two are alike.
+    """Returns a file name for the speech of each recording; no two are alike.
 
-    Where several recordings have the same name, each gets its position, and a further number where that is taken.
+    Recordings of the same name get their positions, and a further number where that name is taken.
     """
     stems = [path.stem for path in paths]
     alike = Counter(stems)

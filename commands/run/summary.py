@@ -1,4 +1,4 @@
-"""What `relevo run` prints at its end: every recording, a table of the stages, and the figures of the whole."""
+"""Prints the end of `relevo run`: every recording, a table of the stages, and the figures of the whole run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from workers.report import Quantiles, Report
 
 
 def print_summary(report: Report) -> None:
-    """Prints every recording's texts and file, a table of the stages, and the figures of the whole."""
+    """Prints every recording's texts and file, a table of the stages, and the figures of the whole run."""
     console = SafeConsole()
     for clip in report.clips:
         seconds = "" if clip.seconds is None else f"  {clip.seconds:.1f} s"

@@ -1,4 +1,4 @@
-"""Sends recordings through a relay and gathers what becomes of each."""
+"""Sends recordings through a relay and gathers the results."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _translate_all(relay: OwnRelay | None, arguments: argparse.Namespace, record
 def _running(
     relay: OwnRelay | None, arguments: argparse.Namespace, view: RunView
 ) -> Iterator[tuple[Client, float | None]]:
-    """A client of the relay to use, and the seconds until it was ready when it is our own."""
+    """Yields a client of the relay and, when the relay is our own, the seconds until it was ready."""
     if relay is None:
         with client_of(arguments) as client:
             yield client, None

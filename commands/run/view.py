@@ -1,4 +1,4 @@
-"""What `relevo run` shows while it works: the texts and the state of each recording."""
+"""Shows the progress of `relevo run`: the texts and the state of each recording."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LEAST_ROWS = 3
 
 
 class RunView:
-    """A live table on a terminal, and one line an event elsewhere. Safe to call from several threads."""
+    """Shows a live table on a terminal, and one line an event elsewhere. Any thread may call it."""
 
     def __init__(self, recordings: Sequence[Recording]) -> None:
         self._recordings = recordings
@@ -74,7 +74,7 @@ class RunView:
             self._states[recording] = "waiting"
 
     def listener(self, recording: Recording) -> Callable[[Event], None]:
-        """The function that takes the events of a recording."""
+        """Returns the function that takes the events of a recording."""
         return lambda event: self._take(recording, event)
 
     def ended(self, recording: Recording) -> None:
@@ -113,7 +113,7 @@ class RunView:
             return Group(*parts, self._progress)
 
     def _shown(self, lines_each: int) -> list[Recording]:
-        """The recordings that were begun last, as many as there is room for."""
+        """Returns the recordings that were begun last, as many as there is room for."""
         room = (self._console.height - LINES_AROUND_THE_TABLE) // lines_each
         begun = [recording for recording in self._recordings if recording in self._states]
         return begun[-max(LEAST_ROWS, room) :]

@@ -8,7 +8,7 @@ _NAMES_A_MODEL = ("model", "vocoder")  # keys of a stage, and of its options
 
 
 def needed_models() -> dict[str, list[str]]:
-    """Names of models of a hub → names of the configurations that need them, config.yaml's first."""
+    """Returns the names of the models, each with the names of the configurations that need it, config.yaml's first."""
     needed: dict[str, list[str]] = {}
     for name, configuration in shipped_configurations():
         for stage in configuration["stages"].values():

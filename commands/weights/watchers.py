@@ -1,4 +1,4 @@
-"""What a user sees of a download or a conversion while it lasts."""
+"""Shows the user how far a download or a conversion is."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ LONG_BYTES = 10_000_000
 
 
 def watcher() -> TerminalWatcher | LineWatcher:
-    """The watcher that suits standard error."""
+    """Makes the watcher that suits standard error."""
     console = SafeConsole(stderr=True)
     return TerminalWatcher(console) if console.is_terminal else LineWatcher()
 
 
 class TerminalWatcher:
-    """Bars on a terminal. Downloads show the size of what pip or npm has written; a conversion shows only its time."""
+    """Shows bars on a terminal: of a download the bytes that pip or npm has written, of a conversion only its time."""
 
     def __init__(self, console: Console) -> None:
         self._bars = Bars(
@@ -59,7 +59,7 @@ class TerminalWatcher:
 
 
 class LineWatcher:
-    """Plain lines where there is no terminal: one when a long task begins, and a few while it lasts."""
+    """Prints plain lines where there is no terminal: one when a long task begins, and a few while it lasts."""
 
     def __init__(self) -> None:
         self._totals: dict[str, int | None] = {}
@@ -70,7 +70,7 @@ class LineWatcher:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing to close."""
+        """Has nothing to close."""
 
     def begin(self, task: str, total_bytes: int | None) -> None:
         self._totals[task] = total_bytes

@@ -144,6 +144,7 @@ class ServiceCommands:
 
 @pytest.fixture
 def services(tmp_path, fake_config):
+    # Written once: a relay that starts reads it while checks of its health start too.
     made = ServiceCommands(tmp_path, fake_config())
     yield made
     made.close()

@@ -14,6 +14,7 @@ from workers.broker.histogram import Histogram, second_edges
 from workers.scheduling.observer import Observer
 from workers.scheduling.request import Job, Request
 from workers.wire.messages import JobEnd, Meta, OutcomeName, ReplicaState, ReplicaStatus, RestartCause, StageInfo
+from workers.wire.public_id import public_id
 
 BATCH_EDGES = (1, 2, 4, 8, 16, 32, 64, 128)
 OUTCOMES: tuple[OutcomeName, ...] = get_args(OutcomeName)
@@ -80,7 +81,7 @@ class Metrics(Observer):
 
     def job_ended(self, job: Job, ended: JobEnd, now: float) -> None:
         """A replica finished a job whose request was still open."""
-        counted, request = self._stages[job.stage], job.request.id
+        counted, request = self._stages[job.stage], public_id(job.request.id)
         counted.queue.observe(job.leased_at - job.queued_at, request, now)
         if ended.expired:
             counted.jobs["expired"] += 1
@@ -97,7 +98,7 @@ class Metrics(Observer):
             return
         if meta.silence_s < meta.cost:
             first_s = now - request.submitted_at + request.silent_s + meta.silence_s
-            self._first_audio.observe(first_s, request.id, now)
+            self._first_audio.observe(first_s, public_id(request.id), now)
             request.silent_s = None
         else:
             request.silent_s += meta.cost
@@ -108,7 +109,7 @@ class Metrics(Observer):
         for job in request.jobs.values():
             self._stages[job.stage].jobs[outcome] += 1
         if outcome == "ok":
-            self._request.observe(now - request.submitted_at, request.id, now)
+            self._request.observe(now - request.submitted_at, public_id(request.id), now)
 
     # from the broker
 

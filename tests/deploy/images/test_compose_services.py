@@ -25,6 +25,15 @@ NOBODY = 65534  # the user of Prometheus' image
 pytestmark = pytest.mark.timeout(900)
 
 
+@pytest.fixture(scope="module")
+def keys(project, tmp_path_factory):
+    """A client's keys, taken from the relay as docs/deploy.md says."""
+    folder = tmp_path_factory.mktemp("keys")
+    for name in ("broker.key", "peer.key_secret"):
+        (folder / name).write_text(project.run("exec", "-T", "relay", "cat", f"/keys/{name}"))
+    return folder
+
+
 def status(path: str) -> int:
     """The status of an answer of the relay's HTTP side; 0 when nobody answers."""
     try:
@@ -43,13 +52,13 @@ def test_weights_and_keys_end_well_and_the_relay_becomes_ready(project):
         (name,) = project.containers(service)
         assert states[name] == ("exited", 0)
     podman("healthcheck", "run", *project.containers("relay"))
-    keys = {file.name for file in project.volume("peer-keys").iterdir()}
-    assert keys == {"broker.key", "peer.key_secret"}, "a replica sees no more than it shows"
+    shown = {file.name for file in project.volume("peer-keys").iterdir()}
+    assert shown == {"broker.key", "peer.key_secret"}, "a replica sees no more than it shows"
 
 
-def test_a_client_with_keys_is_served_and_one_without_is_refused(project):
+def test_a_client_with_keys_is_served_and_one_without_is_refused(project, keys):
     recording = read_audio(ROOT / "samples" / "01_farmacia.flac")
-    with Client(RELAY, project.volume("peer-keys")) as client:
+    with Client(RELAY, keys) as client:
         result = client.submit(recording).result(WAIT_S)
     assert result.outcome == "ok", result.error
     assert result.audio is not None
@@ -91,11 +100,11 @@ def test_prometheus_scrapes_the_relay_and_runs_every_rule(project):
     assert health() == dict.fromkeys(names, "ok")
 
 
-def test_every_panel_of_the_dashboard_has_data(project):
+def test_every_panel_of_the_dashboard_has_data(project, keys):
     """Asked for where Grafana asks: in the services' own network."""
     api = PrometheusApi(PROMETHEUS)
     recording = read_audio(ROOT / "samples" / "01_farmacia.flac")
-    with Client(RELAY, project.volume("peer-keys")) as client:
+    with Client(RELAY, keys) as client:
         assert client.submit(recording).result(WAIT_S).outcome == "ok"
     for panel in panels():
         for query in queries(panel):
@@ -105,18 +114,18 @@ def test_every_panel_of_the_dashboard_has_data(project):
     assert project.run("exec", "-T", "relay", "python", "-c", source).strip() == "200"
 
 
-def test_scaling_the_speech_stage_adds_replicas_that_dial_in(project):
+def test_scaling_the_speech_stage_adds_replicas_that_dial_in(project, keys):
     project.run("up", "--detach", "--no-build", "--scale=speak=2", "speak")
-    with Client(RELAY, project.volume("peer-keys")) as client:
+    with Client(RELAY, keys) as client:
         project.until(lambda: client.status().stages[-1].ready == 2)
 
 
-def test_stopped_containers_drain_and_come_back_with_the_same_keys(project):
+def test_stopped_containers_drain_and_come_back_with_the_same_keys(project, keys):
     project.run("stop", "relay", "speak")
     stopped = [*project.containers("relay"), *project.containers("speak")]
     states = project.states()
     assert {states[name] for name in stopped} == {("exited", 0)}
     project.run("start", "relay", "speak")
     project.until(lambda: status("/readyz") == 200)
-    with Client(RELAY, project.volume("peer-keys")) as client:
+    with Client(RELAY, keys) as client:
         assert client.submit(read_audio(ROOT / "samples" / "01_farmacia.flac")).result(WAIT_S).outcome == "ok"
