@@ -193,6 +193,12 @@ class PipelineConfig(BaseSettings):
     max_attempts: int = Field(
         3, ge=1, description="How often a job is tried when its replica dies; then it is a dead letter."
     )
+    memory_mb: int | None = Field(
+        None,
+        ge=1,
+        description="MiB of payloads that the broker holds before it rejects requests, shared among the clients. null "
+        "is a quarter of the machine's memory, at most 2048.",
+    )
     dead_letters: str = Field(
         "dead-letters", description="Folder that keeps dead letters, for `relevo dead` to show and retry."
     )
