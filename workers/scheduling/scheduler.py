@@ -319,7 +319,8 @@ class Scheduler:
 
     def next_tick_at(self) -> float:
         """When `tick` is due next; infinite when it is not."""
-        return min(self._requests.next_deadline_at(), *(stage.fills_batch_until() for stage in self.stages.in_order))
+        open_stages = filter(self.stages.has_room_after, self.stages.in_order)  # the others wait for an event
+        return min([self._requests.next_deadline_at(), *(stage.fills_batch_until() for stage in open_stages)])
 
     @property
     def open_requests(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from typing import Any
 
@@ -173,6 +174,23 @@ def test_a_batch_that_is_not_full_waits_at_most_max_wait_s():
     relay.now = 5.0
     relay.scheduler.tick(relay.now)
     assert len(relay.delivery.leases("listen-0")[0].jobs) == 1
+
+
+def test_a_batch_that_waits_for_room_needs_no_tick():
+    relay = PlayedRelay(max_batch=2, max_wait_s=5.0, queue_items=1)
+    relay.join("listen-0")
+    relay.submit("a")
+    relay.now = 5.0
+    relay.scheduler.tick(relay.now)
+    relay.output("listen-0")
+    relay.done("listen-0")  # now the next stage, which has no replica, has a full queue
+    relay.submit("b")
+    assert relay.scheduler.next_tick_at() == math.inf
+    relay.join("translate-0")  # which waits for a second job until 10.0
+    relay.now = 10.0
+    relay.scheduler.tick(relay.now)
+    assert relay.held("translate-0") is not None
+    assert relay.held("listen-0") is not None
 
 
 def test_a_dead_replicas_job_goes_first_and_its_outputs_are_not_sent_twice():
