@@ -168,6 +168,22 @@ def test_a_deadline_that_passes_in_the_queue_expires_the_request(shared, gate):
     assert first.result(WAIT_S).outcome == "ok"
 
 
+def test_a_deadline_that_passes_while_a_replica_computes_ends_the_request_and_not_the_next(shared, gate):
+    began = threading.Event()
+    late = shared.submit(clip(), deadline_s=3.0, on_event=lambda _: began.set())
+    assert began.wait(WAIT_S)
+    assert late.result(WAIT_S).outcome == "expired"  # the gate still holds the replica
+    gate.unlink()
+    assert shared.submit(clip()).result(WAIT_S).outcome == "ok"
+
+
+def test_a_request_of_ten_thousand_pieces_ends_well(fake_config):
+    with Pipeline.from_config(fake_config(translate={"pieces": 10_000})) as pipeline:
+        result = pipeline.submit(clip()).result(WAIT_S)
+    assert result.outcome == "ok"
+    assert [span.stage for span in result.spans].count("speak") == 10_000
+
+
 def test_a_failing_request_fails_alone_and_says_why(shared):
     results = list(shared.map([clip(0.912), clip(0.913), clip(0.914)]))
     assert [result.outcome for result in results] == ["ok", "failed", "ok"]

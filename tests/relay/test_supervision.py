@@ -88,6 +88,15 @@ def test_a_stopped_replica_is_found_by_its_silence_and_replaced(fake_config):
         assert not psutil.pid_exists(victim.pid)
 
 
+def test_the_innocent_requests_in_a_batch_with_a_poison_pass(fake_config):
+    config = fake_config({"translate": {"max_batch": 8, "max_wait_ms": 3000}}, translate={"kill_on": "en7."})
+    with Pipeline.from_config(config) as pipeline:
+        running = [pipeline.submit(clip(number / 1000)) for number in range(1, 9)]
+        outcomes = [future.result(WAIT_S).outcome for future in running]
+        assert outcomes == ["ok"] * 6 + ["dead_letter", "ok"]
+        assert pipeline.submit(clip(), deadline_s=WAIT_S).result(WAIT_S).outcome == "ok"
+
+
 def test_a_replica_that_computes_too_long_is_stuck_and_replaced(fake_config, tmp_path):
     gate = tmp_path / "gate"
     gate.touch()

@@ -21,6 +21,7 @@ from workers.broker.dead_letters import write_letter
 from workers.broker.router_sockets import RouterSockets
 from workers.broker.settings import BrokerSettings
 from workers.processes.termination import termination_event
+from workers.scheduling.memory_budget import MIB
 from workers.scheduling.request import Job
 from workers.scheduling.scheduler import Scheduler
 from workers.wire import codec, messages
@@ -60,7 +61,13 @@ class Broker:
         # Job numbers begin at a random place: messages about the jobs of an earlier broker may still arrive.
         first_job = secrets.randbits(40) << 20
         self._scheduler = Scheduler(
-            settings.stages, self, settings.max_attempts, first_job, self._metrics, settings.spans
+            settings.stages,
+            self,
+            settings.max_attempts,
+            first_job,
+            self._metrics,
+            settings.spans,
+            settings.memory_mb * MIB,
         )
         self._instance = secrets.token_hex(4)
         self._supervisor: bytes | None = None

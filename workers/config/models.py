@@ -112,7 +112,7 @@ class StageConfig(BaseModel):
         64,
         ge=1,
         description="Most jobs that wait for this stage. When it is full, the stage before it is held back; the first "
-        "stage rejects requests.",
+        "stage rejects requests, except a few of a priority that hardly waits there.",
     )
     queue_cost: float | None = Field(
         None, gt=0, description="Most cost that waits for this stage, in the unit of max_batch_cost."
@@ -192,6 +192,12 @@ class PipelineConfig(BaseSettings):
     spans: bool = Field(True, description="Adds the queue and service time of every job to the request's result.")
     max_attempts: int = Field(
         3, ge=1, description="How often a job is tried when its replica dies; then it is a dead letter."
+    )
+    memory_mb: int | None = Field(
+        None,
+        ge=1,
+        description="MiB of payloads that the broker holds before it rejects requests, shared among the clients. null "
+        "is a quarter of the machine's memory, at most 2048.",
     )
     dead_letters: str = Field(
         "dead-letters", description="Folder that keeps dead letters, for `relevo dead` to show and retry."

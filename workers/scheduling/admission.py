@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from workers.scheduling.memory_budget import MIB, MemoryBudget
 from workers.scheduling.stage import expected_wait_s
 from workers.scheduling.stage_table import StageTable
 from workers.wire.messages import OutcomeName, Submit
@@ -44,7 +45,24 @@ def check_admission(stages: StageTable, message: Submit, closing: bool, known: b
         return None
     if closing:
         return NotAdmitted("rejected", CLOSING)
-    if not entry.has_room():
+    if not entry.admits(message.priority):
         reason = f"the queue of {entry.plan.name} is full ({len(entry.queue)} waiting)"
-        return NotAdmitted("rejected", reason, max(MIN_RETRY_AFTER_S, expected_wait_s(stages.in_order)))
+        return NotAdmitted("rejected", reason, _retry_after_s(stages))
     return None
+
+
+def check_memory(
+    stages: StageTable, memory: MemoryBudget, client: bytes, payload: Any, now: float
+) -> NotAdmitted | None:
+    """Decides whether there is room for the payload of a request that is new; None admits it."""
+    if not memory.fits(payload):
+        reason = f"its payload of {len(payload) / MIB:.1f} MiB is over memory_mb: {memory.limit_bytes / MIB:.0f}"
+        return NotAdmitted("failed", f"{reason}; send it in parts, or set memory_mb: higher")
+    if not memory.admits(client, payload, now):
+        reason = f"the relay holds {memory.held_bytes / MIB:.1f} MiB of memory_mb: {memory.limit_bytes / MIB:.0f}"
+        return NotAdmitted("rejected", reason, _retry_after_s(stages))
+    return None
+
+
+def _retry_after_s(stages: StageTable) -> float:
+    return max(MIN_RETRY_AFTER_S, expected_wait_s(stages.in_order))

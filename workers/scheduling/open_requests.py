@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator
 
 from workers.scheduling.delivery import Delivery
+from workers.scheduling.memory_budget import MemoryBudget
 from workers.scheduling.observer import Observer
 from workers.scheduling.request import Request
 from workers.scheduling.stage_table import StageTable
@@ -20,8 +21,9 @@ SPANS_A_MESSAGE = 1000  # so that a message stays far below the limit of its hea
 class OpenRequests:
     """Requests by id. Only this class sends a client an output or an outcome."""
 
-    def __init__(self, stages: StageTable, delivery: Delivery, observer: Observer) -> None:
+    def __init__(self, stages: StageTable, delivery: Delivery, observer: Observer, memory: MemoryBudget) -> None:
         self._stages, self._last = stages.in_order, stages.last
+        self._memory = memory
         self._delivery, self._observer = delivery, observer
         self._requests: dict[str, Request] = {}
         self._deadlines: list[tuple[float, int, str]] = []  # a heap; the number breaks ties
@@ -60,6 +62,7 @@ class OpenRequests:
     def _send_due(self, request: Request, now: float) -> None:
         for path, (meta, frame) in request.order.release():
             place = len(path) - 1
+            self._memory.release(request, frame)
             output = RequestOutput(request.id, self._stages[place].plan.name, path, meta)
             self._delivery.to_client(request.client, output, frame)
             if place == self._last:
@@ -73,8 +76,9 @@ class OpenRequests:
     def end(self, request: Request, outcome: OutcomeName, reason: str, now: float) -> None:
         """Ends an open request: drops its jobs, sends the outputs that are due, its spans and then its outcome."""
         self._observer.request_ended(request, outcome, now)
-        self.forget(request)
+        self._drop_jobs(request)
         self._send_due(request, now)
+        self._memory.release_all(request)  # of outputs that will never be due
         spans = tuple(request.spans)
         while len(spans) > SPANS_A_MESSAGE:
             self._delivery.to_client(request.client, Spans(request.id, spans[:SPANS_A_MESSAGE]))
@@ -82,12 +86,18 @@ class OpenRequests:
         self._delivery.to_client(request.client, Outcome(request.id, outcome, shorten(reason), 0.0, spans))
 
     def forget(self, request: Request) -> None:
-        """Removes a request and tells its client nothing. Its queued jobs leave, and replicas abandon the others."""
+        """Removes a request and tells its client nothing."""
+        self._drop_jobs(request)
+        self._memory.release_all(request)
+
+    def _drop_jobs(self, request: Request) -> None:
+        """Takes the queued jobs of a request out of their queues, and lets replicas abandon the others."""
         for job in request.jobs.values():
             if job.replica is None:
                 self._stages[job.stage].queue.remove(job)
             else:
                 self._delivery.to_replica(job.replica, AbandonJob(job.id))
+            self._memory.release(request, job.frame)
         request.jobs.clear()
         self._requests.pop(request.id, None)
 

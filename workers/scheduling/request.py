@@ -22,6 +22,7 @@ class Request:
     order: PathOrder[tuple[Meta, Any]]
     jobs: dict[int, Job] = field(default_factory=dict)  # every job that has not ended, queued or leased
     spans: list[Span] = field(default_factory=list)  # by start_s
+    held_bytes: int = 0  # of payloads; see MemoryBudget
     silent_s: float | None = 0.0  # silence sent so far; None once an audible sample was sent
 
 

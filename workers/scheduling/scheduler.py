@@ -52,7 +52,12 @@ Rules
 * Work is dispatched from the last stage to the first, because a lease makes room for the stage before it.
 * A stage leases a batch only while the next queue has room for what its replicas already hold (backpressure). A client
   meets it as `rejected` at the entry, with the wait to expect.
-* Interactive jobs go before batch jobs; while batch jobs wait, every fifth job is one of them.
+* Interactive jobs go before batch jobs; while batch jobs wait, every fifth job is one of them. Neither can shut the
+  other out at the entry: a full queue still admits a request of a priority of which fewer than a fifth of `queue_items`
+  wait, or none where it is full by cost.
+* The payloads of open requests take at most `memory_bytes` when a request is admitted; over that it is `rejected`, with
+  a wait. While several clients ask for room, each has an equal share (`MemoryBudget`).
+* Inside a priority, the clients that have jobs waiting take turns, one job each; the jobs of a client keep their order.
 * A request ends at its deadline, also while a replica computes a job of it: the replica abandons that job at its next
   output, and the broker refuses what it still sends. The replica is not interrupted. No job is leased after its
   deadline.
@@ -90,8 +95,9 @@ import math
 from bisect import insort
 from typing import Any
 
-from workers.scheduling.admission import CLOSING, check_admission
+from workers.scheduling.admission import CLOSING, check_admission, check_memory
 from workers.scheduling.delivery import Delivery
+from workers.scheduling.memory_budget import MemoryBudget
 from workers.scheduling.observer import Observer
 from workers.scheduling.open_requests import OpenRequests
 from workers.scheduling.path_order import PathOrder
@@ -113,6 +119,7 @@ class Scheduler:
         numbers_from: int = 1,
         observer: Observer | None = None,
         keep_spans: bool = True,
+        memory_bytes: float = math.inf,
     ) -> None:
         """Starts with empty queues and no replicas.
 
@@ -123,12 +130,14 @@ class Scheduler:
             numbers_from: the number of the first job.
             observer: is told what happens, for metrics.
             keep_spans: whether outcomes carry the spans of their jobs.
+            memory_bytes: bytes of payloads to hold at most when a request is admitted.
         """
         self.stages = StageTable(plans)
         self._last_to_first = self.stages.in_order[::-1]
         self._delivery = delivery
         self._observer = observer or Observer()
-        self._requests = OpenRequests(self.stages, delivery, self._observer)
+        self._memory = MemoryBudget(memory_bytes)
+        self._requests = OpenRequests(self.stages, delivery, self._observer, self._memory)
         self._max_attempts = max_attempts
         self._numbers = itertools.count(numbers_from)
         self._keep_spans = keep_spans
@@ -147,6 +156,8 @@ class Scheduler:
         order = PathOrder[Any](self.stages.last + 1)
         request = Request(message.request, client, message.priority, now, deadline_at, message.progress, order)
         not_admitted = check_admission(self.stages, message, self._closing, known is not None)
+        if not_admitted is None and known is None:
+            not_admitted = check_memory(self.stages, self._memory, client, frame, now)
         if not_admitted is not None:
             self._requests.refuse(request, *not_admitted, now)
             return
@@ -198,6 +209,7 @@ class Scheduler:
         last = job.stage == self.stages.last
         if last or message.meta.kind == "text":
             request.order.output(path, (message.meta, frame))
+            self._memory.hold(request, frame)
         if last:
             self._requests.release(request, now)
         else:
@@ -232,6 +244,7 @@ class Scheduler:
     def _job_ended(self, job: Job, ended: JobEnd, share_s: float, batch: int, now: float) -> None:
         request, stage = job.request, self.stages.in_order[job.stage]
         del request.jobs[job.id]
+        self._memory.release(request, job.frame)
         self._observer.job_ended(job, ended, now)
         if self._keep_spans:
             span = job.span(stage.plan.name, ended.service_s, share_s, batch)
@@ -306,7 +319,8 @@ class Scheduler:
 
     def next_tick_at(self) -> float:
         """When `tick` is due next; infinite when it is not."""
-        return min(self._requests.next_deadline_at(), *(stage.fills_batch_until() for stage in self.stages.in_order))
+        open_stages = filter(self.stages.has_room_after, self.stages.in_order)  # the others wait for an event
+        return min([self._requests.next_deadline_at(), *(stage.fills_batch_until() for stage in open_stages)])
 
     @property
     def open_requests(self) -> int:
@@ -329,6 +343,7 @@ class Scheduler:
 
     def _enqueue(self, job: Job) -> None:
         job.request.jobs[job.id] = job
+        self._memory.hold(job.request, job.frame)
         self.stages.in_order[job.stage].queue.push(job)
 
     def _requeue(self, job: Job, now: float) -> None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from workers.scheduling.service_rate import ServiceRate
-from workers.scheduling.stage_queue import StageQueue
+from workers.scheduling.stage_queue import BATCH_TURN, StageQueue
 from workers.scheduling.stage_replicas import StageReplicas
-from workers.wire.messages import StageInfo, StageLoad
+from workers.wire.messages import Priority, StageInfo, StageLoad
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,16 @@ class Stage:
     def has_room(self, arriving: int = 0) -> bool:
         """Whether the queue takes one more job beside the `arriving` ones."""
         return len(self.queue) + arriving < self.plan.queue_items and self.queue.cost < self.plan.queue_cost
+
+    def admits(self, priority: Priority) -> bool:
+        """Whether the queue takes a new request.
+
+        Neither priority shuts the other out: a queue that is full of jobs still takes a priority of which fewer wait
+        than one for every `BATCH_TURN` places, and one that is full by cost a priority of which none waits.
+        """
+        full_by_cost = self.queue.cost >= self.plan.queue_cost
+        kept = 1 if full_by_cost else max(1, self.plan.queue_items // BATCH_TURN)
+        return self.has_room() or self.queue.waiting(priority) < kept
 
     def fills_batch(self, now: float) -> bool:
         """Whether to wait for more jobs before the next batch is leased."""

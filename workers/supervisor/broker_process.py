@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+import psutil
 
 from errors import AddressInUse, RelayError
 from modules.contract.payloads import Audio
@@ -18,12 +19,15 @@ from workers.config import PipelineConfig
 from workers.plan import StageLayout
 from workers.processes.child import Child, end_together
 from workers.replica.module_spec import ModuleSpec
+from workers.scheduling.memory_budget import MIB
 from workers.scheduling.stage import StagePlan
 from workers.supervisor.broker_watchdog import BrokerWatchdog
 from workers.supervisor.restart_policy import BROKER_DELAYS_S, Backoff
 from workers.supervisor.run_folder import RunFolder
 from workers.wire import messages
 from workers.wire.addresses import PRIVATE
+
+MAX_DEFAULT_MEMORY_MB = 2048
 
 logger = logging.getLogger("relevo.supervisor")
 
@@ -148,6 +152,7 @@ class BrokerProcess:
             replicas=self._addresses.replicas,
             control=self._folder.socket_address("control"),
             max_attempts=config.max_attempts,
+            memory_mb=config.memory_mb or _default_memory_mb(),
             stages=[stage_plan(stage) for stage in stages],
             specs={stage.name: _module_spec(stage, config.seed) for stage in stages},
             dead_letters=str(Path(config.dead_letters).absolute()),
@@ -156,6 +161,11 @@ class BrokerProcess:
             objectives_s=tuple(config.objectives_s),
             spans=config.spans,
         )
+
+
+def _default_memory_mb() -> int:
+    """A quarter of this machine's memory, at most MAX_DEFAULT_MEMORY_MB."""
+    return min(MAX_DEFAULT_MEMORY_MB, psutil.virtual_memory().total // 4 // MIB)
 
 
 def stage_plan(stage: StageLayout) -> StagePlan:

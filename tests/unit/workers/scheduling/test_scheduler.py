@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from typing import Any
 
@@ -173,6 +174,23 @@ def test_a_batch_that_is_not_full_waits_at_most_max_wait_s():
     relay.now = 5.0
     relay.scheduler.tick(relay.now)
     assert len(relay.delivery.leases("listen-0")[0].jobs) == 1
+
+
+def test_a_batch_that_waits_for_room_needs_no_tick():
+    relay = PlayedRelay(max_batch=2, max_wait_s=5.0, queue_items=1)
+    relay.join("listen-0")
+    relay.submit("a")
+    relay.now = 5.0
+    relay.scheduler.tick(relay.now)
+    relay.output("listen-0")
+    relay.done("listen-0")  # now the next stage, which has no replica, has a full queue
+    relay.submit("b")
+    assert relay.scheduler.next_tick_at() == math.inf
+    relay.join("translate-0")  # which waits for a second job until 10.0
+    relay.now = 10.0
+    relay.scheduler.tick(relay.now)
+    assert relay.held("translate-0") is not None
+    assert relay.held("listen-0") is not None
 
 
 def test_a_dead_replicas_job_goes_first_and_its_outputs_are_not_sent_twice():
@@ -536,3 +554,55 @@ def test_a_long_cause_of_death_is_shortened_with_a_note():
 def test_a_long_name_of_a_stage_is_answered_shortly(relay):
     relay.scheduler.submit(b"c", messages.Submit("a", TEXT, stage="x" * 1_000_000), b"", relay.now)
     assert len(codec.encode(relay.outcome("a"))) < 10_000
+
+
+def leased_in_turn(relay: PlayedRelay) -> list[str]:
+    """The requests in the order in which the first stage computes them."""
+    names = {}
+    relay.join("listen-0")
+    while (work := relay.held("listen-0")) is not None:
+        said = len(relay.delivery.client_messages)
+        relay.done("listen-0")
+        names[work.jobs[0].job] = relay.delivery.client_messages[said].request
+    return list(names.values())
+
+
+def test_clients_take_turns_inside_a_priority():
+    relay = PlayedRelay()
+    for priority in ("interactive", "batch"):
+        for number in range(4):
+            message = messages.Submit(f"flood-{priority}-{number}", AUDIO, priority=priority)
+            relay.scheduler.submit(b"flooder", message, b"", relay.now)
+        for client in (b"one", b"two"):
+            message = messages.Submit(f"{client.decode()}-{priority}", AUDIO, priority=priority)
+            relay.scheduler.submit(client, message, b"", relay.now)
+    order = leased_in_turn(relay)
+    for priority in ("interactive", "batch"):
+        assert [request for request in order if priority in request] == [
+            f"flood-{priority}-0",
+            f"one-{priority}",
+            f"two-{priority}",
+            *(f"flood-{priority}-{number}" for number in (1, 2, 3)),
+        ]
+
+
+@pytest.mark.parametrize(("flood", "other"), [("interactive", "batch"), ("batch", "interactive")])
+def test_a_flood_of_one_priority_leaves_the_other_room(flood, other):
+    relay = PlayedRelay(queue_items=10)
+    for number in range(20):
+        relay.submit(f"flood-{number}", priority=flood)
+    for number in range(3):
+        relay.submit(f"other-{number}", priority=other)
+    outcomes = relay.delivery.outcomes()
+    assert set(outcomes) == {*(f"flood-{number}" for number in range(10, 20)), "other-2"}
+    assert {outcome.outcome for each in outcomes.values() for outcome in each} == {"rejected"}
+
+
+@pytest.mark.parametrize(("flood", "other"), [("interactive", "batch"), ("batch", "interactive")])
+def test_a_queue_that_is_full_by_cost_still_takes_one_of_the_other_priority(flood, other):
+    relay = PlayedRelay(queue_cost=3.0)
+    for number in range(4):
+        relay.submit(f"flood-{number}", priority=flood)
+    for number in range(2):
+        relay.submit(f"other-{number}", priority=other)
+    assert set(relay.delivery.outcomes()) == {"flood-3", "other-1"}

@@ -106,7 +106,8 @@ class AnyOrder(RuleBasedStateMachine):
             for name in STAGES
         ]
         self.down = ""
-        self.scheduler = Scheduler(plans, self, MAX_ATTEMPTS, next(self.brokers) * JOBS_OF_A_BROKER)
+        first_job = next(self.brokers) * JOBS_OF_A_BROKER
+        self.scheduler = Scheduler(plans, self, MAX_ATTEMPTS, first_job, memory_bytes=10**9)
 
     # the delivery
 
@@ -163,7 +164,8 @@ class AnyOrder(RuleBasedStateMachine):
     def submit_to_queue(self, request: str) -> None:
         before = self.scheduler.stages.infos({})[0].queued
         self.send(request)
-        assert self.scheduler.stages.infos({})[0].queued <= max(before, QUEUE_ITEMS), "more than there is room for"
+        room = QUEUE_ITEMS + 1  # the last place is for the priority of which none waits
+        assert self.scheduler.stages.infos({})[0].queued <= max(before, room), "more than there is room for"
 
     @rule()
     def messages_arrive(self) -> None:
@@ -463,6 +465,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.finish(name, self.replicas[name])
         for info in self.scheduler.stages.infos({}):
             assert (info.queued, info.in_service) == (0, 0)
+        assert self.scheduler._memory.held_bytes == 0
         assert set(self.letters) >= {request for request, end in self.outcomes.items() if end == "dead_letter"}
         self.check_credits()
 
