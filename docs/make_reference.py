@@ -38,14 +38,22 @@ CONFIG_WIDTH = 120
 BEGIN, END = "written by docs/make_reference.py", "end of what docs/make_reference.py writes"
 
 
+CONFIG_SOURCES = "workers/config/models.py and the options of modules/*"
+COMMAND_SOURCES = "the parsers of commands/*, benchmarks/*/arguments.py and workers/replica/command.py"
+
+
 def pages() -> dict[Path, str]:
     """Every file that this script writes, with its content."""
     return {
         CONFIG: commented_config(CONFIG.read_text("utf-8")),
-        REFERENCE / "configuration.md": _page("Configuration", "workers/config/models.py", configuration()),
+        REFERENCE / "configuration.md": _page("Configuration", CONFIG_SOURCES, configuration()),
         REFERENCE / "metrics.md": _page("Metrics", "workers/broker/metrics.py", metrics()),
         REFERENCE / "report.md": _page("Report of a run", "workers/report.py", report()),
-        REFERENCE / "commands.md": _page("Commands", "the parsers of pipeline.py", commands()),
+        REFERENCE / "commands.md": _page(
+            "Commands",
+            "the parsers of commands/*, benchmarks/*/arguments.py and workers/replica/command.py",
+            commands(),
+        ),
     }
 
 

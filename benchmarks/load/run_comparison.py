@@ -60,14 +60,14 @@ class LevelPair:
 
 
 @dataclass(frozen=True, slots=True)
-class LoadedRun:
+class RunOnDisk:
     """A run as it was read from its folder."""
 
     run: LoadRun
     trials: list[TrialSamples]
 
 
-def compare_runs(before: LoadedRun, after: LoadedRun) -> list[LevelPair]:
+def compare_runs(before: RunOnDisk, after: RunOnDisk) -> list[LevelPair]:
     """Pairs the levels with the same arrivals and rate; without any, the main levels of both runs."""
     offered = {(level.arrivals, level.rate): level for level in after.run.levels}
     pairs = [
@@ -88,7 +88,7 @@ def verdict(difference: Difference) -> str:
     return {None: "may be chance", True: "better", False: "worse"}[difference.better]
 
 
-def _pair(before: LoadedRun, after: LoadedRun, one: LevelFigures, other: LevelFigures) -> LevelPair:
+def _pair(before: RunOnDisk, after: RunOnDisk, one: LevelFigures, other: LevelFigures) -> LevelPair:
     samples, others = level_samples(one, before.trials), level_samples(other, after.trials)
     took = latencies(samples), latencies(others)
     first = times_to_first_audio(samples), times_to_first_audio(others)

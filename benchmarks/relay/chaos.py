@@ -67,7 +67,7 @@ class FaultInjector(Background):
             "garbage": self._send_garbage,
         }
 
-    def look(self) -> None:
+    def tick(self) -> None:
         """Injects one fault."""
         kind = self._random.choice(self._kinds)
         with contextlib.suppress(ProcessLookupError):
@@ -175,7 +175,7 @@ def relay_of(arguments: argparse.Namespace) -> tuple[PipelineConfig, list[Audio]
 
 
 def main() -> int:
-    """Runs the storm; the exit status says whether anything was lost or doubled."""
+    """Injects the faults; the exit status says whether anything was lost or doubled."""
     parser = measurement_parser(__doc__)
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="recordings, with --config")
     parser.add_argument("--requests", type=int, default=10_000, help="how many (default: 10000)")

@@ -111,5 +111,5 @@ def total_requests(plans: Sequence[StagePlan], setting: Setting, requests: int) 
 
 
 def _in_flight(plans: Sequence[StagePlan], setting: Setting) -> int:
-    """As many as keep every replica at work, but no more than the first queue holds: these callers are not patient."""
+    """Returns the number of callers: enough to keep every replica busy, at most what the first queue holds."""
     return min(callers(plans, setting), plans[0].queue_items)

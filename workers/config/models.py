@@ -115,7 +115,7 @@ class StageConfig(BaseModel):
         "stage rejects requests.",
     )
     queue_cost: float | None = Field(
-        None, gt=0, description="Most cost that waits for this stage, in the unit of max_batch_cost."
+        None, gt=0, description="Maximum cost in this stage's queue, in the unit of max_batch_cost."
     )
     load_timeout_s: float = Field(
         300, gt=0, description="Seconds that a replica may take to load its model and warm it up."
@@ -190,9 +190,7 @@ class PipelineConfig(BaseSettings):
         [4.0], description="Latencies to keep within, in seconds. Each is an edge of the metrics' buckets."
     )
     spans: bool = Field(True, description="Adds the queue and service time of every job to the request's result.")
-    max_attempts: int = Field(
-        3, ge=1, description="How often a job is tried when its replica dies; then it is a dead letter."
-    )
+    max_attempts: int = Field(3, ge=1, description="Attempts of a job before it becomes a dead letter.")
     dead_letters: str = Field(
         "dead-letters", description="Folder that keeps dead letters, for `relevo dead` to show and retry."
     )
@@ -200,7 +198,7 @@ class PipelineConfig(BaseSettings):
         5, ge=1, description="A stage whose replicas die this often within a minute is given up, with the reason."
     )
     heartbeat_timeout_s: float = Field(
-        15, gt=0, description="Seconds without a heartbeat after which a replica is stuck, and replaced."
+        15, gt=0, description="Seconds without a heartbeat after which a replica is silent, and replaced."
     )
     drain_s: float = Field(
         30, ge=0, description="Seconds that accepted requests may take to finish when the relay stops."
