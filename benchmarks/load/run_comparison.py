@@ -80,7 +80,7 @@ def compare_runs(before: RunOnDisk, after: RunOnDisk) -> list[LevelPair]:
 
 
 def verdict(difference: Difference) -> str:
-    """Whether the second run is better, in a few words."""
+    """Says in a few words whether the second run is better."""
     if difference.independent < difference.needed:
         return "too few to tell"
     if difference.change.low == difference.change.high == 0:
@@ -127,7 +127,7 @@ def _difference(
     *,
     more_is_better: bool = False,
 ) -> Difference | None:
-    """None where a run has no sample at all."""
+    """Compares one figure; returns None if a run has no samples."""
     if not before or not after:
         return None
     return Difference(
@@ -150,7 +150,7 @@ def _rate(gaps: Values) -> Values:
 
 
 def _gaps(trials: Sequence[TrialSamples], level: LevelFigures) -> list[float]:
-    """Seconds from one good ending to the next within the windows that throughput is counted in.
+    """Returns the seconds from one good ending to the next within the windows that throughput is counted in.
 
     The gaps add up to the windows, so that 1 ÷ their mean is the achieved throughput.
     """
