@@ -43,7 +43,7 @@ COMMAND_SOURCES = "the parsers of commands/*, benchmarks/*/arguments.py and work
 
 
 def pages() -> dict[Path, str]:
-    """Makes every file that this script writes, with its content."""
+    """Returns the content of every file that this script writes, by its path."""
     return {
         CONFIG: commented_config(CONFIG.read_text("utf-8")),
         REFERENCE / "configuration.md": _page("Configuration", CONFIG_SOURCES, configuration()),
@@ -58,7 +58,7 @@ def pages() -> dict[Path, str]:
 
 
 def commented_config(text: str) -> str:
-    """Rewrites the commented keys of config.yaml, between the lines that mark them."""
+    """Returns the text of config.yaml with its commented keys rewritten, between the lines that mark them."""
     schema = PipelineConfig.model_json_schema()
     definitions = schema["$defs"]
     top = {**schema, "properties": {k: v for k, v in schema["properties"].items() if k != "stages"}}

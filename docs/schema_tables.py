@@ -22,7 +22,7 @@ def keys_table(schema: Schema) -> str:
 
 
 def fields_table(schema: Schema) -> str:
-    """Makes a Markdown table of a schema's fields: name, type and description; a field is always there."""
+    """Makes a Markdown table of a schema's fields: name, type and description. Every field is always present."""
     rows = [(f"`{key}`", type_words(field), _text(field)) for key, field in schema["properties"].items()]
     return _table(("field", "type", "description"), rows)
 
@@ -57,7 +57,7 @@ def type_words(schema: Schema) -> str:
 
 
 def commented_keys(schema: Schema, definitions: dict[str, Schema], indent: str, width: int) -> str:
-    """Writes the keys of a schema as commented YAML lines, each with its default and its description, aligned.
+    """Formats the keys of a schema as commented YAML lines, each with its default and its description, aligned.
 
     Args:
         schema: the schema.
@@ -76,7 +76,7 @@ def commented_keys(schema: Schema, definitions: dict[str, Schema], indent: str, 
 
 
 def _entries(schema: Schema, definitions: dict[str, Schema], indent: str) -> Iterator[tuple[str, str]]:
-    """Yields each key with its default, and its description; the keys of a nested mapping follow its own."""
+    """Yields each key with its default, and its description; a mapping's own keys follow it."""
     required = schema.get("required", ())
     for key, field in schema["properties"].items():
         text = _text(field)

@@ -18,7 +18,7 @@ QUIET_CORES = 0.2
 
 
 def busy_machine_warning(profile: Profile) -> str:
-    """Warns when other processes used the cores while the stages were measured; empty when they did not."""
+    """Returns a warning if other processes used the cores while the stages were measured; otherwise empty."""
     if profile.others_cores <= QUIET_CORES:
         return ""
     return (

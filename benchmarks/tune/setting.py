@@ -72,7 +72,7 @@ class Setting:
         return min(machine.gpus, max(counts, default=0))
 
     def fits(self, model: RelayModel, machine: Machine) -> bool:
-        """Checks that each stage alone stays within the cores, as `relevo check` asks, and all within the memory."""
+        """Returns whether each stage alone fits the cores, as `relevo check` asks, and all stages fit the memory."""
         within = all(
             count * threads <= machine.cores or stage.gpu_speed
             for count, threads, stage in zip(self.replicas, self.threads, model.stages, strict=True)

@@ -36,7 +36,7 @@ class Window:
 
 
 def schedule_window(one: TrialSamples) -> Window:
-    """Spans the first to the last scheduled moment of the measured requests; a single burst, until its last outcome."""
+    """Returns the window from the first to the last scheduled moment; of a single burst, until its last outcome."""
     scheduled = [sample.scheduled_s for sample in one.measured]
     if not scheduled:
         return Window(0.0, 0.0)

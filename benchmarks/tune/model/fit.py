@@ -87,7 +87,7 @@ class RelayModel:
     requests: tuple[TracedJob, ...]
 
     def per_request_s(self, depth: int, threads: int) -> float:
-        """Returns the mean seconds of service that a request alone asks of the stage at place `depth`."""
+        """Returns the mean seconds of service, alone, that a request asks of the stage at place `depth`."""
         stage = self.stages[depth]
         return sum(stage.alone_s(job, threads) for job in jobs_at(self.requests, depth)) / len(self.requests)
 
