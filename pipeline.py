@@ -27,7 +27,7 @@ from commands.output import lasting_output, say
 from commands.run import command as run
 from commands.signals import end_by
 from commands.weights import command as weights
-from errors import ConfigError, RelayClosed, RelevoError
+from errors import ConfigError, RelayClosed, RelayError, RelevoError
 from workers.processes.termination import on_termination
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ class Pipeline:
         self.ready_s: float | None = None
         self._supervisor = Supervisor(self.plan, weights, quiet)
         self._client: Client | None = None
+        self._on_failure: Callable[[RelayError], None] | None = None
 
     @classmethod
     def from_config(
@@ -109,10 +110,21 @@ class Pipeline:
             self._supervisor.start(on_change)
             self._client = Client(self._supervisor.address, self.plan.config.keys)
             self._client.status()
+            self._supervisor.on_failure(self._failed)
         except BaseException:
             self.stop(drain_s=0.0)
             raise
         self.ready_s = time.monotonic() - began
+
+    def on_failure(self, call: Callable[[RelayError], None]) -> None:
+        """Calls back once, from another thread, if the relay ends by itself; every future ends with RelayClosed."""
+        self._on_failure = call
+
+    def _failed(self, error: RelayError) -> None:
+        if self._client is not None:
+            self._client.fail(RelayClosed(str(error)))
+        if self._on_failure is not None:
+            self._on_failure(error)
 
     def stop(self, drain_s: float | None = None) -> None:
         """Refuses new requests, lets accepted ones finish, and ends every process.

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from errors import RelayError
     from workers.client import Client
     from workers.supervisor.replica_view import ReplicaView
 
@@ -28,6 +29,9 @@ class OwnRelay(Protocol):
 
     def start(self, on_change: Callable[[list[ReplicaView]], None] | None = None) -> None:
         """Starts it and returns once it is ready; `on_change` is called with the replicas meanwhile."""
+
+    def on_failure(self, call: Callable[[RelayError], None]) -> None:
+        """Calls back once if it ends by itself, with the reason."""
 
     def stop(self, drain_s: float | None = None) -> None:
         """Stops it; accepted requests have `drain_s` seconds to finish."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from commands.options import add_config_options
 from commands.output import say
 from commands.own_relay import MakeOwnRelay
+from errors import RelayError
 
 EXAMPLES = """\
 examples:
@@ -45,7 +46,11 @@ def add_parser(
 
 
 def run(make_relay: MakeOwnRelay, arguments: argparse.Namespace) -> int:
-    """Serves until a signal."""
+    """Serves until a signal.
+
+    Raises:
+        RelayError: the relay ended by itself; says why.
+    """
     import signal
     from queue import SimpleQueue
 
@@ -57,12 +62,15 @@ def run(make_relay: MakeOwnRelay, arguments: argparse.Namespace) -> int:
         value = getattr(arguments, key)
         if value is not None:
             arguments.assignments.append(f"{key}={value}")
-    asked_to_end: SimpleQueue[signal.Signals] = SimpleQueue()
+    ends: SimpleQueue[signal.Signals | RelayError] = SimpleQueue()
     with make_relay(arguments, quiet=False) as relay:
-        on_termination(asked_to_end.put)
+        on_termination(ends.put)
+        relay.on_failure(ends.put)
         say(f"ready at {relay.address}")
         if relay.metrics_url is not None:
             say(f"metrics at {relay.metrics_url}")
-        take(asked_to_end)
+        end = take(ends)
+        if isinstance(end, RelayError):
+            raise end
         say("draining")
     return 0

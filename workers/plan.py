@@ -16,6 +16,7 @@ from modules.weights import locate
 from workers.config import PipelineConfig, StageConfig
 from workers.processes.budget import available_cores
 from workers.wire.keys import check_keys
+from workers.wire.messages.records import MAX_REPLICAS
 
 PROCESS_BYTES = 150 * 2**20  # interpreter and libraries of a replica, before its model
 
@@ -106,8 +107,8 @@ def resized(plan: Plan, stage: StageLayout | None, name: str, replicas: int) -> 
     """
     if stage is None:
         raise ConfigError(f"there is no stage {name!r}; name one of {', '.join(s.name for s in plan.stages)}")
-    if replicas < 1:
-        raise ConfigError(f"{name} needs at least 1 replica, not {replicas}")
+    if not 1 <= replicas <= MAX_REPLICAS:
+        raise ConfigError(f"{name} takes 1 to {MAX_REPLICAS} replicas, not {replicas}")
     bounds = stage.config.autoscale
     if bounds is not None and not bounds.min <= replicas <= bounds.max:
         raise ConfigError(

@@ -175,3 +175,26 @@ def test_closing_cancels_every_request_though_a_callback_raises(broker):
     assert all(future.cancelled() for future in waiting)
     assert not [thread for thread in threading.enumerate() if thread.name == "client"]
     client.close()
+
+
+def test_a_deadline_holds_without_a_relay(tmp_path):
+    with Client(f"ipc://{tmp_path}/nobody") as client:
+        result = client.submit(clip(), deadline_s=0.1).result(WAIT_S)
+    assert (result.outcome, result.error) == ("expired", "its deadline passed and the relay did not answer")
+
+
+def test_a_deadline_holds_with_a_broker_that_answers_nothing(broker):
+    with Client(broker.address) as client:
+        future = client.submit(clip(), deadline_s=0.1)
+        submitted = broker.receive()
+        assert future.result(WAIT_S).outcome == "expired"
+        assert broker.receive() == messages.Cancel(submitted.request)
+
+
+def test_an_earlier_deadline_of_a_later_request_holds(broker):
+    with Client(broker.address) as client:
+        later = client.submit(clip(), deadline_s=3_000_000)  # longer than epoll can wait at once
+        submitted = broker.receive()
+        assert client.submit(clip(), deadline_s=0.1).result(WAIT_S).outcome == "expired"
+        broker.end(submitted.request)
+        assert later.result(WAIT_S).outcome == "ok"

@@ -165,3 +165,12 @@ def test_a_module_of_the_current_folder_runs_though_another_file_there_is_called
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "shout: HEARD" in done.stdout
+
+
+def test_a_load_test_runs_though_a_file_of_the_current_folder_is_called_like_one_of_relevo(relay, tmp_path):
+    (tmp_path / "errors.py").write_text("raise SystemExit('the current folder was searched first')\n")
+    write_wav(tmp_path / "a.wav")
+    command = [*RELEVO, "load", "a.wav", "--connect", relay, "--rate", "20", "--requests", "3", "--output", "report"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "report").is_dir()

@@ -127,7 +127,7 @@ def test_open_metrics_show_a_request_on_the_objectives_edge(shared):
     assert "# EOF" in text
     families = {family.name: family for family in text_string_to_metric_families(text)}
     shown = [sample.exemplar for sample in families["relevo_request_seconds"].samples if sample.exemplar]
-    assert {"request_id": result.request} in [exemplar.labels for exemplar in shown]
+    assert {"request_id": result.public_id} in [exemplar.labels for exemplar in shown]
     assert "request_id" not in plain
 
 

@@ -10,17 +10,19 @@ import socket
 import subprocess
 import sys
 import threading
+from queue import SimpleQueue
 
 import psutil
 import pytest
 
 from checkout import ROOT
-from errors import ConfigError, StageFailed
+from errors import ConfigError, RelayClosed, RelayError, StageFailed
 from pipeline import Pipeline
 from tests.conftest import clip, until
 from workers.broker.dead_letters import list_letters
 from workers.client.client import Client
 from workers.processes.termination import TERMINATION_SIGNALS
+from workers.supervisor.supervisor import Supervisor
 
 WAIT_S = 60
 
@@ -108,6 +110,75 @@ def test_a_stage_that_keeps_dying_is_given_up_with_the_reason(fake_config, monke
         Pipeline.from_config(fake_config(speak={"crash_load": True})).start()
 
 
+def test_a_stage_that_was_given_up_is_tried_at_once_by_scale(fake_config, tmp_path, monkeypatch):
+    monkeypatch.setattr("workers.supervisor.restart_policy.REPLICA_DELAYS_S", (0.0,))
+    crash = tmp_path / "crash"
+    with Pipeline.from_config(fake_config(speak={"crash_load_if": str(crash)}), deaths_per_minute=2) as pipeline:
+        crash.touch()
+        os.kill(replicas_of(pipeline, "speak")[0].pid, signal.SIGKILL)
+        until(lambda: pipeline.submit(clip()).result(WAIT_S).outcome == "rejected")
+        crash.unlink()
+        pipeline.scale("speak", 1)
+        until(lambda: pipeline.submit(clip()).result(WAIT_S).outcome == "ok")
+
+
+def test_a_frozen_broker_is_replaced_and_no_replica_for_its_silence(fake_config, tmp_path):
+    gate = tmp_path / "gate"
+    gate.touch()
+    config = fake_config(translate={"gate": str(gate)})
+    with Pipeline.from_config(config, broker_timeout_s=2.0, heartbeat_timeout_s=2.0) as pipeline:
+        before = {replica.pid for replica in pipeline.replicas()}
+        futures = [pipeline.submit(clip(number / 1000)) for number in range(8)]
+        frozen = pipeline.broker_pid
+        os.kill(frozen, signal.SIGSTOP)
+        until(lambda: pipeline.broker_pid not in (frozen, None))
+        gate.unlink()
+        assert [future.result(WAIT_S).outcome for future in futures] == ["ok"] * 8
+        assert {replica.pid for replica in pipeline.replicas()} == before
+
+
+def test_a_supervisor_that_fails_ends_every_future_and_tells_why(fake_config, tmp_path, monkeypatch):
+    gate = tmp_path / "gate"
+    gate.touch()
+    pipeline = Pipeline.from_config(fake_config(speak={"gate": str(gate)}))
+    pipeline.start()
+    ends: SimpleQueue[RelayError] = SimpleQueue()
+    pipeline.on_failure(ends.put)
+    future = pipeline.submit(clip())
+
+    def fail(*_):
+        raise MemoryError("no memory left")
+
+    monkeypatch.setattr(Supervisor, "_look_after", fail)
+    assert "MemoryError: no memory left" in str(ends.get(timeout=WAIT_S))
+    with pytest.raises(RelayClosed, match="no memory left"):
+        future.result(WAIT_S)
+    pipeline.stop()
+
+
+def test_a_message_that_cannot_be_handled_ends_nothing(fake_config, monkeypatch):
+    with Pipeline.from_config(fake_config()) as pipeline:
+        handled = threading.Event()
+
+        def fail(*_):
+            handled.set()
+            raise ValueError("an unforeseen message")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Supervisor, "_handle", fail)
+            assert handled.wait(WAIT_S)
+        pipeline.scale("speak", 1)
+        assert pipeline.submit(clip()).result(WAIT_S).outcome == "ok"
+
+
+@pytest.mark.parametrize("replicas", [1001, 300_000_000, 10**18])
+def test_scale_beyond_all_machines_is_refused_at_once(fake_config, replicas):
+    with Pipeline.from_config(fake_config()) as pipeline:
+        with pytest.raises(ConfigError, match="1 to 1000 replicas"):
+            pipeline.scale("speak", replicas)
+        assert pipeline.submit(clip(), deadline_s=3_000_000).result(WAIT_S).outcome == "ok"
+
+
 def replicas_of(pipeline, stage):
     return [replica for replica in pipeline.replicas() if replica.stage == stage]
 
@@ -147,7 +218,7 @@ def test_scaling_shares_the_cores_anew_and_replaces_replicas_with_another_budget
 
 @pytest.mark.parametrize(
     ("stage", "replicas", "message"),
-    [("sing", 1, "no stage 'sing'"), ("speak", 0, "at least 1"), ("speak", 5, "cores")],
+    [("sing", 1, "no stage 'sing'"), ("speak", 0, "1 to 1000"), ("speak", 5, "cores")],
 )
 def test_a_ratio_that_does_not_fit_is_refused_with_the_reason(fake_config, stage, replicas, message):
     with Pipeline.from_config(fake_config()) as pipeline:

@@ -10,7 +10,7 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from workers.processes.termination import termination_event
 from workers.scheduling.request import Job
 from workers.scheduling.scheduler import Scheduler
 from workers.wire import codec, messages
+from workers.wire.shorten import NAME_CHARS, shorten
 
 if TYPE_CHECKING:
     from workers.broker.metrics import Metrics
@@ -36,6 +37,8 @@ LEASE_LOST_AFTER_S = 5.0
 # How long to look for the next message before sleeping while one request is open: most messages come within it. With
 # more requests open, others need the core.
 SPIN_S = 0.0003
+HEARTBEAT_S = 1.0  # between two signs of life to the supervisor
+INTERNAL_ERROR = "an internal error of the broker, which is in its log"
 
 
 class Broker:
@@ -65,32 +68,56 @@ class Broker:
         self._stage_of: dict[str, str] = {}  # by replica, from its first message until it is gone
         self._for_clients: dict[bytes, list[Any]] = {}  # frames to send at the end of this turn
         self._drain_until: float | None = None
+        self._heartbeat_at = 0.0  # when the supervisor is told next that this loop runs
 
     def run(self) -> None:
         """Serves until SIGTERM, then sends what is left to send."""
         sockets = self._sockets
         asked_to_end = termination_event(sockets.poller)
-        sockets.on_message(self._control, messages.FromSupervisor, self._from_supervisor)
-        sockets.on_message(self._replicas, messages.FromReplica, self._from_replica)
-        sockets.on_message(self._clients, messages.FromClient, self._from_client)
+        sockets.on_message(self._control, messages.FromSupervisor, partial(self._guarded, self._from_supervisor))
+        sockets.on_message(self._replicas, messages.FromReplica, partial(self._guarded, self._from_replica))
+        sockets.on_message(self._clients, messages.FromClient, self._take_from_client)
         if self._metrics_server is not None:
-            sockets.on_input(self._metrics_server.waiting_fd, partial(self._metrics_server.answer, self._figures))
+            answer = partial(self._metrics_server.answer, self._figures)
+            sockets.on_input(self._metrics_server.waiting_fd, partial(self._guarded, answer))
         while not asked_to_end.is_set():
             sockets.take(sockets.poller.wait(self._wait_s(), SPIN_S if self._scheduler.open_requests == 1 else 0.0))
-            self._scheduler.tick(time.monotonic())
-            self._report_drained()
+            self._guarded(self._scheduler.tick, time.monotonic())
+            self._guarded(self._report_drained)
+            self._guarded(self._send_heartbeat, time.monotonic())
             self._send_to_clients()
         self._send_to_clients()
         for replica in self._stage_of:  # tells those that the supervisor did not start
             self.to_replica(replica, messages.Drain())
         sockets.close()
 
-    def _wait_s(self) -> float | None:
+    def _wait_s(self) -> float:
         drain_until = self._drain_until if self._drain_until is not None else math.inf
-        next_at = min(self._scheduler.next_tick_at(), drain_until)
-        return None if next_at == math.inf else max(0.0, next_at - time.monotonic())
+        next_at = min(self._scheduler.next_tick_at(), drain_until, self._heartbeat_at)
+        return max(0.0, next_at - time.monotonic())
+
+    def _send_heartbeat(self, now: float) -> None:
+        if now >= self._heartbeat_at:
+            self._heartbeat_at = now + HEARTBEAT_S
+            self._to_supervisor(messages.BrokerHeartbeat())
+
+    def _guarded(self, step: Callable[..., object], *arguments: Any) -> bool:
+        """Runs one step of the loop; False when it raised, which is a fault of ours and must not end the loop."""
+        try:
+            step(*arguments)
+        except Exception:
+            logger.exception("internal error; the broker goes on with the next message")
+            if self._metrics is not None:
+                self._metrics.internal_error()
+            return False
+        return True
 
     # received
+
+    def _take_from_client(self, sender: bytes, message: messages.FromClient, frames: Sequence[Any]) -> None:
+        """Handles a client's message. A request whose Submit could not be handled ends as failed."""
+        if not self._guarded(self._from_client, sender, message, frames) and isinstance(message, messages.Submit):
+            self._guarded(self._scheduler.fail, sender, message.request, INTERNAL_ERROR, time.monotonic())
 
     def _from_client(self, sender: bytes, message: messages.FromClient, frames: Sequence[Any]) -> None:
         now = time.monotonic()
@@ -100,7 +127,7 @@ class Broker:
             case messages.Cancel(request):
                 self._scheduler.cancel(sender, request, now)
             case messages.Scale(call, stage, replicas):
-                self._to_supervisor(messages.ForwardedScale(sender, call, stage, replicas))
+                self._to_supervisor(messages.ForwardedScale(sender, call, shorten(stage, NAME_CHARS), replicas))
             case messages.GetStatus(call):
                 self.to_client(sender, self._status(call))
 
@@ -125,6 +152,7 @@ class Broker:
             case messages.Leave(replica, stage, reason, fatal):
                 self._stage_of.pop(replica, None)
                 self._scheduler.replica_gone(replica, reason or "it left", now, died=bool(reason))
+                reason = shorten(reason)
                 self._pass_on(messages.ReplicaStatus(replica, stage, "dead", reason=reason, fatal=fatal))
             case _ if message.stage not in self._settings.specs:
                 self._refuse_replica(message.replica, message.stage)
@@ -141,8 +169,9 @@ class Broker:
                 self._pass_on(messages.ReplicaStatus(replica, stage, state, busy_s, rss_bytes))
 
     def _refuse_replica(self, replica: str, stage: str) -> None:
-        self._sockets.refuse(f"replica {replica}: there is no stage {stage!r}")
-        reason = f"it has no stage {stage!r}, only {', '.join(self._settings.specs)}"
+        shown = repr(shorten(stage, NAME_CHARS))
+        self._sockets.refuse(f"replica {replica!r}: there is no stage {shown}")
+        reason = f"it has no stage {shown}, only {', '.join(self._settings.specs)}"
         self.to_replica(replica, messages.Refused(reason))
 
     def _resync(self, message: messages.Heartbeat, now: float) -> None:
@@ -170,7 +199,7 @@ class Broker:
                 self._scheduler.replica_gone(replica, cause, now, log_tail)
             case messages.ForwardedScaleReply(client, call, error, desired):
                 self._desired = desired
-                self.to_client(client, messages.ScaleReply(call, error))
+                self.to_client(client, messages.ScaleReply(call, shorten(error)))
             case messages.ReplicaRestarting(stage, cause):
                 if self._metrics is not None:
                     self._metrics.replica_restarting(stage, cause)
@@ -180,6 +209,8 @@ class Broker:
                 self._desired = replicas
             case messages.StageDown(stage, reason):
                 self._scheduler.stage_down(stage, reason, now)
+            case messages.StageUp(stage):
+                self._scheduler.stage_up(stage, now)
             case messages.DrainReplica(replica):
                 self._scheduler.drain_replica(replica)
                 if self._metrics is not None:
@@ -233,6 +264,10 @@ class Broker:
             logger.error("cannot keep the dead letter of request %s: %s", job.request.id, error)
         else:
             logger.error("request %s is a dead letter: %s; kept in %s", job.request.id, reason, folder)
+
+    def deaths_explained(self, replicas: tuple[str, ...]) -> None:
+        """Tells the supervisor, which does not count these deaths against their stage."""
+        self._to_supervisor(messages.DeathsExplained(replicas))
 
     def _pass_on(self, status: messages.ReplicaStatus) -> None:
         if self._metrics is not None:

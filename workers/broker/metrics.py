@@ -14,6 +14,7 @@ from workers.broker.histogram import Histogram, second_edges
 from workers.scheduling.observer import Observer
 from workers.scheduling.request import Job, Request
 from workers.wire.messages import JobEnd, Meta, OutcomeName, ReplicaState, ReplicaStatus, RestartCause, StageInfo
+from workers.wire.public_id import public_id
 
 BATCH_EDGES = (1, 2, 4, 8, 16, 32, 64, 128)
 OUTCOMES: tuple[OutcomeName, ...] = get_args(OutcomeName)
@@ -63,6 +64,7 @@ class Metrics(Observer):
         self._first_audio = Histogram(edges)
         self._audio_in_s = self._audio_out_s = 0.0
         self._replicas: dict[str, _ReplicaGauges] = {}
+        self._internal_errors = 0
 
     # from the scheduler
 
@@ -79,7 +81,7 @@ class Metrics(Observer):
 
     def job_ended(self, job: Job, ended: JobEnd, now: float) -> None:
         """A replica finished a job whose request was still open."""
-        counted, request = self._stages[job.stage], job.request.id
+        counted, request = self._stages[job.stage], public_id(job.request.id)
         counted.queue.observe(job.leased_at - job.queued_at, request, now)
         if ended.expired:
             counted.jobs["expired"] += 1
@@ -96,7 +98,7 @@ class Metrics(Observer):
             return
         if meta.silence_s < meta.cost:
             first_s = now - request.submitted_at + request.silent_s + meta.silence_s
-            self._first_audio.observe(first_s, request.id, now)
+            self._first_audio.observe(first_s, public_id(request.id), now)
             request.silent_s = None
         else:
             request.silent_s += meta.cost
@@ -107,7 +109,7 @@ class Metrics(Observer):
         for job in request.jobs.values():
             self._stages[job.stage].jobs[outcome] += 1
         if outcome == "ok":
-            self._request.observe(now - request.submitted_at, request.id, now)
+            self._request.observe(now - request.submitted_at, public_id(request.id), now)
 
     # from the broker
 
@@ -132,6 +134,10 @@ class Metrics(Observer):
     def replica_restarting(self, stage: str, cause: RestartCause) -> None:
         """A replica of the stage ended and is replaced."""
         self._by_name[stage].restarts[cause] += 1
+
+    def internal_error(self) -> None:
+        """A step of the broker raised, and the broker went on."""
+        self._internal_errors += 1
 
     # for Prometheus
 
@@ -196,7 +202,11 @@ class Metrics(Observer):
         )
         audio.add_metric(["in"], self._audio_in_s)
         audio.add_metric(["out"], self._audio_out_s)
-        return [requests, request, first_audio, audio]
+        errors = CounterMetricFamily(
+            "relevo_internal_errors", "Steps of the broker that raised; each is in its log, and a fault to report."
+        )
+        errors.add_metric([], self._internal_errors)
+        return [requests, request, first_audio, audio, errors]
 
     def _gauges(self, stages: Sequence[StageInfo], busy_replicas: Collection[str]) -> list[Metric]:
         depth = GaugeMetricFamily("relevo_stage_queue_depth", "Jobs that wait for a replica.", labels=["stage"])

@@ -43,7 +43,7 @@ class RouterSockets:
         self.refused = 0  # messages and connections
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._authenticator = KeyAuthenticator(self._context, keys) if keys else None
-        self._takers: dict[Source, Callable[[], None]] = {}
+        self._takers: dict[Source, Callable[[], object]] = {}
 
     def listen(self, address: str, key: str) -> zmq.Socket[bytes]:
         """Binds a new socket; `key` is the setting that a user would change.
@@ -71,7 +71,7 @@ class RouterSockets:
         return router
 
     def on_message(
-        self, router: zmq.Socket[bytes], types: Any, handle: Callable[[bytes, Any, Sequence[Any]], None]
+        self, router: zmq.Socket[bytes], types: Any, handle: Callable[[bytes, Any, Sequence[Any]], object]
     ) -> None:
         """Calls `handle(sender, message, payloads)` for each message of a socket that is one of `types`."""
         decode = codec.decoder(types)
@@ -92,7 +92,7 @@ class RouterSockets:
 
         self.on_input(router, take)
 
-    def on_input(self, source: Source, take: Callable[[], None]) -> None:
+    def on_input(self, source: Source, take: Callable[[], object]) -> None:
         """Calls `take` whenever a socket or a file descriptor may have something to read."""
         self._takers[source] = take
         self.poller.add(source)

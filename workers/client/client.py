@@ -29,6 +29,7 @@ from workers.wire.payload_frames import pack
 logger = logging.getLogger("relevo.client")
 
 GREET_AGAIN_S = 0.5  # between two GetStatus while no broker has answered
+DEADLINE_GRACE_S = 0.25  # how much later than the deadline the relay's own answer may come
 
 
 class Client:
@@ -50,12 +51,12 @@ class Client:
         """
         self.address = validate_address(address)
         self._numbers = itertools.count(1)
-        self._name = secrets.token_hex(4)
+        self._name = secrets.token_hex(16)  # whoever knows the id of a request can take it over
         self._instance = ""  # of the broker that has our requests; empty while none has answered
         self._pending: dict[str, PendingRequest] = {}
         self._error: RelayClosed | None = None  # why nothing can be submitted any more
         peer_keys = None if keys is None else PeerKeys.read(Path(keys))
-        self._connection = Connection(address, peer_keys, self._take, self._connected, self._fail)
+        self._connection = Connection(address, peer_keys, self._take, self._connected, self.fail)
         self._calls = Calls(self._connection.send)
         self._connection.later(0.0, self._greet)
         self._connection.start()
@@ -110,6 +111,8 @@ class Client:
             self._pending[request] = pending
             if self._instance:
                 self._send(pending)
+        if deadline_s is not None:
+            self._connection.later(deadline_s + DEADLINE_GRACE_S, partial(self._expire, request))
         return future
 
     def stream(
@@ -183,10 +186,11 @@ class Client:
     def _send(self, pending: PendingRequest) -> None:
         pending.patient |= pending.sent  # a broker may have admitted it, so a full queue must not end it now
         pending.sent = True
+        pending.spans.clear()  # those of an earlier broker, whose outcome never came
         self._connection.send(pending.submit_message(), pending.frame)
 
-    def _fail(self, error: RelayClosed) -> None:
-        """Ends every call and every request with an error, because the connection has ended for good."""
+    def fail(self, error: RelayClosed) -> None:
+        """Ends every call and every request with an error, because the connection or the relay has ended for good."""
         with self._connection.lock:
             self._error = self._error or error
             failed, self._pending = self._pending, {}
@@ -221,7 +225,7 @@ class Client:
     def _take_for(
         self,
         pending: PendingRequest,
-        message: messages.JobStarted | messages.RequestOutput | messages.Outcome,
+        message: messages.JobStarted | messages.RequestOutput | messages.Spans | messages.Outcome,
         frames: Sequence[Any],
     ) -> None:
         try:
@@ -230,6 +234,8 @@ class Client:
                     pending.started(message)
                 case messages.RequestOutput():
                     pending.output(message, frames[0])
+                case messages.Spans(_, spans):
+                    pending.spans.extend(spans)
                 case messages.Outcome(request, "rejected", _, retry_after_s) if pending.patient and retry_after_s:
                     self._connection.later(retry_after_s / 2, partial(self._send_again, request))
                 case messages.Outcome():
@@ -242,6 +248,15 @@ class Client:
             self._pending.pop(message.request, None)
             self._connection.send(messages.Cancel(message.request))
             pending.fail(error)
+
+    def _expire(self, request: str) -> None:
+        """Ends a request whose deadline has passed, if the relay has not: it may be gone or frozen."""
+        pending = self._pending.pop(request, None)
+        if pending is not None:
+            self._connection.send(messages.Cancel(request))
+            pending.end(
+                messages.Outcome(request, "expired", "its deadline passed and the relay did not answer", 0.0, ())
+            )
 
     def _send_again(self, request: str) -> None:
         if request in self._pending:

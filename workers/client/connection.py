@@ -80,8 +80,12 @@ class Connection:
             self._fail_refused()
 
     def later(self, delay_s: float, call: Callable[[], None]) -> None:
-        """Calls back from the connection's thread. Only that thread may use it, or another before `start`."""
-        heapq.heappush(self._timers, (time.monotonic() + delay_s, next(self._timer_numbers), call))
+        """Calls back from the connection's thread; any thread may ask for it."""
+        timer = (time.monotonic() + delay_s, next(self._timer_numbers), call)
+        with self.lock:
+            heapq.heappush(self._timers, timer)
+            if self._timers[0] is timer and not self._closed:
+                self._wake()
 
     def close(self, before: Callable[[], None]) -> None:
         """Ends the thread, calls `before`, which may still send, and closes the socket. A second call does nothing."""
@@ -120,7 +124,8 @@ class Connection:
 
     def _turn(self, poller: SocketPoller) -> None:
         """Waits for messages or for the next call that is due, and handles them."""
-        wait_s = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
+        with self.lock:
+            wait_s = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
         for source in poller.wait(wait_s):
             if source is self._handshakes.monitor:
                 self._look_at_handshakes()
@@ -128,8 +133,14 @@ class Connection:
             if source == self._wake_reader:
                 os.read(self._wake_reader, 4096)
             self._take_all()
-        while self._timers and self._timers[0][0] <= time.monotonic():
-            heapq.heappop(self._timers)[2]()
+        while (call := self._next_due()) is not None:
+            call()
+
+    def _next_due(self) -> Callable[[], None] | None:
+        with self.lock:
+            if self._timers and self._timers[0][0] <= time.monotonic():
+                return heapq.heappop(self._timers)[2]
+            return None
 
     def _look_at_handshakes(self) -> None:
         if self._handshakes.look():

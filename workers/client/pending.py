@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from workers.client.result import Event, Result, Transcript
-from workers.wire.messages import Buffer, JobPath, JobStarted, Outcome, RequestOutput, Submit
+from workers.wire.messages import Buffer, JobPath, JobStarted, Outcome, RequestOutput, Span, Submit
 from workers.wire.payload_frames import unpack
 
 logger = logging.getLogger("relevo.client")
@@ -35,6 +35,7 @@ class PendingRequest:
     deadline_at: float | None
     patient: bool
     sent: bool = False
+    spans: list[Span] = field(default_factory=list)  # of Spans messages since the request was last sent
     _transcript: Transcript = field(default_factory=Transcript)
     _received: set[tuple[str, JobPath]] = field(default_factory=set)
 
@@ -76,7 +77,7 @@ class PendingRequest:
             texts=transcript.joined_texts(),
             audio=transcript.audio(),
             notes=tuple(transcript.notes),
-            spans=outcome.spans,
+            spans=(*self.spans, *outcome.spans),
         )
         self._settle(lambda: self.future.set_result(result))
 

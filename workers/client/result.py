@@ -10,6 +10,7 @@ from modules.audio.waveform import leading_silence_s
 from modules.contract.notes import Note
 from modules.contract.payloads import Audio, Payload, Text
 from workers.wire.messages import JobPath, OutcomeName, Span
+from workers.wire.public_id import public_id
 
 UNSPACED = {"ja", "th", "zh"}  # languages that put no space between sentences
 
@@ -51,6 +52,11 @@ class Result:
     audio: Audio | None
     notes: tuple[Note, ...]
     spans: tuple[Span, ...]
+
+    @property
+    def public_id(self) -> str:
+        """The id of the request in the metrics' exemplars."""
+        return public_id(self.request)
 
 
 @dataclass(slots=True)

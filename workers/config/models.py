@@ -200,6 +200,9 @@ class PipelineConfig(BaseSettings):
     heartbeat_timeout_s: float = Field(
         15, gt=0, description="Seconds without a heartbeat after which a replica is silent, and replaced."
     )
+    broker_timeout_s: float = Field(
+        10, gt=0, description="Seconds without a heartbeat after which the broker is taken for frozen and replaced."
+    )
     drain_s: float = Field(
         30, ge=0, description="Seconds that accepted requests may take to finish when the relay stops."
     )

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+import psutil
 import zmq
 
 from checkout import ROOT
@@ -64,6 +65,14 @@ class Child:
     def ended(self) -> bool:
         """Returns whether it has ended; if so, it is reaped."""
         return self._process.poll() is not None
+
+    def cpu_s(self) -> float:
+        """Returns the seconds of CPU time that it has used; 0 once it has ended."""
+        try:
+            times = psutil.Process(self.pid).cpu_times()
+        except psutil.NoSuchProcess:
+            return 0.0
+        return float(times.user + times.system)
 
     def signal(self, number: signal.Signals) -> None:
         """Sends it a signal, unless it has ended."""

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from errors import InputError, RelevoError
 from modules.contract.module import Module
 from modules.contract.payloads import Payload
+from workers.replica.output_check import checked_output, checked_position
 from workers.wire import messages
 from workers.wire.payload_frames import pack, unpack
+from workers.wire.shorten import shorten
 
 logger = logging.getLogger("relevo.replica")
 
@@ -93,7 +95,8 @@ class Batch:
             self._compute(module, jobs)
         except Exception as error:
             logger.exception("a batch of %d failed", len(jobs))
-            return str(error) if isinstance(error, RelevoError) else f"{type(error).__name__}: {error}"
+            reason = str(error) if isinstance(error, RelevoError) else f"{type(error).__name__}: {error}"
+            return shorten(reason)
         return ""
 
     def _compute(self, module: Module, jobs: list[RunningJob]) -> None:
@@ -101,10 +104,11 @@ class Batch:
             return
         yielded = [0] * len(jobs)
         for position, output in module.process([job.payload for job in jobs if job.payload is not None]):
-            job, index = jobs[position], yielded[position]
-            yielded[position] += 1
+            place = checked_position(position, len(jobs))
+            job, index = jobs[place], yielded[place]
+            yielded[place] += 1
             if job.live and index >= job.outputs:
-                self._pass_on(job, index, output)
+                self._pass_on(job, index, checked_output(module, output))
             given_up = set(self._abandoned())  # asked after the output has left: the next stage waits for that
             for job in self._jobs:
                 job.abandoned |= job.lease.job in given_up
@@ -115,7 +119,7 @@ class Batch:
 
     def _pass_on(self, job: RunningJob, index: int, output: Payload | InputError) -> None:
         if isinstance(output, InputError):
-            job.error = str(output)
+            job.error = shorten(str(output))
             return
         meta, frame = pack(output)
         self._send(messages.Output(self._replica, job.lease.job, job.lease.attempt, index, meta), frame)

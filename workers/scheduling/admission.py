@@ -9,6 +9,7 @@ from workers.scheduling.stage_table import StageTable
 from workers.wire.messages import OutcomeName, Submit
 
 MIN_RETRY_AFTER_S = 0.05  # the wait that a rejected client is told before any job was measured
+STAGE_DOWN_RETRY_AFTER_S = 10.0  # the wait while a stage is given up; when it is tried again, only the supervisor knows
 CLOSING = "the relay is closing"
 
 
@@ -38,7 +39,7 @@ def check_admission(stages: StageTable, message: Submit, closing: bool, known: b
     if message.deadline_s is not None and message.deadline_s <= 0:
         return NotAdmitted("expired", "its deadline had passed when it arrived")
     if down := next((stage.down for stage in stages.in_order if stage.down), ""):
-        return NotAdmitted("rejected", down)
+        return NotAdmitted("rejected", down, STAGE_DOWN_RETRY_AFTER_S)
     if known:
         return None
     if closing:

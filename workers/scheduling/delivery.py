@@ -19,3 +19,6 @@ class Delivery(Protocol):
 
     def dead_letter(self, job: Job, stage: str, reason: str, log_tail: str) -> None:
         """Keeps a job that failed `max_attempts` times, with all that is needed to examine it and to try it again."""
+
+    def deaths_explained(self, replicas: tuple[str, ...]) -> None:
+        """Tells the supervisor that one request explains why these replicas died. It may name a replica twice."""

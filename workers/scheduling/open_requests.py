@@ -9,9 +9,12 @@ from collections.abc import Iterator
 
 from workers.scheduling.delivery import Delivery
 from workers.scheduling.observer import Observer
-from workers.scheduling.request import Job, Request
+from workers.scheduling.request import Request
 from workers.scheduling.stage_table import StageTable
-from workers.wire.messages import AbandonJob, JobPath, JobStarted, Outcome, OutcomeName, RequestOutput
+from workers.wire.messages import AbandonJob, JobPath, JobStarted, Outcome, OutcomeName, RequestOutput, Spans
+from workers.wire.shorten import shorten
+
+SPANS_A_MESSAGE = 1000  # so that a message stays far below the limit of its header
 
 
 class OpenRequests:
@@ -65,14 +68,18 @@ class OpenRequests:
     def refuse(self, request: Request, outcome: OutcomeName, reason: str, retry_after_s: float, now: float) -> None:
         """Ends a request that was not admitted."""
         self._observer.request_ended(request, outcome, now)
-        self._delivery.to_client(request.client, Outcome(request.id, outcome, reason, retry_after_s, spans=()))
+        self._delivery.to_client(request.client, Outcome(request.id, outcome, shorten(reason), retry_after_s, ()))
 
     def end(self, request: Request, outcome: OutcomeName, reason: str, now: float) -> None:
-        """Ends an open request: drops its jobs, sends the outputs that are due and then its outcome."""
+        """Ends an open request: drops its jobs, sends the outputs that are due, its spans and then its outcome."""
         self._observer.request_ended(request, outcome, now)
         self.forget(request)
         self._send_due(request, now)
-        self._delivery.to_client(request.client, Outcome(request.id, outcome, reason, 0.0, tuple(request.spans)))
+        spans = tuple(request.spans)
+        while len(spans) > SPANS_A_MESSAGE:
+            self._delivery.to_client(request.client, Spans(request.id, spans[:SPANS_A_MESSAGE]))
+            spans = spans[SPANS_A_MESSAGE:]
+        self._delivery.to_client(request.client, Outcome(request.id, outcome, shorten(reason), 0.0, spans))
 
     def forget(self, request: Request) -> None:
         """Removes a request and tells its client nothing. Its queued jobs leave, and replicas abandon the others."""
@@ -85,16 +92,12 @@ class OpenRequests:
         self._requests.pop(request.id, None)
 
     def pop_overdue(self, now: float) -> Iterator[Request]:
-        """Yields the requests whose deadline has passed while all of their jobs wait; each deadline is seen once."""
+        """Yields the open requests whose deadline has passed; each deadline is seen once."""
         while self._deadlines and self._deadlines[0][0] <= now:
             request = self._requests.get(heapq.heappop(self._deadlines)[2])
-            if request is not None and request.deadline_at <= now and not any(map(_is_leased, request.jobs.values())):
+            if request is not None and request.deadline_at <= now:
                 yield request
 
     def next_deadline_at(self) -> float:
         """When the next deadline passes; infinite when there is none."""
         return self._deadlines[0][0] if self._deadlines else math.inf
-
-
-def _is_leased(job: Job) -> bool:
-    return job.replica is not None

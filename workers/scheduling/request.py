@@ -41,6 +41,9 @@ class Job:
     cost_out: float = 0.0  # of those outputs
     replica: str | None = None  # None while the job is queued
     leased_at: float = 0.0
+    alone: bool = False  # its latest lease was a batch of one
+    suspect: bool = False  # a replica died while it held the job: lease it alone from now on
+    died_with: list[str] = field(default_factory=list)  # the replicas that died while they held the job
 
     def span(self, stage: str, service_s: float, busy_s: float, batch: int) -> Span:
         """The job's times at its stage, once it has ended there; see `Span` for the fields."""

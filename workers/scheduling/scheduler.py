@@ -42,9 +42,9 @@ The life of a job
       ▼
     Outcome ok
 
-A request can end before that: `cancelled` by its client or at shutdown, `expired` when its deadline passes before one
-of its jobs begins, `failed` when a job ends with an error or its stage is given up. Its queued jobs leave with it, and
-replicas are sent `AbandonJob` for those that they hold.
+A request can end before that: `cancelled` by its client or at shutdown, `expired` when its deadline passes, `failed`
+when a job ends with an error or its stage is given up. Its queued jobs leave with it, and replicas are sent
+`AbandonJob` for those that they hold.
 
 Rules
 -----
@@ -53,7 +53,15 @@ Rules
 * A stage leases a batch only while the next queue has room for what its replicas already hold (backpressure). A client
   meets it as `rejected` at the entry, with the wait to expect.
 * Interactive jobs go before batch jobs; while batch jobs wait, every fifth job is one of them.
-* A queued job whose deadline has passed is never leased. A leased one runs on.
+* A request ends at its deadline, also while a replica computes a job of it: the replica abandons that job at its next
+  output, and the broker refuses what it still sends. The replica is not interrupted. No job is leased after its
+  deadline.
+* A death makes suspects of all the jobs that the replica held. From then on each of them is leased alone, so that the
+  innocent ones pass and the guilty one dies alone. A death in company is never the last attempt of a job: it gets one
+  more, alone. A job with which a replica dies when it is alone, after a replica died with it before, explains all those
+  deaths; they do not count against the stage (`deaths_explained`).
+* While a stage is given up, requests are rejected with the reason and a wait. They are admitted again once the
+  supervisor tries the stage again (`stage_up`).
 * The same request id from the same client changes nothing. From another connection it begins the request again: what
   was sent over the earlier connection may be lost.
 * Job numbers of one broker begin at a random place, so that messages about the jobs of an earlier broker match nothing.
@@ -68,9 +76,11 @@ tests/unit/workers/scheduling/test_scheduler_states.py checks them in any order 
 3. A replica gets a batch only for a credit, and holds one batch at most.
 4. An output is passed on once, whichever attempt made it (`Job.forwarded` counts them).
 5. Outputs of a stage reach the client in path order.
-6. No job has more than `max_attempts` attempts.
+6. No job has more than `max_attempts` attempts, or one more when a replica died with it in company at the last of them.
+   The last attempt of a job that becomes a dead letter by a death was alone.
 7. A message of a replica changes only jobs that are leased to that replica under the attempt that it names.
-8. While every stage has a warm replica that makes progress, every open request ends.
+8. A suspect is in no batch with another job.
+9. While every stage has a warm replica that makes progress, every open request ends.
 """
 
 from __future__ import annotations
@@ -88,7 +98,8 @@ from workers.scheduling.path_order import PathOrder
 from workers.scheduling.request import Job, Request
 from workers.scheduling.stage import Stage, StagePlan
 from workers.scheduling.stage_table import StageTable
-from workers.wire.messages import BatchEnd, BatchLease, Drain, JobEnd, JobLease, Output, Submit
+from workers.wire.messages import BatchEnd, BatchLease, Drain, JobEnd, JobLease, Outcome, Output, Submit
+from workers.wire.shorten import shorten
 
 
 class Scheduler:
@@ -154,6 +165,15 @@ class Scheduler:
         if request is not None and request.client == client:
             self._requests.end(request, "cancelled", "cancelled by the client", now)
             self._dispatch(now)
+
+    def fail(self, client: bytes, request_id: str, reason: str, now: float) -> None:
+        """Ends a request of this client as failed; one that is not open gets the outcome all the same."""
+        request = self._requests.get(request_id)
+        if request is not None and request.client == client:
+            self._requests.end(request, "failed", reason, now)
+            self._dispatch(now)
+        else:
+            self._delivery.to_client(client, Outcome(request_id, "failed", reason, 0.0, spans=()))
 
     # from replicas
 
@@ -238,6 +258,7 @@ class Scheduler:
             if job.id not in job.request.jobs:
                 continue
             if died:
+                self._note_death(job, replica)
                 self._retry(job, "died", cause, log_tail, now)
             else:
                 self._requeue(job, now)
@@ -251,12 +272,17 @@ class Scheduler:
         self._delivery.to_replica(replica, Drain())
 
     def stage_down(self, name: str, reason: str, now: float) -> None:
-        """Gives a stage up: requests that still need it fail, and no new request is admitted."""
+        """Gives a stage up: requests that still need it fail, and new ones are rejected until `stage_up`."""
         stage = self.stages.named(name)
-        stage.down = f"stage {name} is down: {reason}"
+        stage.down = f"stage {name} is down: {shorten(reason)}"
         for request in self._requests:
             if any(job.stage <= stage.place for job in request.jobs.values()):
                 self._requests.end(request, "failed", stage.down, now)
+        self._dispatch(now)
+
+    def stage_up(self, name: str, now: float) -> None:
+        """Serves a stage again that was given up: requests are admitted, and its queue is worked off."""
+        self.stages.named(name).down = ""
         self._dispatch(now)
 
     def stop_accepting(self) -> None:
@@ -271,9 +297,11 @@ class Scheduler:
     # time and state
 
     def tick(self, now: float) -> None:
-        """Ends the requests whose deadline has passed while they wait, and leases the batches that waited enough."""
+        """Ends the requests whose deadline has passed, and leases the batches that waited enough."""
         for request in self._requests.pop_overdue(now):
-            self._requests.end(request, "expired", "its deadline passed while it waited", now)
+            leased = any(job.replica is not None for job in request.jobs.values())
+            during = "was computed" if leased else "waited"
+            self._requests.end(request, "expired", f"its deadline passed while it {during}", now)
         self._dispatch(now)
 
     def next_tick_at(self) -> float:
@@ -308,14 +336,27 @@ class Scheduler:
         job.queued_at = now
         self.stages.in_order[job.stage].queue.push_front(job)
 
+    def _note_death(self, job: Job, replica: str) -> None:
+        """Remembers that a replica died with a job, which from now on is leased alone.
+
+        A job that was alone, and for which it is not the first death, explains all of its deaths.
+        """
+        job.suspect = True
+        job.died_with.append(replica)
+        if job.alone and len(job.died_with) > 1:
+            self._delivery.deaths_explained(tuple(job.died_with))
+
     def _retry(self, job: Job, verb: str, cause: str, log_tail: str, now: float) -> None:
-        """Puts a job back whose lease failed; after its last attempt it becomes a dead letter."""
-        if job.attempt < self._max_attempts:
+        """Puts a job back whose lease failed; after its last attempt it becomes a dead letter.
+
+        A job that had company in its last attempt may be innocent of a death, so it gets one more, alone.
+        """
+        if job.attempt < self._max_attempts or (job.suspect and not job.alone):
             job.attempt += 1
             self._requeue(job, now)
             return
         name = self.stages.in_order[job.stage].plan.name
-        reason = f"{name} {verb} {job.attempt} times under this request, the last time: {cause}"
+        reason = f"{name} {verb} {job.attempt} times under this request, the last time: {shorten(cause)}"
         self._delivery.dead_letter(job, name, reason, log_tail)
         self._requests.end(job.request, "dead_letter", reason, now)
 
@@ -341,7 +382,7 @@ class Scheduler:
                 self._requests.end(job.request, "expired", reason, now)
                 continue
             cost += job.meta.cost
-            if batch and cost > plan.max_batch_cost:
+            if batch and (cost > plan.max_batch_cost or job.suspect or batch[0].suspect):
                 break
             batch.append(queue.pop_head())
         return batch
@@ -349,7 +390,7 @@ class Scheduler:
     def _lease(self, replica: str, batch: list[Job], now: float) -> None:
         leases = []
         for job in batch:
-            job.leased_at, job.replica = now, replica
+            job.leased_at, job.replica, job.alone = now, replica, len(batch) == 1
             deadline_at = job.request.deadline_at
             deadline_s = None if deadline_at == math.inf else deadline_at - now
             leases.append(JobLease(job.id, job.attempt, job.meta, deadline_s))

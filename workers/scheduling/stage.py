@@ -45,14 +45,18 @@ class Stage:
 
     def fills_batch(self, now: float) -> bool:
         """Whether to wait for more jobs before the next batch is leased."""
-        plan, queue = self.plan, self.queue
-        waits = plan.max_wait_s and len(queue) < plan.max_batch
-        return bool(waits) and queue.oldest_at() + plan.max_wait_s > now
+        return self._may_fill_batch() and self.queue.oldest_at() + self.plan.max_wait_s > now
 
     def fills_batch_until(self) -> float:
         """When a batch that waits for more jobs is leased as it is; infinite when none waits."""
-        waits = self.plan.max_wait_s and self.queue and self.replicas.has_credit
+        waits = self._may_fill_batch() and self.replicas.has_credit
         return self.queue.oldest_at() + self.plan.max_wait_s if waits else math.inf
+
+    def _may_fill_batch(self) -> bool:
+        """Whether the job at the head of the queue may be leased with others that are still to come."""
+        head = self.queue.head()
+        waits = self.plan.max_wait_s > 0 and len(self.queue) < self.plan.max_batch
+        return waits and head is not None and not head.suspect
 
     def info(self, desired: int) -> StageInfo:
         """What a client may know, with the number of replicas that the supervisor wants."""

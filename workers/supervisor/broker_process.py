@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import signal
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from workers.plan import StageLayout
 from workers.processes.child import Child, end_together
 from workers.replica.module_spec import ModuleSpec
 from workers.scheduling.stage import StagePlan
+from workers.supervisor.broker_watchdog import BrokerWatchdog
 from workers.supervisor.restart_policy import BROKER_DELAYS_S, Backoff
 from workers.supervisor.run_folder import RunFolder
 from workers.wire import messages
@@ -49,8 +51,8 @@ class BrokerProcess:
         self._backoff = Backoff(BROKER_DELAYS_S)
         self._child: Child | None = None
         self._start_at = 0.0
-        self.ready: messages.BrokerReady | None = None  # what it said when it last began to listen …
-        self.listening_since = math.inf  # … and when that was; infinity while there is none that listens
+        self.ready: messages.BrokerReady | None = None  # what it said when it last began to listen
+        self._watchdog = BrokerWatchdog(config.broker_timeout_s)
 
     @property
     def pid(self) -> int | None:
@@ -80,13 +82,36 @@ class BrokerProcess:
         if self._child is not None or self._start_at > now:
             return False
         file = self._folder.path / "broker.msgpack"
-        file.write_bytes(msgspec.msgpack.encode(self._settings(list(stages))))
-        self._child = Child("workers.broker", ["--settings", str(file)], self._log)
+        try:
+            file.write_bytes(msgspec.msgpack.encode(self._settings(list(stages))))
+            self._child = Child("workers.broker", ["--settings", str(file)], self._log)
+        except OSError as error:
+            if self.ready is None:
+                raise
+            delay_s = self._backoff.failed()
+            self._start_at = now + delay_s
+            logger.error("the broker cannot be started: %s; trying again in %.0f s", error, delay_s)
+            return False
         return True
+
+    def heard(self, now: float) -> None:
+        """Takes in that a message came from it."""
+        self._watchdog.heard(now)
+
+    def listening_since(self, now: float) -> float:
+        """Since when it is known to listen to the replicas; infinity while that is not known."""
+        return self._watchdog.listening_since(now)
+
+    def kill_if_silent(self, now: float) -> None:
+        """Kills it if it is frozen, so that it is replaced."""
+        if self._child is not None and (why := self._watchdog.silent(now)):
+            logger.error("the broker is frozen (%s); another replaces it", why)
+            self._child.signal(signal.SIGKILL)
 
     def became_ready(self, ready: messages.BrokerReady, now: float) -> None:
         """Takes in that it listens, and where: a later one shall listen there too."""
-        self.ready, self.listening_since = ready, now
+        self.ready = ready
+        self._watchdog.began(now)
         self._addresses = _Addresses(ready.clients, ready.replicas, ready.metrics or None)
         self._backoff.succeeded()
 
@@ -101,7 +126,8 @@ class BrokerProcess:
             return None
         cause, last_line = child.exit_cause(), child.last_line()
         child.close()
-        self._child, self.listening_since = None, math.inf
+        self._child = None
+        self._watchdog.ended()
         if self.ready is None:
             self._start_at = math.inf
             return AddressInUse(last_line) if "use" in cause else RelayError(f"the broker {cause}")

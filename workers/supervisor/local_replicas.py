@@ -5,10 +5,11 @@ What to do is decided by `restart_policy` and `health_policy`; this carries it o
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import psutil
 
@@ -23,6 +24,8 @@ from workers.supervisor.slots import Slots
 from workers.wire import messages
 
 logger = logging.getLogger("relevo.supervisor")
+
+QUIET_S = 2.0  # of silence, two heartbeats: from then on the CPU time tells whether a replica computes
 
 
 class LocalReplicas:
@@ -80,7 +83,7 @@ class LocalReplicas:
                 continue
             loading = self.slots.loading_bytes()
             if not loading or loading + slot.stage.replica_bytes <= psutil.virtual_memory().available:
-                slot.start(launch, now)
+                self._start(slot, launch, now)
 
     def update(self, status: messages.ReplicaStatus, now: float) -> bool:
         """Takes in what a replica said; returns whether it is one of these."""
@@ -89,12 +92,26 @@ class LocalReplicas:
             return False
         slot.update(status, now)
         stage = slot.stage.name
-        if status.state in ("ready", "busy"):
-            self._restarts[stage].became_ready(slot.number)
-        if status.fatal and not self.is_given_up(stage):
-            self._restarts[stage].give_up(status.reason)
+        restarts = self._restarts[stage]
+        self._check_memory_limit(slot)
+        if status.state in ("ready", "busy") and restarts.became_ready(slot.number):
+            self._report_up(stage)
+        if status.fatal and not restarts.given_up:
+            restarts.give_up(slot.number, status.reason, now)
             self._report_given_up(stage)
         return True
+
+    def deaths_explained(self, replicas: Collection[str], now: float) -> None:
+        """Takes in that one request explains why these replicas died."""
+        for stage, restarts in self._restarts.items():
+            if restarts.explained(replicas, now):
+                self._report_up(stage)
+
+    def report_stages_down(self) -> None:
+        """Tells a broker which stages are given up."""
+        for stage, restarts in self._restarts.items():
+            if restarts.given_up:
+                self._tell(messages.StageDown(stage, restarts.given_up))
 
     def clear_ended(self, now: float, *, closing: bool) -> None:
         """Clears the slots whose process has ended and sets when they are filled again, unless the relay closes."""
@@ -124,15 +141,16 @@ class LocalReplicas:
             elif slot.serving and slot.surplus and self.slots.enough_without(slot):
                 self._drain(slot)
 
-    def resize(self, stage: str, replicas: int) -> str:
+    def resize(self, stage: str, replicas: int, now: float) -> str:
         """Changes the number of a stage's replicas; returns why that cannot be, or an empty text.
 
-        New replicas load beside the old ones, which drain once the new are ready.
+        New replicas load beside the old ones, which drain once the new are ready. A stage that was given up is tried.
         """
         try:
             self.slots.resize(stage, replicas)
         except ConfigError as error:
             return str(error)
+        self._restarts[stage].try_now(now)
         return ""
 
     def end(self) -> None:
@@ -146,30 +164,61 @@ class LocalReplicas:
         health = self._health[slot.stage.name]
         if slot.loading:
             return health.slow_to_load(slot.started_at, now)
-        return health.silent(slot.heard_at, listening_since, now) or health.stuck(slot.busy_s)
+        if now - slot.heard_at > QUIET_S:
+            slot.look_at_cpu(now)
+        silent = health.silent(max(slot.heard_at, slot.computing_at), listening_since, now)
+        return silent or health.stuck(max(slot.busy_s, now - max(slot.heard_at, listening_since)))
 
     def _clear(self, slot: Slot, child: Child, now: float, closing: bool) -> None:
         stage, ended = slot.stage.name, slot.clear(child)
         self._ended_names.add(slot.name)
         self._tell(messages.ReplicaGone(slot.name, ended.reason, ended.log_tail))
-        if closing or self.is_given_up(stage):
+        if closing:
             return
-        restarts = self._restarts[stage]
         if ended.expected:
-            restarts.left(slot.number)
+            self._restarts[stage].left(slot.number)
         else:
-            restarts.died(slot.number, ended.reason, now)
-            if restarts.given_up:
-                self._report_given_up(stage)
-                return
-            delay_s = restarts.start_at(slot.number) - now
-            logger.warning("%s: %s; starting another in %.0f s", slot.name, ended.reason, delay_s)
-        if not slot.surplus:
+            self._died(slot, ended.reason, now)
+        if not slot.surplus and not self.is_given_up(stage):
             self._tell(messages.ReplicaRestarting(stage, ended.cause))
+
+    def _check_memory_limit(self, slot: Slot) -> None:
+        """Ignores a memory limit that a warm replica exceeds before it has worked: recycling would never end."""
+        stage = slot.stage.name
+        if slot.warm_bytes and (why := self._health[stage].over_memory(slot.warm_bytes)):
+            logger.error(
+                "%s is warm and uses %s: memory_limit_mb is below what the model needs, and is ignored; raise it",
+                slot.name,
+                why,
+            )
+            self._health[stage] = dataclasses.replace(self._health[stage], memory_limit_mb=None)
+
+    def _start(self, slot: Slot, launch: Launch, now: float) -> None:
+        """Fills a slot. If no process can be started, that counts as a death."""
+        try:
+            slot.start(launch, now)
+        except OSError as error:
+            self._died(slot, f"it cannot be started: {error}", now)
+
+    def _died(self, slot: Slot, reason: str, now: float) -> None:
+        stage = slot.stage.name
+        restarts = self._restarts[stage]
+        was_given_up = bool(restarts.given_up)
+        restarts.died(slot.number, slot.name, reason, now)
+        if restarts.given_up and not was_given_up:
+            self._report_given_up(stage)
+            return
+        delay_s = restarts.start_at(slot.number) - now
+        if delay_s < math.inf:
+            logger.warning("%s: %s; starting another in %.0f s", slot.name, reason, delay_s)
 
     def _drain(self, slot: Slot) -> None:
         slot.draining = True
         self._tell(messages.DrainReplica(slot.name))
+
+    def _report_up(self, stage: str) -> None:
+        logger.warning("stage %s runs again", stage)
+        self._tell(messages.StageUp(stage))
 
     def _report_given_up(self, stage: str) -> None:
         reason = self._restarts[stage].given_up

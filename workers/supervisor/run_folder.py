@@ -52,6 +52,10 @@ class RunFolder:
         """The address of the private socket that serves a role."""
         return f"{IPC}{self.path / role}"
 
+    def make_again_if_removed(self) -> None:
+        """Makes it again if something, such as a cleaner of old temporary files, has removed it."""
+        self.path.mkdir(mode=0o700, exist_ok=True)
+
     def remove(self) -> None:
         """Removes it with everything inside; calling it again changes nothing."""
         shutil.rmtree(self.path, ignore_errors=True)

@@ -14,6 +14,7 @@ from workers.supervisor.replica_view import ReplicaView
 from workers.wire import messages
 
 DUMP_S = 1.0  # between asking a stuck replica for its stacks and killing it
+COMPUTING_CPU_S = 0.1  # more than an idle process uses between two looks
 
 
 class Launch(NamedTuple):
@@ -56,8 +57,11 @@ class Slot:
     state: messages.ReplicaState = "dead"
     busy_s: float = 0.0
     rss_bytes: int = 0
+    warm_bytes: int = 0  # its memory when it was first seen warm
     started_at: float = 0.0
     heard_at: float = 0.0
+    cpu_s: float = 0.0  # its CPU time when that was last looked at …
+    computing_at: float = 0.0  # … and when that was last seen to grow while it was silent
     draining: bool = False
     kill_at: float = math.inf
     reason: str = ""  # why it ends, if that is known before its process has ended
@@ -86,15 +90,25 @@ class Slot:
         log = launch.log_folder / f"{self.name}.log" if launch.log_folder else None
         self.child = Child("workers.replica", arguments, log, self.stage.config.python)
         self.starts += 1
-        self.state, self.busy_s, self.rss_bytes = "starting", 0.0, 0
+        self.state, self.busy_s, self.rss_bytes, self.warm_bytes = "starting", 0.0, 0, 0
         self.started_at = self.heard_at = now
+        self.cpu_s = self.computing_at = 0.0
         self.draining, self.kill_at, self.reason, self.cause = False, math.inf, "", None
 
     def update(self, status: messages.ReplicaStatus, now: float) -> None:
         """Takes in what its replica last said."""
         self.state, self.busy_s, self.heard_at = status.state, status.busy_s, now
         self.rss_bytes = status.rss_bytes or self.rss_bytes
+        if status.state in ("ready", "busy"):
+            self.warm_bytes = self.warm_bytes or status.rss_bytes
         self.reason = status.reason or self.reason
+
+    def look_at_cpu(self, now: float) -> None:
+        """Notes whether its process computes although it is silent, as it does in a call that holds the GIL."""
+        cpu_s = self.child.cpu_s() if self.child is not None else 0.0
+        if cpu_s - self.cpu_s >= COMPUTING_CPU_S:
+            self.computing_at = now
+        self.cpu_s = cpu_s
 
     def kill_with_stacks(self, reason: str, now: float) -> None:
         """Asks its replica to write its stacks to its log, and sets the time to kill it."""

@@ -2,7 +2,10 @@
 
 Restarts: a replica that dies comes back after 1, 2, 4 … 30 seconds. A stage whose replicas die `deaths_per_minute`
 times within a minute is given up with the reason, and so is one whose model cannot be loaded for a reason that a
-restart does not help. The broker comes back at once, on the same addresses; if it then cannot listen, it waits too.
+restart does not help. It is tried again later with one replica, and at once by `scale`. The broker comes back at once,
+on the same addresses; if it then cannot listen, it waits too. A broker that is silent is killed and replaced.
+
+No message ends the thread. What ends it all the same ends the relay, and `on_failure` tells why.
 """
 
 from __future__ import annotations
@@ -61,6 +64,7 @@ class Supervisor:
         self._broker: BrokerProcess | None = None
         self._changed = threading.Condition(threading.RLock())
         self._error: RelayError | None = None
+        self._on_failure: Callable[[RelayError], None] | None = None
         self._wake_fd: int | None = None  # of an eventfd, while the thread runs
         self._ended = threading.Event()
         self._drain_s: float | None = None  # how long to drain, once it shall end …
@@ -97,6 +101,17 @@ class Supervisor:
                     on_change(self.replicas())
             if self._error is not None:
                 raise self._error
+
+    def on_failure(self, call: Callable[[RelayError], None]) -> None:
+        """Calls back once if the relay ends by itself, with the reason; at once if it has ended already.
+
+        The call comes from the supervisor's thread, after the last process has ended.
+        """
+        with self._changed:
+            self._on_failure = call
+            failed = self._ended.is_set() and self._drain_s is None
+        if failed:
+            call(self._error or RelayClosed("the relay was closed"))
 
     def stop(self, drain_s: float) -> None:
         """Refuses new requests, lets accepted ones finish for at most `drain_s`, and ends every process.
@@ -153,7 +168,11 @@ class Supervisor:
         try:
             self._supervise(folder, broker, wake_fd)
         finally:
-            self._ended.set()
+            with self._changed:
+                self._ended.set()
+                call = self._on_failure if self._drain_s is None else None
+            if call is not None:
+                call(self._error or RelayClosed("the relay was closed"))
 
     def _supervise(self, folder: RunFolder, broker: BrokerProcess, wake_fd: int) -> None:
         """Keeps the processes alive until `stop`, then ends them and removes the folder."""
@@ -170,12 +189,13 @@ class Supervisor:
                 self._wait(broker, wake_fd, now)
                 with self._changed:
                     while self._control.poll(0):
-                        self._receive(decode(self._control.recv()), broker)
+                        self._receive(decode, self._control.recv(), broker)
                     self._look_after(broker, time.monotonic())
                     self._changed.notify_all()
         except Exception as error:
             logger.exception("the supervisor failed")
-            self._fail(RelayError(f"the supervisor failed: {error}"))
+            self._error = None  # what ended an earlier start-up is not why it ends now
+            self._fail(RelayError(f"the supervisor failed: {type(error).__name__}: {error}"))
         finally:
             self._local.end()
             broker.end()  # after the replicas, which tell it that they leave
@@ -202,6 +222,7 @@ class Supervisor:
         if self._drain_s is not None:
             return
         slots = self._local.slots
+        folder.make_again_if_removed()
         if broker.start_due(slots.stages.values(), now):
             self._tell(messages.Attach(slots.desired()))
         address = broker.replica_address
@@ -220,16 +241,29 @@ class Supervisor:
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(wake_fd)
 
-    def _receive(self, message: messages.ToSupervisor, broker: BrokerProcess) -> None:
+    def _receive(self, decode: Callable[[bytes], messages.ToSupervisor], frame: bytes, broker: BrokerProcess) -> None:
+        """Handles a message. One that cannot be read or handled is logged, and ends nothing."""
+        broker.heard(time.monotonic())
+        try:
+            self._handle(decode(frame), broker)
+        except Exception:
+            logger.exception("the supervisor could not handle a message of the broker")
+
+    def _handle(self, message: messages.ToSupervisor, broker: BrokerProcess) -> None:
         match message:
+            case messages.BrokerHeartbeat():
+                pass  # any message shows that the broker runs
             case messages.BrokerReady():
                 broker.became_ready(message, time.monotonic())
+                self._local.report_stages_down()  # this broker has not heard of them
                 if self._plan.config.listen_replicas != PRIVATE:
                     logger.info("replicas connect to %s", message.replicas)
             case messages.ReplicaStatus():
                 self._update(message, time.monotonic())
+            case messages.DeathsExplained(replicas):
+                self._local.deaths_explained(replicas, time.monotonic())
             case messages.ForwardedScale(client, call, stage, replicas):
-                error = self._local.resize(stage, replicas)
+                error = self._local.resize(stage, replicas, time.monotonic())
                 self._tell(messages.ForwardedScaleReply(client, call, error, self._local.slots.desired()))
             case messages.StageLoads(loads):
                 self._autoscale(loads, time.monotonic())
@@ -247,11 +281,12 @@ class Supervisor:
     def _look_after(self, broker: BrokerProcess, now: float) -> None:
         """Replaces what has ended, and lets go of what is past a limit."""
         closing = self._drain_s is not None
+        broker.kill_if_silent(now)
         if error := broker.clear_ended(now, closing=closing):
             self._fail(error)
         self._local.clear_ended(now, closing=closing)
-        self._local.enforce_limits(broker.listening_since, now)
-        for gone in self._remote.newly_lost(broker.listening_since, now):
+        self._local.enforce_limits(broker.listening_since(now), now)
+        for gone in self._remote.newly_lost(broker.listening_since(now), now):
             logger.warning("the remote replica %s is lost: %s", gone.replica, gone.cause)
             self._tell(gone)
         if self._autoscalers and now >= self._check_loads_at:
@@ -268,7 +303,7 @@ class Supervisor:
             wanted = autoscaler.decide(load, desired, now)
             if wanted == desired:
                 continue
-            if error := self._local.resize(load.stage, wanted):
+            if error := self._local.resize(load.stage, wanted, now):
                 logger.warning("%s stays at %d replicas: %s", load.stage, desired, error)
             else:
                 logger.info("%s: %d replicas become %d", load.stage, desired, wanted)

@@ -15,7 +15,7 @@ import msgspec
 from errors import ProtocolError
 from workers.wire.messages import BatchLease, Message, Output, RequestOutput, Submit
 
-VERSION = 2
+VERSION = 3
 PREFIX = b"RLV" + bytes([VERSION])
 MAX_HEADER_BYTES = 1 << 20
 MAX_PAYLOAD_BYTES = 256 * 2**20  # over an hour of 16 kHz float32

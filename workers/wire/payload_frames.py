@@ -6,15 +6,25 @@ import numpy as np
 
 from errors import ProtocolError
 from modules.audio.waveform import leading_silence_s
+from modules.contract.notes import Note
 from modules.contract.payloads import Audio, Payload, Text
 from workers.wire.messages import Buffer, Meta
+from workers.wire.shorten import shorten
+
+MAX_NOTES = 200  # of one payload: with NOTE_CHARS each they fit into a header
+NOTE_CHARS = 500
 
 
 def pack(payload: Payload) -> tuple[Meta, Buffer]:
     """Returns a payload's description and its bytes: UTF-8 for text, little-endian float32 for audio (not copied)."""
     if isinstance(payload, Text):
         meta = Meta(
-            "text", payload.cost, payload.start_s, payload.end_s, language=payload.language, notes=payload.notes
+            "text",
+            payload.cost,
+            payload.start_s,
+            payload.end_s,
+            language=payload.language,
+            notes=_bounded(payload.notes),
         )
         return meta, payload.text.encode()
     meta = Meta(
@@ -23,10 +33,18 @@ def pack(payload: Payload) -> tuple[Meta, Buffer]:
         payload.start_s,
         payload.end_s,
         sample_rate=payload.sample_rate,
-        notes=payload.notes,
+        notes=_bounded(payload.notes),
         silence_s=leading_silence_s(payload),
     )
     return meta, np.ascontiguousarray(payload.samples, dtype="<f4").view(np.uint8).data
+
+
+def _bounded(notes: tuple[Note, ...]) -> tuple[Note, ...]:
+    """Returns the notes, or as many of them as a header has room for, each shortened, and a note of the others."""
+    kept = tuple(Note(note.kind, shorten(note.detail, NOTE_CHARS)) for note in notes[:MAX_NOTES])
+    if len(notes) > MAX_NOTES:
+        kept = (*kept[:-1], Note("truncated", f"{len(notes) - MAX_NOTES + 1} further notes are left out"))
+    return kept
 
 
 def unpack(meta: Meta, frame: Buffer) -> Payload:

@@ -11,6 +11,7 @@ from typing import Any
 import zmq
 
 Source = zmq.Socket[Any] | int
+MAX_WAIT_S = 3600.0  # epoll takes milliseconds as a C int: a longer wait is waited for in parts
 
 
 class SocketPoller:
@@ -49,7 +50,8 @@ class SocketPoller:
         spin_until = time.monotonic() + min(spin_s, math.inf if timeout_s is None else timeout_s)
         while not (events := self._epoll.poll(0)) and time.monotonic() < spin_until:
             pass  # sched_yield would queue this thread behind one that computes, for a whole time slice
-        return [self._sources[fd] for fd, _ in events or self._epoll.poll(timeout_s)]
+        longest_s = MAX_WAIT_S if timeout_s is None else min(timeout_s, MAX_WAIT_S)
+        return [self._sources[fd] for fd, _ in events or self._epoll.poll(longest_s)]
 
     def close(self) -> None:
         """Closes the epoll descriptor."""

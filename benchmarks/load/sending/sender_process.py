@@ -37,7 +37,12 @@ class SenderProcess:
         """Starts the process and gives it an order; it dies with the thread that starts it."""
         search = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.load.sending.sender"],
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "benchmarks.load.sending.sender",
+            ],  # -P: nothing in the current folder is imported
             env={**os.environ, "PYTHONPATH": search},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

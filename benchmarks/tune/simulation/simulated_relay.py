@@ -157,6 +157,10 @@ class _SimulatedRelay:
         """Raises AssertionError: simulated replicas do not die."""
         raise AssertionError(reason)
 
+    def deaths_explained(self, replicas: tuple[str, ...]) -> None:
+        """Never happens either."""
+        raise AssertionError(replicas)
+
 
 def _shares(job: TracedJob) -> Iterator[tuple[TracedJob, float]]:
     """Yields the outputs of a job, each with its share of the service time. A longer output takes longer."""

@@ -13,6 +13,7 @@ from workers.wire.messages.client import (
     RequestOutput,
     Scale,
     ScaleReply,
+    Spans,
     Submit,
 )
 from workers.wire.messages.records import (
@@ -45,7 +46,9 @@ from workers.wire.messages.replica import (
 )
 from workers.wire.messages.supervisor import (
     Attach,
+    BrokerHeartbeat,
     BrokerReady,
+    DeathsExplained,
     DesiredReplicas,
     DrainRelay,
     DrainReplica,
@@ -58,6 +61,7 @@ from workers.wire.messages.supervisor import (
     ReplicaStatus,
     StageDown,
     StageLoads,
+    StageUp,
 )
 
 __all__ = [
@@ -65,9 +69,11 @@ __all__ = [
     "Attach",
     "BatchEnd",
     "BatchLease",
+    "BrokerHeartbeat",
     "BrokerReady",
     "Buffer",
     "Cancel",
+    "DeathsExplained",
     "DesiredReplicas",
     "Drain",
     "DrainRelay",
@@ -106,11 +112,13 @@ __all__ = [
     "Scale",
     "ScaleReply",
     "Span",
+    "Spans",
     "StageDown",
     "StageInfo",
     "StageLoad",
     "StageLoads",
     "StageSpec",
+    "StageUp",
     "Submit",
     "ToClient",
     "ToReplica",
@@ -118,7 +126,7 @@ __all__ = [
 ]
 
 FromClient = GetStatus | Submit | Cancel | Scale
-ToClient = RelayStatus | ScaleReply | JobStarted | RequestOutput | Outcome
+ToClient = RelayStatus | ScaleReply | JobStarted | RequestOutput | Spans | Outcome
 FromReplica = Join | Ready | Output | BatchEnd | Heartbeat | Leave
 ToReplica = StageSpec | Refused | BatchLease | AbandonJob | Resync | Drain
 FromSupervisor = (
@@ -127,10 +135,13 @@ FromSupervisor = (
     | ReplicaGone
     | ReplicaRestarting
     | StageDown
+    | StageUp
     | DrainReplica
     | DrainRelay
     | GetLoads
     | ForwardedScaleReply
 )
-ToSupervisor = BrokerReady | ReplicaStatus | StageLoads | ForwardedScale | RelayDrained
+ToSupervisor = (
+    BrokerReady | BrokerHeartbeat | DeathsExplained | ReplicaStatus | StageLoads | ForwardedScale | RelayDrained
+)
 Message = FromClient | ToClient | FromReplica | ToReplica | FromSupervisor | ToSupervisor

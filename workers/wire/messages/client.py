@@ -101,8 +101,18 @@ class RequestOutput(BaseMessage, frozen=True):
     meta: Meta
 
 
+class Spans(BaseMessage, frozen=True):
+    """The first spans of a request that has more than fit into its Outcome; directly before it, in any number."""
+
+    request: str
+    spans: tuple[Span, ...]
+
+
 class Outcome(BaseMessage, frozen=True):
-    """How the request ended; its last message. ``retry_after_s`` is the wait to expect after a rejection."""
+    """How the request ended; its last message. ``retry_after_s`` is the wait to expect after a rejection.
+
+    ``spans`` are the last ones, after those of the Spans before it.
+    """
 
     request: str
     outcome: OutcomeName

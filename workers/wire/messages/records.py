@@ -17,6 +17,7 @@ ReplicaState = Literal["starting", "loading", "warming", "ready", "busy", "drain
 
 MAX_AMOUNT = 1e12  # of a cost, or of seconds; infinity and NaN would spread through the sums that they enter
 MAX_CALL = 2**53  # of a call id
+MAX_REPLICAS = 1000  # of a stage; no machine runs more, and a mistyped number must not be tried
 Amount = Annotated[float, msgspec.Meta(ge=0, le=MAX_AMOUNT)]
 Seconds = Annotated[float, msgspec.Meta(ge=-MAX_AMOUNT, le=MAX_AMOUNT)]
 CallId = Annotated[int, msgspec.Meta(ge=0, le=MAX_CALL)]

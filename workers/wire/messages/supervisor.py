@@ -41,6 +41,12 @@ class StageDown(BaseMessage, frozen=True):
     reason: str
 
 
+class StageUp(BaseMessage, frozen=True):
+    """A stage that was given up is tried again, or serves again: requests for it are admitted."""
+
+    stage: str
+
+
 class DrainReplica(BaseMessage, frozen=True):
     """Asks the broker to lease nothing more to the replica, and to send it Drain."""
 
@@ -109,6 +115,16 @@ class ForwardedScale(BaseMessage, frozen=True):
     call: CallId
     stage: str
     replicas: int
+
+
+class BrokerHeartbeat(BaseMessage, frozen=True):
+    """The broker's loop runs. The supervisor restarts a broker that is silent."""
+
+
+class DeathsExplained(BaseMessage, frozen=True):
+    """One request explains why these replicas died: their deaths do not count against their stage."""
+
+    replicas: tuple[str, ...]
 
 
 class RelayDrained(BaseMessage, frozen=True):

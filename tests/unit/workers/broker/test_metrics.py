@@ -98,6 +98,9 @@ class PlayedStage:
     def dead_letter(self, *_: Any) -> None:
         pass
 
+    def deaths_explained(self, *_: Any) -> None:
+        pass
+
     def submit(self, number: int) -> None:
         self.submitted += 1
         deadline_s = {0: 0.0, 1: 2.5}.get(number)

@@ -10,7 +10,7 @@ from errors import RelayClosed
 from modules.contract.payloads import Text
 from workers.client.pending import PendingRequest
 from workers.client.result import Event, Result
-from workers.wire.messages import JobStarted, Outcome, RequestOutput, Submit
+from workers.wire.messages import JobStarted, Outcome, RequestOutput, Span, Submit
 from workers.wire.payload_frames import pack
 
 META, FRAME = pack(Text("hola", "es"))
@@ -49,6 +49,14 @@ def test_what_a_callback_of_the_future_raises_goes_no_further(raised):
     assert ended.future.result(0).outcome == "ok"
     with pytest.raises(RelayClosed, match="no more"):
         failed.future.result(0)
+
+
+def test_the_spans_before_an_outcome_come_first():
+    request = pending()
+    spans = tuple(Span("listen", (number,), 1, "listen-0", number, 0.0, 0.1, 0.1, 1) for number in range(3))
+    request.spans.extend(spans[:2])
+    request.end(Outcome("r", "ok", "", 0.0, spans[2:]))
+    assert request.future.result(0).spans == spans
 
 
 def test_an_output_that_comes_again_is_delivered_once():

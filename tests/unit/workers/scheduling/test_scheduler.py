@@ -9,7 +9,7 @@ import pytest
 
 from workers.scheduling.scheduler import Scheduler
 from workers.scheduling.stage import StagePlan, expected_wait_s
-from workers.wire import messages
+from workers.wire import codec, messages
 
 STAGES = ("listen", "translate", "speak")
 AUDIO, TEXT = messages.Meta("audio", 1.0), messages.Meta("text", 10.0)
@@ -22,6 +22,7 @@ class Recorder:
         self.client_messages: list[messages.ToClient] = []
         self.replica_messages: list[tuple[str, messages.ToReplica]] = []
         self.letters: list[tuple[str, str, str]] = []
+        self.explained: list[tuple[str, ...]] = []
 
     def to_client(self, client: bytes, message: messages.ToClient, *frames: Any) -> None:
         self.client_messages.append(message)
@@ -31,6 +32,9 @@ class Recorder:
 
     def dead_letter(self, job: Any, stage: str, reason: str, log_tail: str) -> None:
         self.letters.append((job.request.id, stage, log_tail))
+
+    def deaths_explained(self, replicas: tuple[str, ...]) -> None:
+        self.explained.append(replicas)
 
     def outcomes(self) -> dict[str, list[messages.Outcome]]:
         found: dict[str, list[messages.Outcome]] = defaultdict(list)
@@ -205,6 +209,7 @@ def test_a_job_whose_replicas_die_becomes_a_dead_letter():
         relay.scheduler.replica_gone(f"listen-{number}", "killed by SIGKILL", relay.now, "its stack")
     assert relay.outcome("a").outcome == "dead_letter"
     assert relay.delivery.letters == [("a", "listen", "its stack")]
+    assert relay.delivery.explained == [("listen-0", "listen-1")]
     assert "killed by SIGKILL" in relay.outcome("a").reason
 
 
@@ -330,6 +335,26 @@ def test_deadlines_are_checked_at_admission_in_the_queue_and_at_dispatch():
     assert relay.delivery.leases("listen-0") == []
 
 
+def test_a_request_ends_at_its_deadline_though_a_replica_computes_it(relay):
+    relay.submit("late", deadline_s=1.0, progress=True)
+    relay.output("listen-0")
+    leased = {replica: relay.held(replica).jobs[0] for replica in ("listen-0", "translate-0")}
+    assert relay.scheduler.next_tick_at() == 1.0
+    relay.now = 1.0
+    relay.scheduler.tick(relay.now)
+    assert relay.outcome("late").outcome == "expired"
+    abandoned = [each for each in relay.delivery.replica_messages if isinstance(each[1], messages.AbandonJob)]
+    assert abandoned == [(replica, messages.AbandonJob(lease.job)) for replica, lease in leased.items()]
+    said = len(relay.delivery.client_messages)
+    for replica in leased:
+        assert relay.output(replica) is False
+        relay.done(replica)
+    assert len(relay.delivery.client_messages) == said
+    relay.submit("next")
+    relay.work_off(ALL)
+    assert relay.outcome("next").outcome == "ok"
+
+
 def test_nothing_is_sent_about_a_request_after_its_outcome(relay):
     relay.submit("late", deadline_s=1.0)
     relay.now = 1.0
@@ -402,6 +427,17 @@ def test_a_stage_that_is_given_up_fails_the_requests_that_need_it_and_rejects_ot
     assert relay.outcome("a").outcome == "failed"
     assert relay.outcome("b").outcome == "rejected"
     assert "no memory" in relay.outcome("b").reason
+    assert relay.outcome("b").retry_after_s > 0
+
+
+def test_a_stage_that_is_tried_again_serves_the_requests_that_come_then(relay):
+    relay.scheduler.stage_down("translate", "no memory", relay.now)
+    assert relay.scheduler.blockers() == {"translate": "stage translate is down: no memory"}
+    relay.scheduler.stage_up("translate", relay.now)
+    assert relay.scheduler.blockers() == {}
+    relay.submit("a")
+    relay.work_off(ALL)
+    assert relay.outcome("a").outcome == "ok"
 
 
 def test_a_closing_relay_finishes_the_open_requests_and_rejects_others(relay):
@@ -461,3 +497,42 @@ def test_an_unknown_stage_to_enter_at_is_named(relay):
 def test_the_wrong_kind_of_payload_is_refused(relay):
     relay.scheduler.submit(b"c", messages.Submit("t", TEXT), b"", relay.now)
     assert relay.outcome("t").outcome == "failed"
+
+
+def test_a_request_with_a_hundred_thousand_outputs_and_spans_ends_in_bounded_messages(relay):
+    relay.submit("long")
+    long = relay.held("listen-0").jobs[0].job
+    for index in range(100_000):
+        relay.scheduler.output(messages.Output("listen-0", long, 1, index, TEXT), b"", 0.0)
+    relay.scheduler.batch_ended(messages.BatchEnd("listen-0", 0.1, (messages.JobEnd(long, 1, 100_000, 0.1),)), 0.0)
+    for job in range(long + 1, long + 100_001):  # at the second stage, where none has an output
+        relay.scheduler.batch_ended(messages.BatchEnd("translate-0", 0.1, (messages.JobEnd(job, 1, 0, 0.1),)), 0.0)
+    assert relay.outcome("long").outcome == "ok"
+    assert len(relay.delivery.outputs("long")) == 100_000
+    pages = [message for message in relay.delivery.client_messages if isinstance(message, messages.Spans)]
+    assert relay.delivery.client_messages[-1 - len(pages) :] == [*pages, relay.outcome("long")]
+    spans = [span for message in (*pages, relay.outcome("long")) for span in message.spans]
+    assert [span.path for span in spans] == [(), *((index,) for index in range(100_000))]
+    assert max(len(codec.encode(message)) for message in relay.delivery.client_messages) < codec.MAX_HEADER_BYTES / 4
+
+
+def test_a_long_error_is_shortened_with_a_note(relay):
+    relay.submit("bad")
+    relay.done("listen-0", error="x" * 2_000_000)
+    assert relay.outcome("bad").outcome == "failed"
+    assert relay.outcome("bad").reason.endswith("characters left out)")
+    assert len(codec.encode(relay.outcome("bad"))) < 10_000
+
+
+def test_a_long_cause_of_death_is_shortened_with_a_note():
+    relay = PlayedRelay()
+    relay.submit("a")
+    for number in range(2):
+        relay.join(f"listen-{number}")
+        relay.scheduler.replica_gone(f"listen-{number}", "x" * 2_000_000, relay.now)
+    assert len(codec.encode(relay.outcome("a"))) < 10_000
+
+
+def test_a_long_name_of_a_stage_is_answered_shortly(relay):
+    relay.scheduler.submit(b"c", messages.Submit("a", TEXT, stage="x" * 1_000_000), b"", relay.now)
+    assert len(codec.encode(relay.outcome("a"))) < 10_000

@@ -1,4 +1,4 @@
-"""Any order of events: clients that submit again, replicas that come and go, and a broker that is killed.
+"""Any order of events: clients that submit again, replicas that come and go, poison, and a broker that is killed.
 
 The clients and replicas are played, and behave as `workers.client.client` and `workers.replica.replica` do. A
 job's outputs follow from its payload, as those of a model do, so that a whole answer can be checked however often parts
@@ -27,11 +27,17 @@ YIELDS = ("text", "text", "audio")
 MAX_ATTEMPTS = 2
 QUEUE_ITEMS = 4
 JOBS_OF_A_BROKER = 10**6
+POISONED_STAGE = "translate"  # its replicas die under a poison
 
 
 def outputs_of(payload: str) -> int:
     """The number of outputs of the job with this payload: none, one or two."""
     return (2, 1, 2, 0)[sum(map(ord, payload)) % 4]
+
+
+def is_poison(payload: str) -> bool:
+    """Whether it is, or comes from, a request that is a poison."""
+    return payload.startswith("poison")
 
 
 def whole_answer(payload: str) -> dict[str, list[str]]:
@@ -67,6 +73,11 @@ class PlayedReplica:
     sent: list[int] = field(default_factory=list)
 
 
+def requests_of(replica: PlayedReplica) -> set[str]:
+    """The requests that the replica has jobs of."""
+    return {payload.partition(".")[0] for payload in replica.payloads} if replica.batch else set()
+
+
 class AnyOrder(RuleBasedStateMachine):
     """The scheduler's surroundings: the delivery, the clock, the clients and the replicas."""
 
@@ -80,6 +91,8 @@ class AnyOrder(RuleBasedStateMachine):
         self.outcomes: dict[str, str] = {}
         self.events: dict[str, dict[tuple[str, messages.JobPath], str]] = defaultdict(dict)
         self.letters: list[str] = []
+        self.held_at_a_death: set[int] = set()  # jobs
+        self.unlucky: set[str] = set()  # requests that lost a lease by chance, and not by a poison
         self.client = b"client-0"  # another one after each connection that breaks
         self.travelling: list[tuple[messages.ToClient, tuple[Any, ...]]] = []  # from the broker to the client
         self.replicas: dict[str, PlayedReplica] = {}
@@ -109,14 +122,21 @@ class AnyOrder(RuleBasedStateMachine):
             assert not replica.leased, "a second batch without a credit"
             assert replica.batch is None
             assert not replica.told_to_drain
+            jobs = {lease.job for lease in message.jobs}
+            assert len(jobs) == 1 or not jobs & self.held_at_a_death, "a suspect in company"
             replica.batch, replica.payloads = message, list(frames)
             replica.sent, replica.leased = [0] * len(frames), True
         elif isinstance(message, messages.Drain):
             replica.draining = replica.told_to_drain = True
 
     def dead_letter(self, job: Any, stage: str, reason: str, log_tail: str) -> None:
-        assert job.attempt == MAX_ATTEMPTS
+        assert MAX_ATTEMPTS <= job.attempt <= MAX_ATTEMPTS + 1
+        assert job.alone or job.attempt == MAX_ATTEMPTS
+        assert is_poison(job.frame) or job.request.id in self.unlucky, "an innocent request became a dead letter"
         self.letters.append(job.request.id)
+
+    def deaths_explained(self, replicas: tuple[str, ...]) -> None:
+        assert len(replicas) > 1
 
     # clients
 
@@ -125,8 +145,12 @@ class AnyOrder(RuleBasedStateMachine):
         deadline_at = math.inf if deadline_s is None else self.now + deadline_s
         self.send_new(AwaitedRequest(deadline_at, "batch" if batch else "interactive", patient, follows))
 
-    def send_new(self, awaited: AwaitedRequest) -> None:
-        request = f"r{next(self.names)}"
+    @rule()
+    def submit_a_poison(self) -> None:
+        self.send_new(AwaitedRequest(math.inf, "interactive", patient=False, follows=False), "poison")
+
+    def send_new(self, awaited: AwaitedRequest, prefix: str = "r") -> None:
+        request = f"{prefix}{next(self.names)}"
         self.awaited[request] = awaited
         self.submit_to_queue(request)
 
@@ -258,6 +282,7 @@ class AnyOrder(RuleBasedStateMachine):
         place %= len(replica.payloads)
         if replica.sent[place] < outputs_of(replica.payloads[place]):
             replica.sent[place] += 1
+            self.unlucky.update(requests_of(replica))
 
     @precondition(lambda self: self.busy())
     @rule(data=st.data(), end=st.sampled_from(["", "", "", "error", "expired"]))
@@ -268,6 +293,13 @@ class AnyOrder(RuleBasedStateMachine):
         self.finish(name, replica, end)
 
     def finish(self, name: str, replica: PlayedReplica, end: str = "") -> None:
+        """It ends its batch; if there is a poison in it, it dies and is replaced."""
+        if replica.stage == POISONED_STAGE and any(map(is_poison, replica.payloads)):
+            self.held_at_a_death |= self.leased_to(replica)
+            del self.replicas[name]
+            self.scheduler.replica_gone(name, "killed", self.now)
+            self.join(replica.stage)
+            return
         for place in range(len(replica.payloads)):
             while not end and self.yield_one(name, replica, place):
                 pass
@@ -281,6 +313,14 @@ class AnyOrder(RuleBasedStateMachine):
         if replica.draining:
             self.leave(name)
 
+    def leased_to(self, replica: PlayedReplica) -> set[int]:
+        return {lease.job for lease in replica.batch.jobs} if replica.batch and replica.leased else set()
+
+    def lose_lease(self, replica: PlayedReplica) -> None:
+        """Notes what the scheduler will take for a death that no poison caused."""
+        self.held_at_a_death |= self.leased_to(replica)
+        self.unlucky.update(requests_of(replica))
+
     def leave(self, name: str) -> None:
         self.scheduler.replica_gone(name, "it left", self.now, died=False)
         del self.replicas[name]
@@ -288,7 +328,8 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: self.replicas)
     @rule(data=st.data())
     def die(self, data: Any) -> None:
-        name, _ = self.named(data, sorted(self.replicas))
+        name, replica = self.named(data, sorted(self.replicas))
+        self.lose_lease(replica)
         del self.replicas[name]
         self.scheduler.replica_gone(name, "killed", self.now, "its stack")
 
@@ -316,6 +357,7 @@ class AnyOrder(RuleBasedStateMachine):
     def fall_silent(self, data: Any) -> None:
         """It is taken for dead, and computes on."""
         name, replica = self.named(data, sorted(self.replicas))
+        self.lose_lease(replica)
         self.scheduler.replica_gone(name, "no sign of life", self.now)
         replica.known = replica.leased = False
 
@@ -323,6 +365,8 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(data=st.data())
     def a_batch_is_lost_on_its_way(self, data: Any) -> None:
         name, replica = self.named(data, self.unread())
+        if not replica.draining:
+            self.lose_lease(replica)
         replica.batch, replica.leased = None, False
         if replica.draining:
             self.leave(name)
@@ -359,14 +403,23 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: not self.down)
     @rule(stage=st.sampled_from(STAGES), sure=st.integers(0, 4))
     def give_up_a_stage(self, stage: str, sure: int) -> None:
-        if sure == 0:  # seldom: until the broker is killed, no request is admitted
+        if sure == 0:  # seldom: no request is admitted while it is down
             self.down = stage
             self.scheduler.stage_down(stage, "no memory", self.now)
+
+    @precondition(lambda self: self.down)
+    @rule()
+    def try_the_stage_again(self) -> None:
+        self.scheduler.stage_up(self.down, self.now)
+        self.down = ""
 
     @rule(step=st.floats(0.1, 2))
     def time_passes(self, step: float) -> None:
         self.now += step
         self.scheduler.tick(self.now)
+        ended = {message.request for message, _ in self.travelling if isinstance(message, messages.Outcome)}
+        overdue = {request for request, awaited in self.awaited.items() if awaited.deadline_at <= self.now}
+        assert overdue <= ended | self.refused, "a request that outlives its deadline"
 
     # invariants
 
@@ -390,6 +443,8 @@ class AnyOrder(RuleBasedStateMachine):
         for name, replica in list(self.replicas.items()):
             if not replica.known:
                 self.resync(name, replica)
+        if self.down:
+            self.try_the_stage_again()
         for stage in STAGES:
             self.join(stage)
         while self.awaited:
@@ -416,8 +471,6 @@ class AnyOrder(RuleBasedStateMachine):
 
         There are no more of them than the next stage has room for.
         """
-        if self.down:
-            return
         idle = [r for r in self.replicas.values() if r.stage == "listen" and r.known and not r.draining]
         for _ in idle:
             self.send_new(AwaitedRequest(math.inf, "interactive", patient=False, follows=False))
