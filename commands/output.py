@@ -28,7 +28,7 @@ def utf8(name: str) -> str:
 
 
 def printable(text: str) -> str:
-    r"""Writes as escapes, such as ``\x1b``, what a terminal would obey instead of showing, and what has no encoding."""
+    """Escapes control characters and characters that cannot be encoded."""
     return _UNPRINTABLE.sub(_escape, text)
 
 

@@ -38,19 +38,27 @@ CONFIG_WIDTH = 120
 BEGIN, END = "written by docs/make_reference.py", "end of what docs/make_reference.py writes"
 
 
+CONFIG_SOURCES = "workers/config/models.py and the options of modules/*"
+COMMAND_SOURCES = "the parsers of commands/*, benchmarks/*/arguments.py and workers/replica/command.py"
+
+
 def pages() -> dict[Path, str]:
-    """Every file that this script writes, with its content."""
+    """Returns the content of every file that this script writes, by its path."""
     return {
         CONFIG: commented_config(CONFIG.read_text("utf-8")),
-        REFERENCE / "configuration.md": _page("Configuration", "workers/config/models.py", configuration()),
+        REFERENCE / "configuration.md": _page("Configuration", CONFIG_SOURCES, configuration()),
         REFERENCE / "metrics.md": _page("Metrics", "workers/broker/metrics.py", metrics()),
         REFERENCE / "report.md": _page("Report of a run", "workers/report.py", report()),
-        REFERENCE / "commands.md": _page("Commands", "the parsers of pipeline.py", commands()),
+        REFERENCE / "commands.md": _page(
+            "Commands",
+            "the parsers of commands/*, benchmarks/*/arguments.py and workers/replica/command.py",
+            commands(),
+        ),
     }
 
 
 def commented_config(text: str) -> str:
-    """The text of config.yaml with its commented keys written anew, between the lines that mark them."""
+    """Returns the text of config.yaml with its commented keys rewritten, between the lines that mark them."""
     schema = PipelineConfig.model_json_schema()
     definitions = schema["$defs"]
     top = {**schema, "properties": {k: v for k, v in schema["properties"].items() if k != "stages"}}
@@ -70,7 +78,7 @@ def commented_config(text: str) -> str:
 
 
 def configuration() -> str:
-    """The keys of a configuration and the options of every module."""
+    """Lists the keys of a configuration and the options of every module."""
     schema = PipelineConfig.model_json_schema()
     definitions = schema["$defs"]
     variables = "\n".join(f"- `{name}`: {text}" for name, text in OTHER_VARIABLES.items())
@@ -116,7 +124,7 @@ its class.
 
 
 def metrics() -> str:
-    """The metrics of a relay, as the broker makes them."""
+    """Lists the metrics of a relay, as the broker makes them."""
     stage = "NAME"
     families = Metrics([stage], []).families([StageInfo(stage, "", 1, 0, 1, 0, 0)], ())
     sections = []
@@ -145,7 +153,7 @@ of `objectives_s`.
 
 
 def report() -> str:
-    """The fields of a run's JSON report."""
+    """Lists the fields of a run's JSON report."""
     schema = Report.model_json_schema()
     others = "\n\n".join(
         f"## {name}\n\n{each['description']}\n\n{fields_table(each)}" for name, each in sorted(schema["$defs"].items())
@@ -165,7 +173,7 @@ def report() -> str:
 
 
 def commands() -> str:
-    """The help text of every command."""
+    """Returns the help text of every command."""
     with _terminal_of(COLUMNS):
         texts = [*_help_texts(parser()), *_help_texts(replica_parser())]
     return "\n\n".join(f"## `{program}`\n\n```text\n{text.rstrip()}\n```" for program, text in texts) + "\n"
@@ -188,12 +196,12 @@ def _module(name: str) -> str:
 
 
 def _plain(docstring: str | None) -> str:
-    """A docstring as Markdown."""
+    """Turns a docstring into Markdown."""
     return (docstring or "").replace("``", "`")
 
 
 def _help_texts(command: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
-    """The name and help text of a command and of all its subcommands."""
+    """Yields the name and help text of a command and of all its subcommands."""
     yield command.prog, command.format_help()
     for action in command._actions:
         if isinstance(action, argparse._SubParsersAction):

@@ -12,7 +12,7 @@ Schema = dict[str, Any]
 
 
 def keys_table(schema: Schema) -> str:
-    """A Markdown table of the keys of a schema: name, type, default and description."""
+    """Makes a Markdown table of the keys of a schema: name, type, default and description."""
     required = schema.get("required", ())
     rows = [
         (f"`{key}`", type_words(field), "required" if key in required else f"`{_yaml(field['default'])}`", _text(field))
@@ -22,13 +22,13 @@ def keys_table(schema: Schema) -> str:
 
 
 def fields_table(schema: Schema) -> str:
-    """A Markdown table of the fields of a schema: name, type and description; every one of them is always there."""
+    """Makes a Markdown table of a schema's fields: name, type and description. Every field is always present."""
     rows = [(f"`{key}`", type_words(field), _text(field)) for key, field in schema["properties"].items()]
     return _table(("field", "type", "description"), rows)
 
 
 def type_words(schema: Schema) -> str:
-    """The type of a value in words, such as "integer from 1 to 5 or `null`"."""
+    """Names the type of a value in words, such as "integer from 1 to 5 or `null`"."""
     if "anyOf" in schema:
         return " or ".join(type_words(each) for each in schema["anyOf"])
     if "$ref" in schema:
@@ -57,7 +57,7 @@ def type_words(schema: Schema) -> str:
 
 
 def commented_keys(schema: Schema, definitions: dict[str, Schema], indent: str, width: int) -> str:
-    """The keys of a schema as commented YAML lines, each with its default and, aligned behind it, its description.
+    """Formats the keys of a schema as commented YAML lines, each with its default and its description, aligned.
 
     Args:
         schema: the schema.
@@ -76,7 +76,7 @@ def commented_keys(schema: Schema, definitions: dict[str, Schema], indent: str, 
 
 
 def _entries(schema: Schema, definitions: dict[str, Schema], indent: str) -> Iterator[tuple[str, str]]:
-    """Each key with its default, and its description; the keys of a nested mapping follow that mapping's."""
+    """Yields each key with its default, and its description; a mapping's own keys follow it."""
     required = schema.get("required", ())
     for key, field in schema["properties"].items():
         text = _text(field)

@@ -31,10 +31,15 @@ class BarkOptions(SentenceOptions):
         None, description="a preset of the model's folder, such as v2/zh_speaker_3, or a .npz file; none: any voice"
     )
     semantic_temperature: float = Field(
-        0.7, ge=0, le=2, description="higher is livelier, and less faithful to the text"
+        0.7,
+        ge=0,
+        le=2,
+        description="temperature of the semantic tokens; higher is livelier, less faithful to the text",
     )
-    coarse_temperature: float = Field(0.7, ge=0, le=2, description="higher varies the sound more")
-    fine_temperature: float = Field(0.5, ge=0, le=2, description="higher varies the sound's detail more")
+    coarse_temperature: float = Field(0.7, ge=0, le=2, description="temperature of the sound; higher varies it more")
+    fine_temperature: float = Field(
+        0.5, ge=0, le=2, description="temperature of the sound's detail; higher varies it more"
+    )
     min_eos_p: float = Field(0.2, gt=0, le=1, description="probability of the end at which speech stops")
     semantic_max_new_tokens: int = Field(768, ge=1, le=768, description="longest speech, in tokens; 50 are a second")
     dtype: Dtype = Field("auto", description="arithmetic of the model")

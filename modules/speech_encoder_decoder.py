@@ -39,12 +39,12 @@ class SpeechEncoderDecoderOptions(SegmentOptions):
         "xls-r-300m-en-to-15 writes Catalan under 250005 and Welsh under 250007. Default: the token of "
         "target_language, if the model has one",
     )
-    num_beams: int = Field(5, ge=1, le=20, description="1 is greedy search")
+    num_beams: int = Field(5, ge=1, le=20, description="width of the beam search; 1 is greedy")
     length_penalty: float = Field(
-        1.0, ge=-5, le=5, description="above 0 favours longer texts; has an effect with several beams"
+        1.0, ge=-5, le=5, description="weight of the text's length in the beam search; above 0 favours longer texts"
     )
     no_repeat_ngram_size: int = Field(
-        0, ge=0, le=20, description="no sequence of this many tokens is repeated; 0 allows all"
+        0, ge=0, le=20, description="length of the token sequences that may not be repeated; 0 allows all"
     )
     max_new_tokens: int = Field(200, ge=1, le=1000, description="longest text of a segment, in tokens")
     dtype: Dtype = Field("auto", description="arithmetic of the model")

@@ -23,10 +23,10 @@ from modules.tasks.synthesis import SentenceOptions, Utterance, sentence_phrases
 class VitsOptions(SentenceOptions):
     """Options of Vits, named as in transformers' VitsConfig. None keeps the setting of the model's folder."""
 
-    speaking_rate: float | None = Field(None, ge=0.25, le=4, description="2 is twice as fast")
-    noise_scale: float | None = Field(None, ge=0, le=2, description="how much the voice varies; 0: not at all")
-    noise_scale_duration: float | None = Field(None, ge=0, le=2, description="how much its rhythm varies")
-    speaker_id: int | None = Field(None, ge=0, description="which speaker, in a model of several")
+    speaking_rate: float | None = Field(None, ge=0.25, le=4, description="speed of the speech; 2 is twice as fast")
+    noise_scale: float | None = Field(None, ge=0, le=2, description="variation of the voice; 0 is none")
+    noise_scale_duration: float | None = Field(None, ge=0, le=2, description="variation of the rhythm; 0 is none")
+    speaker_id: int | None = Field(None, ge=0, description="number of the speaker, in a model of several")
     dtype: Dtype = Field("auto", description="arithmetic of the model")
 
 

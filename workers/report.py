@@ -24,7 +24,7 @@ class Quantiles(_Figures):
 
     @classmethod
     def of(cls, samples: Iterable[float]) -> Quantiles:
-        """The quantiles of these samples, by linear interpolation."""
+        """Computes the quantiles of these samples, by linear interpolation."""
         values = np.fromiter(samples, float)
         if not len(values):
             return cls(p50=None, p95=None)

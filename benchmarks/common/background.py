@@ -8,7 +8,7 @@ from typing import Self
 
 
 class Background(ABC):
-    """Calls `look` every `every_s` seconds while its `with` block runs."""
+    """Calls `tick` every `every_s` seconds while its `with` block runs."""
 
     def __init__(self, every_s: float) -> None:
         self._every_s = every_s
@@ -25,8 +25,8 @@ class Background(ABC):
 
     def _run(self) -> None:
         while not self._ended.wait(self._every_s):
-            self.look()
+            self.tick()
 
     @abstractmethod
-    def look(self) -> None:
-        """Does it once."""
+    def tick(self) -> None:
+        """Runs the action once."""

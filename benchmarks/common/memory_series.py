@@ -26,7 +26,7 @@ class MemorySeries(Background):
         self._pipeline = pipeline
         self._samples: dict[tuple[str, int], list[int]] = defaultdict(list)
 
-    def look(self) -> None:
+    def tick(self) -> None:
         """Notes the memory of every process."""
         pids = {replica.name: replica.pid for replica in self._pipeline.replicas()}
         for name, pid in {**pids, "broker": self._pipeline.broker_pid, "client": os.getpid()}.items():

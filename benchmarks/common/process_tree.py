@@ -40,7 +40,7 @@ class PeakMemory(Background):
         super().__init__(SAMPLE_S)
         self.rss_bytes = 0
 
-    def look(self) -> None:
+    def tick(self) -> None:
         """Sums the memory of all processes."""
         total = 0
         for process in _tree():

@@ -58,10 +58,10 @@ def run(parsed: argparse.Namespace) -> int:
     """Compares two runs and returns the exit status; the end of the help lists them."""
     from benchmarks.load.report.comparison_page import write_comparison  # imports the plotting library
     from benchmarks.load.report.terminal import print_comparison
-    from benchmarks.load.run_comparison import LoadedRun, compare_runs
+    from benchmarks.load.run_comparison import RunOnDisk, compare_runs
     from benchmarks.load.run_record import load_run
 
-    before, after = LoadedRun(*load_run(parsed.before)), LoadedRun(*load_run(parsed.after))
+    before, after = RunOnDisk(*load_run(parsed.before)), RunOnDisk(*load_run(parsed.after))
     pairs = compare_runs(before, after)
     page = write_comparison(parsed.output or parsed.after, before, after, pairs)
     print_comparison(pairs)

@@ -1,4 +1,11 @@
-"""The exit status of `relevo load`."""
+"""The exit status of `relevo load`.
+
+0    all objectives were held
+1    an objective was missed, no request ended well, or the relay failed
+2    wrong usage or configuration (`pipeline.py` sets it)
+3    the run is invalid: the load generator could not keep its schedule
+130  interrupted
+"""
 
 from __future__ import annotations
 
@@ -10,7 +17,7 @@ EXIT_INTERRUPTED = 130
 
 
 def exit_status(run: LoadRun) -> int:
-    """Returns the exit status for a run; the help of the command lists them."""
+    """Returns the exit status for a run."""
     if run.interrupted:
         return EXIT_INTERRUPTED if run.interrupted == INTERRUPTED else EXIT_FAILED
     if run.invalid:

@@ -111,7 +111,7 @@ def load_options(parsed: argparse.Namespace) -> LoadOptions:
         tolerance=parsed.tolerance,
         most_probes=parsed.most_probes,
         files=[file.resolve() for file in files],
-        output=parsed.output or ROOT / "reports" / f"load-{datetime.now():%Y%m%d-%H%M%S}",
+        output=parsed.output or Path("reports") / f"load-{datetime.now():%Y%m%d-%H%M%S}",
         samples=parsed.samples,
     )
     for rate in options.rates:

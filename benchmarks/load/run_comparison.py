@@ -60,14 +60,14 @@ class LevelPair:
 
 
 @dataclass(frozen=True, slots=True)
-class LoadedRun:
+class RunOnDisk:
     """A run as it was read from its folder."""
 
     run: LoadRun
     trials: list[TrialSamples]
 
 
-def compare_runs(before: LoadedRun, after: LoadedRun) -> list[LevelPair]:
+def compare_runs(before: RunOnDisk, after: RunOnDisk) -> list[LevelPair]:
     """Pairs the levels with the same arrivals and rate; without any, the main levels of both runs."""
     offered = {(level.arrivals, level.rate): level for level in after.run.levels}
     pairs = [
@@ -80,7 +80,7 @@ def compare_runs(before: LoadedRun, after: LoadedRun) -> list[LevelPair]:
 
 
 def verdict(difference: Difference) -> str:
-    """Whether the second run is better, in a few words."""
+    """Says in a few words whether the second run is better."""
     if difference.independent < difference.needed:
         return "too few to tell"
     if difference.change.low == difference.change.high == 0:
@@ -88,7 +88,7 @@ def verdict(difference: Difference) -> str:
     return {None: "may be chance", True: "better", False: "worse"}[difference.better]
 
 
-def _pair(before: LoadedRun, after: LoadedRun, one: LevelFigures, other: LevelFigures) -> LevelPair:
+def _pair(before: RunOnDisk, after: RunOnDisk, one: LevelFigures, other: LevelFigures) -> LevelPair:
     samples, others = level_samples(one, before.trials), level_samples(other, after.trials)
     took = latencies(samples), latencies(others)
     first = times_to_first_audio(samples), times_to_first_audio(others)
@@ -127,7 +127,7 @@ def _difference(
     *,
     more_is_better: bool = False,
 ) -> Difference | None:
-    """None where a run has no sample at all."""
+    """Compares one figure; returns None if a run has no samples."""
     if not before or not after:
         return None
     return Difference(
@@ -150,7 +150,7 @@ def _rate(gaps: Values) -> Values:
 
 
 def _gaps(trials: Sequence[TrialSamples], level: LevelFigures) -> list[float]:
-    """Seconds from one good ending to the next within the windows that throughput is counted in.
+    """Returns the seconds from one good ending to the next within the windows that throughput is counted in.
 
     The gaps add up to the windows, so that 1 ÷ their mean is the achieved throughput.
     """

@@ -82,7 +82,7 @@ class LoadRun(msgspec.Struct):
 
 
 def level_samples(level: LevelFigures, trials: Sequence[TrialSamples]) -> list[RequestSample]:
-    """The measured requests of a level, trial by trial."""
+    """Returns the measured requests of a level, trial by trial."""
     return [sample for one in trials if one.trial.number in level.trials for sample in one.measured]
 
 

@@ -76,7 +76,7 @@ class Variant:
     second_passes: int = 0
 
     def run(self, inputs: Sequence[Payload], keep: bool) -> None:
-        """Processes one batch and notes its seconds an input; with `keep`, its answers too.
+        """Processes one batch and records its seconds an input; with `keep`, its answers too.
 
         Raises:
             MeasurementError: the module refused an input.

@@ -110,7 +110,10 @@ def _installed(name: str) -> bool:
 
 
 def trial_in_a_process(name: str, plan: TrialPlan) -> TrialRecord | None:
-    """Runs a trial in a fresh process and ends all that it started; None, with its last words, if it failed."""
+    """Runs a trial in a fresh process and ends all that it started.
+
+    Returns None, and prints the end of its log, if it failed.
+    """
     longest_s = READY_S + 2 * plan.requests / plan.rate + 2 * plan.give_up_s + plan.replacement_s + CLOSE_S
     with tempfile.TemporaryDirectory(prefix="peers-") as folder:
         out = Path(folder) / "record.json"

@@ -44,7 +44,7 @@ from workers.config import PipelineConfig, load_config
 
 IN_FLIGHT = 32
 RATIO = "3:3:3"
-# A storm of kills is no fault of the jobs, and no crash loop of a stage.
+# Many kills in a row are neither the fault of a job nor a crash loop of a stage.
 PATIENCE: dict[str, Any] = {"max_attempts": 50, "deaths_per_minute": 10**6, "heartbeat_timeout_s": 3.0}
 OUTCOME_TIMEOUT_S = 300  # without any outcome; a real model that was killed takes its time to load again
 NUMBERS = 2**19  # different requests of the stand-ins
@@ -67,7 +67,7 @@ class FaultInjector(Background):
             "garbage": self._send_garbage,
         }
 
-    def look(self) -> None:
+    def tick(self) -> None:
         """Injects one fault."""
         kind = self._random.choice(self._kinds)
         with contextlib.suppress(ProcessLookupError):
@@ -175,7 +175,7 @@ def relay_of(arguments: argparse.Namespace) -> tuple[PipelineConfig, list[Audio]
 
 
 def main() -> int:
-    """Runs the storm; the exit status says whether anything was lost or doubled."""
+    """Injects the faults; the exit status says whether anything was lost or doubled."""
     parser = measurement_parser(__doc__)
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="recordings, with --config")
     parser.add_argument("--requests", type=int, default=10_000, help="how many (default: 10000)")

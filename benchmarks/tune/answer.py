@@ -18,7 +18,7 @@ QUIET_CORES = 0.2
 
 
 def busy_machine_warning(profile: Profile) -> str:
-    """A warning when other processes used the cores while the stages were measured; empty when they did not."""
+    """Returns a warning if other processes used the cores while the stages were measured; otherwise empty."""
     if profile.others_cores <= QUIET_CORES:
         return ""
     return (
@@ -28,7 +28,7 @@ def busy_machine_warning(profile: Profile) -> str:
 
 
 def plan_assumptions(machine: Machine, profile: Profile) -> str:
-    """What an answer for another machine assumes."""
+    """Lists what an answer for another machine assumes."""
     return (
         f"Simulated, not measured: {machine.cores} cores and {machine.gpus} GPUs, from a profile made on "
         f"{profile.cores} cores. It assumes cores like those, threads beyond the measured ones by Amdahl's law, and "
@@ -37,7 +37,7 @@ def plan_assumptions(machine: Machine, profile: Profile) -> str:
 
 
 def first_choice(best: Candidate, goal: TuningGoal) -> str:
-    """The first choice, its limits, and what it cannot reach."""
+    """Describes the first choice, its limits, and what it cannot reach."""
     setting = best.setting
     sentences = [
         f"first choice: {setting.ratio} with {','.join(map(str, setting.threads))} threads, {best.rps:.3f} requests/s.",
@@ -54,7 +54,7 @@ def first_choice(best: Candidate, goal: TuningGoal) -> str:
 
 
 def capped(candidate: Candidate, goal: TuningGoal) -> str:
-    """Why a candidate's rate is its saturation although a simulation held a higher one."""
+    """Explains why a candidate's rate is its saturation although a simulation held a higher one."""
     return (
         f"a simulation of limited length held {goal.objective} at {candidate.held_rps:.3f} requests/s, but above "
         f"{candidate.saturated_rps:.3f} the queue grows without end"

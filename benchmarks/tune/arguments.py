@@ -29,7 +29,7 @@ examples:
     relevo tune samples/0[1-5]*.flac --profile profile.json --slo p95=60s
   Plan for another machine: nothing is run, and the answer says so:
     relevo tune --profile profile.json --plan cores=64,gpus=4 --gpu-speed speak=20
-  The ratios that the stage times of the seed allow:
+  The ratios that the published stage times of an earlier project ("the seed") allow:
     relevo tune --seed-times benchmarks/seed_times.json
 
 exit status:
@@ -96,5 +96,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     answer.add_argument("--write", type=Path, metavar="FILE", help="write the winner as a configuration")
     answer.add_argument("--json", type=Path, metavar="FILE", help="write every figure")
     answer.add_argument(
-        "--seed-times", type=Path, metavar="FILE", help="stage times that the seed published; nothing else is done"
+        "--seed-times", type=Path, metavar="FILE", help="published stage times instead of a profile; only simulates"
     )

@@ -67,5 +67,5 @@ def growth(model: RelayModel, plans: Sequence[StagePlan], start: Setting, machin
 
 
 def knee(rates: Sequence[float]) -> int:
-    """Index of the first rate that comes near the highest; replicas added after it gain little."""
+    """Returns the index of the first rate near the highest; replicas added after it gain little."""
     return next(index for index, rate in enumerate(rates) if rate >= max(rates) * (1 - NEAR))

@@ -101,15 +101,15 @@ def measure(
 
 
 def mean_run(runs: Sequence[SaturatedRun]) -> SaturatedRun:
-    """The mean of several runs of one setting."""
+    """Averages several runs of one setting."""
     return SaturatedRun(*(statistics.fmean(figures) for figures in zip(*map(astuple, runs), strict=True)))
 
 
 def total_requests(plans: Sequence[StagePlan], setting: Setting, requests: int) -> int:
-    """How many requests `measure` sends, cancelled ones among them, so that `requests` of them count."""
+    """Returns how many requests `measure` sends, cancelled ones too, so that `requests` of them count."""
     return run_length(requests, _in_flight(plans, setting))
 
 
 def _in_flight(plans: Sequence[StagePlan], setting: Setting) -> int:
-    """As many as keep every replica at work, but no more than the first queue holds: these callers are not patient."""
+    """Returns the number of callers: enough to keep every replica busy, at most what the first queue holds."""
     return min(callers(plans, setting), plans[0].queue_items)

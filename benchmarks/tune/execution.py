@@ -119,7 +119,7 @@ def _profile(options: TuneOptions, progress: TuneProgress) -> Profile:
 
 
 def _model(options: TuneOptions, profile: Profile) -> tuple[RelayModel, Machine, Sequence[int]]:
-    """The model, the machine, and the threads to try."""
+    """Returns the model, the machine, and the threads to try."""
     model, plan = fit(profile), options.plan
     if plan is None:
         memory_bytes = options.memory_bytes or psutil.virtual_memory().total

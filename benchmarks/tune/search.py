@@ -25,20 +25,21 @@ from benchmarks.tune.simulation.steady_state import steady_state
 from errors import ConfigError
 from workers.scheduling.stage import StagePlan
 
-MOST = 60  # settings that are simulated; of more, the most promising by their means
-WORTH = 0.9  # a setting whose limit is below this share of the best one's is not simulated then
-SAME = 0.01  # rates that differ by less, as a share, are equal: the cheaper setting goes first
-QUEUED = 2  # requests in flight at saturation, for each job that the replicas can hold
-LASTING = 3  # length of a simulation in times of the objective: a queue that grows without end must have time to grow
-LONGEST = 1000  # requests of a simulation at most
-PROBES = 9  # rates that are tried for each setting
+MAX_SETTINGS = 60  # settings that are simulated; of more, the most promising by their means
+MIN_SHARE_OF_BEST = 0.9  # a setting whose limit is below this share of the best one's is not simulated then
+EQUAL_WITHIN = 0.01  # rates that differ by less, as a share, are equal: the cheaper setting goes first
+IN_FLIGHT_PER_JOB = 2  # requests in flight at saturation, for each job that the replicas can hold
+# Length of a simulation in times of the objective: a queue that grows without end must have time to grow.
+OBJECTIVE_TIMES = 3
+MAX_REQUESTS = 1000  # requests of a simulation at most
+MAX_PROBES = 9  # rates that are tried for each setting
 
 
 @dataclass(frozen=True)
 class TuningGoal:
     """The load to tune for: throughput at saturation, or the highest rate that holds an objective.
 
-    With a rate no more than that is asked for, and the cheapest setting that reaches it wins.
+    With a rate, the cheapest setting that reaches it wins.
     """
 
     arrivals: Arrivals
@@ -54,7 +55,8 @@ class Candidate:
 
     `rps` is the rate that it can be expected to carry for ever. Without an objective that is `saturated_rps`; with
     one it is `held_rps`, the highest rate at which a simulation held the objective, but never more than
-    `saturated_rps`: above saturation the queue grows without end, however short a simulation ends before it is long.
+    `saturated_rps`: above saturation the queue grows without end, even if a short simulation ends before
+    the queue is long.
     `cost` is GPUs, threads on CPU cores, and bytes of memory.
     """
 
@@ -85,8 +87,8 @@ def shortlist(
 ) -> tuple[list[Setting], int]:
     """Lists the settings to simulate; also returns how many fit the machine.
 
-    Up to MOST, all of them are simulated. Of more, the cheapest, the fastest for a lone request, and those with the
-    highest limit, among the settings whose limit comes near the best one's.
+    All of them are simulated if they are MAX_SETTINGS or fewer. Of more, those are simulated that are the cheapest, the
+    fastest for a lone request, or have the highest limit, among the settings whose limit comes near the best one's.
 
     Raises:
         ConfigError: no setting fits the memory.
@@ -101,11 +103,11 @@ def shortlist(
     if not len(fits):
         raise ConfigError("not even one replica of each stage fits the memory; allow more, or choose smaller models")
     chosen = fits
-    if len(fits) > MOST:
-        good = fits[bound[fits] >= WORTH * bound[fits].max()]
+    if len(fits) > MAX_SETTINGS:
+        good = fits[bound[fits] >= MIN_SHARE_OF_BEST * bound[fits].max()]
         orders = (count.sum(axis=0), alone_s.sum(axis=0), -bound)
         chosen = np.unique(
-            np.concatenate([good[np.argsort(order[good], kind="stable")][: MOST // 3] for order in orders])
+            np.concatenate([good[np.argsort(order[good], kind="stable")][: MAX_SETTINGS // 3] for order in orders])
         )
     found = []
     for number in chosen:
@@ -117,7 +119,7 @@ def shortlist(
 def _figures(
     model: RelayModel, plans: Sequence[StagePlan], depth: int, count: int, threads: int
 ) -> tuple[float, float, float, float, float]:
-    """Requests per second at most, seconds alone, CPU seconds a request, threads, bytes."""
+    """Returns requests per second at most, seconds alone, CPU seconds a request, threads, bytes."""
     stage = model.stages[depth]
     alone_s = model.per_request_s(depth, threads)
     batched_s = alone_s * stage.in_batch(threads, plans[depth].max_batch)
@@ -127,9 +129,9 @@ def _figures(
 
 
 def callers(plans: Sequence[StagePlan], setting: Setting) -> int:
-    """How many patient callers keep every replica at work."""
+    """Returns the number of patient callers that keep every replica at work."""
     held = sum(count * plan.max_batch for count, plan in zip(setting.replicas, plans, strict=True))
-    return QUEUED * held + 2
+    return IN_FLIGHT_PER_JOB * held + 2
 
 
 def saturated_rps(
@@ -160,7 +162,7 @@ def evaluate(
     held = None
     if goal.objective is not None:
         objective = goal.objective
-        lasting = min(LONGEST, round(LASTING * objective.bound_s * found[0].rps))
+        lasting = min(MAX_REQUESTS, round(OBJECTIVE_TIMES * objective.bound_s * found[0].rps))
         requests = drawn(model.requests, max(goal.requests, lasting), goal.seed)
 
         def holds(rate: float) -> bool:
@@ -168,7 +170,7 @@ def evaluate(
             run = simulate_open(model, plans, setting, machine, requests, times)
             return _attained(run.requests, objective) >= objective.quantile
 
-        held = find_peak(holds, 0.7 * saturated, most_probes=PROBES).held or 0.0
+        held = find_peak(holds, 0.7 * saturated, most_probes=MAX_PROBES).held or 0.0
     cost = (setting.gpus(model, machine), setting.cpu_threads(model), setting.memory_bytes(model))
     return Candidate(setting, tuple(found), saturated, held, cost)
 
@@ -205,6 +207,6 @@ def ranked(found: Iterable[Candidate], rate: float | None) -> list[Candidate]:
     enough = by_rate[0].rps if rate is None else min(rate, by_rate[0].rps)
 
     def step(candidate: Candidate) -> int:
-        return max(0, int((1 - candidate.rps / enough) / SAME)) if enough else 0
+        return max(0, int((1 - candidate.rps / enough) / EQUAL_WITHIN)) if enough else 0
 
     return [c for _, group in itertools.groupby(by_rate, step) for c in sorted(group, key=lambda c: (c.cost, -c.rps))]

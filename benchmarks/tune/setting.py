@@ -51,11 +51,11 @@ class Setting:
         return ":".join(map(str, self.replicas))
 
     def __str__(self) -> str:
-        """The form that `parse` reads."""
+        """Returns the form that `parse` reads."""
         return f"{self.ratio} {','.join(map(str, self.threads))}"
 
     def cpu_threads(self, model: RelayModel) -> int:
-        """Threads of all replicas that run on CPU cores."""
+        """Counts the threads of all replicas that run on CPU cores."""
         return sum(
             count * threads
             for count, threads, stage in zip(self.replicas, self.threads, model.stages, strict=True)
@@ -63,16 +63,16 @@ class Setting:
         )
 
     def memory_bytes(self, model: RelayModel) -> int:
-        """Resident memory of all replicas as measured; pages that they share count in each."""
+        """Sums the measured resident memory of all replicas; pages that they share count in each."""
         return sum(count * stage.rss_bytes for count, stage in zip(self.replicas, model.stages, strict=True))
 
     def gpus(self, model: RelayModel, machine: Machine) -> int:
-        """GPUs that have a replica."""
+        """Counts the GPUs that have a replica."""
         counts = (count for count, stage in zip(self.replicas, model.stages, strict=True) if stage.gpu_speed)
         return min(machine.gpus, max(counts, default=0))
 
     def fits(self, model: RelayModel, machine: Machine) -> bool:
-        """Whether each stage alone stays within the cores, as `relevo check` asks, and all stages within the memory."""
+        """Returns whether each stage alone fits the cores, as `relevo check` asks, and all stages fit the memory."""
         within = all(
             count * threads <= machine.cores or stage.gpu_speed
             for count, threads, stage in zip(self.replicas, self.threads, model.stages, strict=True)
@@ -96,6 +96,6 @@ def choices(stage: StageModel, machine: Machine, threads: Sequence[int]) -> list
 
 
 def stage_plans(config: PipelineConfig) -> list[StagePlan]:
-    """The stages' queues and batches as the scheduler wants them; replicas and threads come from a setting."""
+    """Plans the stages' queues and batches for the scheduler; replicas and threads come from a setting."""
     one_of_each = PipelineConfig(**{**config.model_dump(), "ratio": None, "allow_oversubscription": True})
     return [stage_plan(stage) for stage in make_plan(one_of_each).stages]

@@ -35,7 +35,7 @@ class Recording:
         self.clip.error = utf8(str(error))
 
     def check(self) -> bool:
-        """Returns whether the file can be opened; otherwise the recording has failed."""
+        """Returns whether the file can be opened; marks the recording as failed if not."""
         try:
             mode = self.path.stat().st_mode
         except OSError as error:

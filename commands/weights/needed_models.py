@@ -8,7 +8,7 @@ _NAMES_A_MODEL = ("model", "vocoder")  # keys of a stage, and of its options
 
 
 def needed_models() -> dict[str, list[str]]:
-    """Returns the names of the models, each with the names of the configurations that need it, config.yaml's first."""
+    """Returns the configurations that need each hub model, config.yaml first."""
     needed: dict[str, list[str]] = {}
     for name, configuration in shipped_configurations():
         for stage in configuration["stages"].values():

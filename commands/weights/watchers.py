@@ -70,7 +70,7 @@ class LineWatcher:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Has nothing to close."""
+        """Does nothing, because there is nothing to close."""
 
     def begin(self, task: str, total_bytes: int | None) -> None:
         self._totals[task] = total_bytes

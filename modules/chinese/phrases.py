@@ -23,8 +23,10 @@ class ChineseOptions(Options):
     pause_s: float = Field(
         0.4, ge=0, le=3, description="silence after a sentence, in seconds; half of it after other marks"
     )
-    min_phrase_chars: int = Field(6, ge=1, le=40, description="shorter phrases are joined to their neighbours")
-    max_phrase_chars: int = Field(50, ge=10, le=_MAX_PHRASE_CHARS, description="longer phrases are cut")
+    min_phrase_chars: int = Field(6, ge=1, le=40, description="shortest phrase, in characters; shorter ones are joined")
+    max_phrase_chars: int = Field(
+        50, ge=10, le=_MAX_PHRASE_CHARS, description="longest phrase, in characters; longer are cut"
+    )
 
     @model_validator(mode="after")
     def _phrase_lengths_fit(self) -> ChineseOptions:

@@ -1,4 +1,4 @@
 """The contract between a stage and the model that it runs: Module, payloads, notes, and the registry of modules.
 
-Whoever writes a module of their own needs this room only. Everything imports it. It imports errors alone.
+Whoever writes a module of their own needs this folder only. Everything imports it. It imports errors alone.
 """

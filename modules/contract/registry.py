@@ -45,10 +45,20 @@ def module_class(name: str) -> type[Module]:
     try:
         found = getattr(importlib.import_module(file), attribute)
     except (ImportError, AttributeError) as error:
-        raise ConfigError(f"cannot import module {name!r}: {error}; run from the folder that holds it") from error
+        raise ConfigError(f"cannot import module {name!r}: {error}; {_remedy(name, file, error)}") from error
     if not (isinstance(found, type) and issubclass(found, Module)):
         raise ConfigError(f"module {name!r} is not a subclass of modules.contract.module.Module")
     return found
+
+
+def _remedy(name: str, file: str, error: Exception) -> str:
+    """Says what to do about a module that cannot be imported."""
+    if name in MODULES:
+        return "install the packages that it needs: `make demo` for the offline models, `make hub` for the others"
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    if missing and missing != file and not file.startswith(f"{missing}."):
+        return f"install the package {missing.partition('.')[0]}, or run from the folder that holds it"
+    return "run from the folder that holds it, or add that folder to PYTHONPATH"
 
 
 def module_options(name: str, options: dict[str, Any]) -> Options:

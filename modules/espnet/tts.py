@@ -38,13 +38,16 @@ class EspnetOptions(ChineseOptions):
     """Options of EspnetTTS; the names are those of ESPnet's Text2Speech."""
 
     vocoder: str = Field("griffin_lim", description="griffin_lim, or the folder of a parallel_wavegan vocoder")
-    griffin_lim_iters: int = Field(32, ge=1, le=200, description="more sound less metallic; griffin_lim only")
+    griffin_lim_iters: int = Field(32, ge=1, le=200, description="iterations of griffin_lim; more sound better")
     threshold: float = Field(0.5, gt=0, lt=1, description="probability of the end at which speech stops")
     minlenratio: float = Field(0.0, ge=0, description="fewest frames for each sound")
     maxlenratio: float = Field(10.0, gt=0, le=100, description="most frames for each sound; speech stops there")
     use_att_constraint: bool = Field(False, description="attention may only move forward; Tacotron 2 only")
     speed_control_alpha: float = Field(
-        1.0, ge=0.5, le=2, description="2 is twice as slow; voices that predict durations only, so not Tacotron 2"
+        1.0,
+        ge=0.5,
+        le=2,
+        description="factor on durations; 2 is twice as slow; not for Tacotron 2, which predicts none",
     )
     dtype: Literal["float32", "float64"] = Field("float32", description="arithmetic of the model")
 

@@ -22,7 +22,7 @@ class KokoroOptions(ChineseOptions):
     """Options of Kokoro."""
 
     voice: str = Field("zf_xiaoxiao", description="a voice in the model's folder; zf_ and zm_ speak Chinese")
-    speed: float = Field(1.0, ge=0.5, le=2.0, description="2 is twice as fast")
+    speed: float = Field(1.0, ge=0.5, le=2.0, description="speed of the speech; 2 is twice as fast")
 
 
 class Kokoro(Module):

@@ -23,7 +23,7 @@ _POSITIONS = 512
 class MarianCT2Options(MarianOptions):
     """Options of MarianCT2."""
 
-    beam_size: int = Field(4, ge=1, le=16, description="1 is greedy search")
+    beam_size: int = Field(4, ge=1, le=16, description="width of the beam search; 1 is greedy")
     max_tokens: int = Field(
         160, ge=2, le=511, description="longest translation of a sentence, in tokens, if the model can write as many"
     )

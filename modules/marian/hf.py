@@ -18,7 +18,7 @@ from modules.tasks.translation import Translation, translate
 class MarianTorchOptions(MarianOptions):
     """Options of Marian. The checkpoint's own settings for beams and lengths are not used."""
 
-    num_beams: int = Field(4, ge=1, le=16, description="1 is greedy search")
+    num_beams: int = Field(4, ge=1, le=16, description="width of the beam search; 1 is greedy")
     max_new_tokens: int = Field(
         160, ge=2, le=511, description="longest translation of a sentence, in tokens, if the model can write as many"
     )

@@ -67,7 +67,7 @@ class Hypothesis:
         return doubts
 
     def is_silence(self, limits: Thresholds) -> bool:
-        """Applies Whisper's rule for silence: nobody probably spoke, and the words are improbable."""
+        """Applies Whisper's rule for silence: speech is improbable, and so are the words."""
         return self.no_speech > limits.no_speech and self.log_probability < limits.log_probability
 
 

@@ -26,7 +26,9 @@ class SentenceOptions(Options):
         pattern="^[a-z]{2,3}$", description="language of the text, ISO 639; text in another is refused"
     )
     pause_s: float = Field(0.3, ge=0, le=3, description="silence after a sentence, in seconds")
-    max_chars: int = Field(150, ge=20, le=250, description="a longer sentence is cut between words")
+    max_chars: int = Field(
+        150, ge=20, le=250, description="longest sentence, in characters; longer are cut between words"
+    )
 
 
 @dataclass(frozen=True, slots=True)

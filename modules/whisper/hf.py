@@ -27,9 +27,9 @@ from modules.whisper.options import WhisperOptions
 class WhisperTorchOptions(WhisperOptions):
     """Options of Whisper. The checkpoint's own settings for beams, lengths and sampling are not used."""
 
-    num_beams: int = Field(1, ge=1, le=10, description="1 is greedy search")
+    num_beams: int = Field(1, ge=1, le=10, description="width of the beam search; 1 is greedy")
     temperature: float = Field(
-        0.0, ge=0, le=2, description="0 takes the most probable token; above 0, tokens are sampled"
+        0.0, ge=0, le=2, description="temperature of the sampling; 0 takes the most probable token"
     )
     max_new_tokens: int = Field(
         220, ge=1, le=444, description="longest text of a segment, in tokens, if the model can write as many"

@@ -23,9 +23,11 @@ class WhisperOptions(SegmentOptions):
     task: Literal["translate", "transcribe"] = Field(
         "translate", description="translate: write English; transcribe: write the language"
     )
-    min_log_probability: float = Field(-1.3, le=0, description="a text with a lower mean for each token is doubted")
-    max_compression_ratio: float = Field(2.4, gt=1, description="a text that repeats itself more is doubted")
-    max_no_speech: float = Field(0.6, ge=0, le=1, description="a text of probable silence is doubted")
+    min_log_probability: float = Field(
+        -1.3, le=0, description="lowest mean log probability of the tokens; a text below it is doubted"
+    )
+    max_compression_ratio: float = Field(2.4, gt=1, description="highest compression ratio; a text above it is doubted")
+    max_no_speech: float = Field(0.6, ge=0, le=1, description="highest chance of silence; a text above it is doubted")
 
     @property
     def written_language(self) -> str:

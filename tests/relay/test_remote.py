@@ -217,7 +217,7 @@ def test_work_that_never_reached_its_replica_is_handed_out_again(fake_config):
         with pipeline:
             for each in (dealer, heart):
                 each.connect(pipeline.replica_address)
-            dealer.send(codec.encode(messages.Join(replica, "speak", 1)))
+            dealer.send(codec.encode(messages.Join(replica, "speak")))
             assert isinstance(receive(dealer.recv()), messages.StageSpec)
             dealer.send(codec.encode(messages.Ready(replica, "speak")))
             until(lambda: pipeline.client.status().stages[2].ready == 2)
@@ -292,7 +292,7 @@ def hangs_up():
         thread.join()
 
 
-def test_who_is_hung_up_on_at_every_handshake_takes_it_for_a_refusal(dial_in, hangs_up):
+def test_repeated_failed_handshakes_end_the_client(dial_in, hangs_up):
     process = dial_in(hangs_up, "stranger", "--wait", 10 * WAIT_S)
     with Client(hangs_up) as client:
         future = client.submit(clip())
@@ -347,7 +347,7 @@ def test_garbage_is_refused_and_counted_and_the_relay_goes_on(fake_config, door)
         assert pipeline.submit(clip()).result(WAIT_S).outcome == "ok"
 
 
-def test_a_peer_whose_frame_is_beyond_all_measure_is_hung_up_on(fake_config):
+def test_an_oversized_frame_closes_the_connection(fake_config):
     with Pipeline.from_config(fake_config()) as pipeline, zmq.Context() as context:
         with context.socket(zmq.DEALER) as dealer:
             hung_up = dealer.get_monitor_socket(zmq.EVENT_DISCONNECTED)

@@ -58,8 +58,8 @@ class Connection:
         dial(self._dealer, address, keys)
         self.lock = threading.RLock()
         self._closed = False
-        self._calls: list[tuple[float, int, Callable[[], None]]] = []  # a heap; the number breaks ties
-        self._call_numbers = itertools.count()
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []  # a heap; the number breaks ties
+        self._timer_numbers = itertools.count()
         self._wake_reader, self._wake_writer = os.pipe()
         self._thread = threading.Thread(target=self._run, name="client", daemon=True)
 
@@ -81,14 +81,14 @@ class Connection:
 
     def later(self, delay_s: float, call: Callable[[], None]) -> None:
         """Calls back from the connection's thread; any thread may ask for it."""
-        timer = (time.monotonic() + delay_s, next(self._call_numbers), call)
+        timer = (time.monotonic() + delay_s, next(self._timer_numbers), call)
         with self.lock:
-            heapq.heappush(self._calls, timer)
-            if self._calls[0] is timer and not self._closed:
+            heapq.heappush(self._timers, timer)
+            if self._timers[0] is timer and not self._closed:
                 self._wake()
 
     def close(self, before: Callable[[], None]) -> None:
-        """Ends the thread, calls `before`, which may still send, and closes the socket. Again, it does nothing."""
+        """Ends the thread, calls `before`, which may still send, and closes the socket. A second call does nothing."""
         with self.lock:
             if self._closed:
                 return
@@ -125,7 +125,7 @@ class Connection:
     def _turn(self, poller: SocketPoller) -> None:
         """Waits for messages or for the next call that is due, and handles them."""
         with self.lock:
-            wait_s = max(0.0, self._calls[0][0] - time.monotonic()) if self._calls else None
+            wait_s = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
         for source in poller.wait(wait_s):
             if source is self._handshakes.monitor:
                 self._look_at_handshakes()
@@ -138,8 +138,8 @@ class Connection:
 
     def _next_due(self) -> Callable[[], None] | None:
         with self.lock:
-            if self._calls and self._calls[0][0] <= time.monotonic():
-                return heapq.heappop(self._calls)[2]
+            if self._timers and self._timers[0][0] <= time.monotonic():
+                return heapq.heappop(self._timers)[2]
             return None
 
     def _look_at_handshakes(self) -> None:

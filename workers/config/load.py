@@ -112,7 +112,7 @@ def _remedy(name: str, known: Iterable[str], prefix: str) -> str:
 
 
 def _keys(stages: Iterable[str]) -> list[str]:
-    """Every key with its dots, such as stages.speak.threads; the options of modules are theirs to know."""
+    """Lists every key with its dots, such as stages.speak.threads, but not the options of modules."""
     keys = list(PipelineConfig.model_fields)
     for stage in stages:
         keys += (f"stages.{stage}.{key}" for key in StageConfig.model_fields)

@@ -115,7 +115,7 @@ class StageConfig(BaseModel):
         "stage rejects requests, except a few of a priority that hardly waits there.",
     )
     queue_cost: float | None = Field(
-        None, gt=0, description="Most cost that waits for this stage, in the unit of max_batch_cost."
+        None, gt=0, description="Maximum cost in this stage's queue, in the unit of max_batch_cost."
     )
     load_timeout_s: float = Field(
         300, gt=0, description="Seconds that a replica may take to load its model and warm it up."
@@ -190,9 +190,7 @@ class PipelineConfig(BaseSettings):
         [4.0], description="Latencies to keep within, in seconds. Each is an edge of the metrics' buckets."
     )
     spans: bool = Field(True, description="Adds the queue and service time of every job to the request's result.")
-    max_attempts: int = Field(
-        3, ge=1, description="How often a job is tried when its replica dies; then it is a dead letter."
-    )
+    max_attempts: int = Field(3, ge=1, description="Attempts of a job before it becomes a dead letter.")
     memory_mb: int | None = Field(
         None,
         ge=1,
@@ -206,7 +204,7 @@ class PipelineConfig(BaseSettings):
         5, ge=1, description="A stage whose replicas die this often within a minute is given up, with the reason."
     )
     heartbeat_timeout_s: float = Field(
-        15, gt=0, description="Seconds without a heartbeat after which a replica is stuck, and replaced."
+        15, gt=0, description="Seconds without a heartbeat after which a replica is silent, and replaced."
     )
     broker_timeout_s: float = Field(
         10, gt=0, description="Seconds without a heartbeat after which the broker is taken for frozen and replaced."

@@ -63,7 +63,7 @@ class Child:
         return self._process.pid
 
     def ended(self) -> bool:
-        """Whether it has ended; if so, it is reaped."""
+        """Returns whether it has ended; if so, it is reaped."""
         return self._process.poll() is not None
 
     def cpu_s(self) -> float:
@@ -86,22 +86,22 @@ class Child:
         os.close(self.exit_fd)
 
     def exit_kind(self) -> Literal["killed", "exited"]:
-        """Whether a signal ended it or it exited by itself; waits for its end."""
+        """Tells whether a signal ended it or it exited by itself; waits for its end."""
         return "killed" if self._process.wait() < 0 else "exited"
 
     def exit_cause(self) -> str:
-        """Its signal or exit status, with the last line of its log; waits for its end."""
+        """Returns its signal or exit status, with the last line of its log; waits for its end."""
         status = self._process.wait()
         how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exited with status {status}"
         last = self.last_line() if status > 0 else ""  # a signal may interrupt any line
         return f"{how}: {last}" if last else how
 
     def last_line(self) -> str:
-        """The last line of its log that is not blank; empty if there is none."""
+        """Returns the last line of its log that is not blank; empty if there is none."""
         return next((line.strip() for line in reversed(self.log_tail().split("\n")) if line.strip()), "")
 
     def log_tail(self) -> str:
-        """The end of its log; empty if it logs to our standard error."""
+        """Returns the end of its log; empty if it logs to our standard error."""
         if self.log is None:
             return ""
         with self.log.open("rb") as log:

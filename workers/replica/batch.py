@@ -37,7 +37,7 @@ class RunningJob:
         return not (self.error or self.expired or self.abandoned)
 
     def begin(self, now: float) -> bool:
-        """Whether to compute it; a job whose deadline has passed before its first output expires instead."""
+        """Returns whether to compute it; a job whose deadline has passed before its first output expires instead."""
         self.expired |= self.live and not self.outputs and self.deadline_at <= now
         return self.live
 

@@ -10,7 +10,6 @@ import contextlib
 import gc
 import logging
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -92,7 +91,7 @@ class Replica:
         Raises:
             RelayError: the relay refused this replica, or did not answer.
         """
-        join = messages.Join(self._name, self._stage, os.getpid())
+        join = messages.Join(self._name, self._stage)
         self._send(join)
         while (received := self._receive(give_up_at)) is not None:
             match received[0]:

@@ -55,7 +55,7 @@ def validate_http_address(address: str) -> str:
 
 
 def is_exposed(address: str) -> bool:
-    """Whether another machine could reach the address."""
+    """Returns whether another machine could reach the address."""
     if not address.startswith(TCP):
         return False
     host = address.removeprefix(TCP).rpartition(":")[0]
@@ -66,7 +66,7 @@ def is_exposed(address: str) -> bool:
 
 
 def _problem(address: str, to_listen: bool) -> str:
-    """What is wrong with the address; empty if nothing is."""
+    """Says what is wrong with the address; empty if nothing is."""
     if address == PRIVATE and to_listen:
         return ""
     if address.startswith(IPC):
@@ -86,7 +86,7 @@ def _path_problem(path: str) -> str:
 
 
 def _host_and_port_problem(address: str, *, to_listen: bool, any_host: str) -> str:
-    """What is wrong with HOST:PORT; `any_host` stands for every interface, where a listener may use it."""
+    """Says what is wrong with HOST:PORT; a listener may use `any_host`, which stands for every interface."""
     host, colon, port = address.rpartition(":")
     if not colon:
         return "it has no port"

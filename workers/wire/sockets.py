@@ -33,7 +33,7 @@ def send_frames(socket: zmq.Socket[bytes], frames: Sequence[Any]) -> None:
 
 
 def has_message(socket: zmq.Socket[bytes]) -> bool:
-    """Whether a message can be received at once."""
+    """Returns whether a message can be received at once."""
     return bool(int(socket.getsockopt(zmq.EVENTS)) & _POLLIN)
 
 

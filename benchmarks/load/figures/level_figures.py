@@ -128,7 +128,7 @@ def level_figures(
 
 
 def percentiles(values: Sequence[float]) -> Percentiles:
-    """The exact percentiles that so many samples allow, each with its interval."""
+    """Computes the exact percentiles that so many samples allow, each with its interval."""
     found = {}
     for name, quantile in QUANTILES.items():
         if values:
@@ -158,7 +158,7 @@ def _verdicts(objectives: Sequence[Objective], samples: Sequence[RequestSample])
 
 
 def _offered_rps(trials: Sequence[TrialSamples]) -> float:
-    """Requests per second of the schedule; those of its first moment end no gap and are not counted."""
+    """Returns the offered rate. Requests at the first moment are not counted."""
     windows = [schedule_window(one) for one in trials]
     seconds = sum(window.seconds for window in windows)
     sent = sum(
@@ -204,6 +204,6 @@ def _stage(
 
 
 def _ready_replicas(stage: str, one: TrialSamples) -> float:
-    """How many replicas were ready, on average over the trial; 1 when it was too short to look."""
+    """Returns the mean number of ready replicas over the trial; 1 when the trial was too short to see any."""
     ready = [state.stages[stage].ready for state in one.trial.relay_states if stage in state.stages]
     return float(np.mean(ready)) if ready else 1.0

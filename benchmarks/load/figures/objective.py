@@ -49,12 +49,12 @@ class Objective:
         return cls("ttfa" if match["what"] else "latency", percent / 100, bound_s)
 
     def __str__(self) -> str:
-        """The form that `parse` reads."""
+        """Returns the form that `parse` reads."""
         bound = f"{self.bound_s * 1000:g}ms" if self.bound_s < 1 else f"{self.bound_s:g}s"
         return f"{'ttfa:' if self.what == 'ttfa' else ''}p{self.quantile * 100:g}={bound}"
 
     def met_by(self, sample: RequestSample) -> bool:
-        """Whether one request was in time; one that did not end well was not, however fast it failed."""
+        """Returns whether one request was in time; a request that did not end well was not, however fast it failed."""
         took_s = sample.ttfa_s if self.what == "ttfa" else sample.latency_s
         return sample.outcome == "ok" and took_s is not None and took_s <= self.bound_s
 

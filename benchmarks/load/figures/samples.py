@@ -105,7 +105,7 @@ def write_samples(path: Path, samples: Iterable[RequestSample]) -> None:
 
 
 def encode(sample: RequestSample) -> bytes:
-    """The sample as one line of JSON."""
+    """Encodes a sample as one line of JSON."""
     return _encoder.encode(sample) + b"\n"
 
 
@@ -128,22 +128,22 @@ def read_samples(path: Path) -> list[RequestSample]:
 
 
 def measured(samples: Iterable[RequestSample]) -> list[RequestSample]:
-    """The samples without those of the warm-up."""
+    """Returns the samples without those of the warm-up."""
     return [sample for sample in samples if not sample.warm_up]
 
 
 def ended_ok(samples: Iterable[RequestSample]) -> list[RequestSample]:
-    """The samples of requests that ended well."""
+    """Returns the samples of requests that ended well."""
     return [sample for sample in samples if sample.outcome == "ok"]
 
 
 def latencies(samples: Sequence[RequestSample]) -> list[float]:
-    """Latencies in seconds of the requests that ended well."""
+    """Returns the latencies in seconds of the requests that ended well."""
     return [sample.latency_s for sample in ended_ok(samples)]
 
 
 def times_to_first_audio(samples: Sequence[RequestSample]) -> list[float]:
-    """Times to first audio in seconds of the requests that ended well and had audio."""
+    """Returns the times to first audio in seconds of the requests that ended well and had audio."""
     return [sample.ttfa_s for sample in ended_ok(samples) if sample.ttfa_s is not None]
 
 

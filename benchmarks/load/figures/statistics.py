@@ -33,12 +33,12 @@ class Estimate:
 
 
 def samples_needed(quantile: float) -> int:
-    """How many samples a quantile in [0, 1] needs: 1,000 for p99, 10,000 for p99.9, and 1 below p99."""
+    """Returns how many samples a quantile in [0, 1] needs: 1,000 for p99, 10,000 for p99.9, and 1 below p99."""
     return math.ceil(TAIL_SAMPLES / (1 - quantile) - 1e-6) if quantile >= TAIL_FROM else 1
 
 
 def independent_needed(quantile: float) -> int:
-    """How many independent samples a quantile in (0, 1) needs before two runs can be compared by it.
+    """Returns how many independent samples a quantile in (0, 1) needs before two runs can be compared by it.
 
     That is the number from which the smallest and the largest sample enclose the quantile with 97.5 % certainty on
     either side (36 for p90, 72 for p95), and never less than FEWEST_INDEPENDENT.
@@ -48,7 +48,7 @@ def independent_needed(quantile: float) -> int:
 
 
 def independent_samples(values: Sequence[float]) -> float:
-    """How many independent samples say as much as these, which are in the order of their requests.
+    """Estimates how many independent samples say as much as these, which are in the order of their requests.
 
     Requests that are near in time wait in the same queue, so that a thousand of them near saturation may say as much
     as forty. The number is n ÷ the integrated autocorrelation time, which sums the autocorrelations of pairs of lags
@@ -68,7 +68,7 @@ def independent_samples(values: Sequence[float]) -> float:
 
 
 def percentile(values: Sequence[float] | Values, quantile: float) -> float:
-    """The exact quantile, in [0, 1), by linear interpolation between order statistics.
+    """Computes the exact quantile, in [0, 1), by linear interpolation between order statistics.
 
     Raises:
         TooFewSamples: fewer than `samples_needed`.
@@ -80,7 +80,7 @@ def percentile(values: Sequence[float] | Values, quantile: float) -> float:
 
 
 def percentile_estimate(values: Sequence[float] | Values, quantile: float) -> Estimate:
-    """The exact quantile with its interval.
+    """Computes the exact quantile with its interval.
 
     Raises:
         TooFewSamples: fewer than `samples_needed`.
@@ -90,7 +90,7 @@ def percentile_estimate(values: Sequence[float] | Values, quantile: float) -> Es
 
 
 def estimate(values: Sequence[float] | Values, statistic: Callable[[Values], Values]) -> Estimate:
-    """A statistic with its interval.
+    """Computes a statistic with its interval.
 
     Args:
         values: one or more samples, in the order of their requests.
@@ -102,14 +102,14 @@ def estimate(values: Sequence[float] | Values, statistic: Callable[[Values], Val
 
 
 def difference(before: Sequence[float], after: Sequence[float], statistic: Callable[[Values], Values]) -> Estimate:
-    """The statistic of `after` less that of `before`, two independent runs, with its interval."""
+    """Subtracts the statistic of `before` from that of `after`, two independent runs; returns it with its interval."""
     one, other = np.asarray(before, float), np.asarray(after, float)
     low, high = _interval(_resampled(other, statistic, seed=1) - _resampled(one, statistic, seed=0))
     return Estimate(float(statistic(other) - statistic(one)), low, high, min(len(one), len(other)))
 
 
 def _resampled(data: Values, statistic: Callable[[Values], Values], seed: int) -> Values:
-    """The statistic of each of RESAMPLES bootstrap resamples, which are drawn in blocks of neighbours.
+    """Computes the statistic of each of RESAMPLES bootstrap resamples, which are drawn in blocks of neighbours.
 
     Requests that are near in time wait in the same queue, so that drawing them one by one would make the interval
     far too narrow. Circular block bootstrap (Politis and Romano 1992) with blocks of √n: long blocks, since near

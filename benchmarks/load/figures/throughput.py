@@ -31,12 +31,12 @@ class Window:
         return self.end_s - self.begin_s
 
     def later(self, shift_s: float) -> Window:
-        """The window, shifted."""
+        """Returns the window, shifted."""
         return Window(self.begin_s + shift_s, self.end_s + shift_s)
 
 
 def schedule_window(one: TrialSamples) -> Window:
-    """The first to the last scheduled moment of the measured requests; for a single burst, until its last outcome."""
+    """Returns the window from the first to the last scheduled moment; of a single burst, until its last outcome."""
     scheduled = [sample.scheduled_s for sample in one.measured]
     if not scheduled:
         return Window(0.0, 0.0)
@@ -46,7 +46,7 @@ def schedule_window(one: TrialSamples) -> Window:
 
 
 def ends_in_window(one: TrialSamples) -> tuple[list[float], Window]:
-    """The moments at which requests ended well within the window, and the window; those of the warm-up count too."""
+    """Returns the moments at which requests (those of the warm-up too) ended well in the window, and the window."""
     window = schedule_window(one)
     if not _is_single_burst(one):
         window = window.later(_median(latencies(one.measured)))
@@ -55,14 +55,14 @@ def ends_in_window(one: TrialSamples) -> tuple[list[float], Window]:
 
 
 def service_window(one: TrialSamples, stage: str) -> Window:
-    """The window, later by the median time from a request's schedule to its service at a stage."""
+    """Returns the window shifted by the median delay until service at a stage."""
     delays = [sample.lag_s + span.start_s for sample in one.measured for span in sample.spans if span.stage == stage]
     window = schedule_window(one)
     return window if _is_single_burst(one) else window.later(_median(delays))
 
 
 def busy_between(samples: Iterable[RequestSample], stage: str, window: Window) -> float:
-    """Seconds that a stage's replicas computed within a window, for requests of any outcome."""
+    """Sums the seconds that a stage's replicas computed within a window, for requests of any outcome."""
     total = 0.0
     for sample in samples:
         for span in sample.spans:

@@ -9,13 +9,13 @@ from benchmarks.load.figures.samples import RequestSample
 from benchmarks.load.report import distribution
 from benchmarks.load.report.plot_style import ACCENT, ALARM, save, styled
 from benchmarks.load.report.templates import render
-from benchmarks.load.run_comparison import LevelPair, LoadedRun, verdict
+from benchmarks.load.run_comparison import LevelPair, RunOnDisk, verdict
 from errors import ConfigError
 
 PAGE = "compare.html"
 
 
-def write_comparison(folder: Path, before: LoadedRun, after: LoadedRun, pairs: Sequence[LevelPair]) -> Path:
+def write_comparison(folder: Path, before: RunOnDisk, after: RunOnDisk, pairs: Sequence[LevelPair]) -> Path:
     """Writes the page and its plots, and returns the page's path.
 
     Raises:
@@ -38,5 +38,5 @@ def write_comparison(folder: Path, before: LoadedRun, after: LoadedRun, pairs: S
     return folder / PAGE
 
 
-def _overlaid(before: LoadedRun, after: LoadedRun, pair: LevelPair) -> dict[str, list[RequestSample]]:
+def _overlaid(before: RunOnDisk, after: RunOnDisk, pair: LevelPair) -> dict[str, list[RequestSample]]:
     return {f"first: {before.run.title}": pair.before_samples, f"second: {after.run.title}": pair.after_samples}

@@ -67,7 +67,7 @@ def write_report(folder: Path, run: LoadRun, trials: Sequence[TrialSamples]) -> 
 
 
 def _names(found: Iterable[Percentiles], wanted: Iterable[str]) -> list[str]:
-    """The percentiles among those wanted that any level has."""
+    """Returns the percentiles among those wanted that any level has."""
     present = {name for quantiles in found for name in quantiles}
     return [name for name in wanted if name in present]
 

@@ -12,7 +12,7 @@ from benchmarks.load.trials.peak_search import Peak
 
 
 def summary(run: LoadRun) -> list[str]:
-    """Sentences on the whole run: the peak or the objectives, the limit, and the efficiency."""
+    """Writes sentences on the whole run: the peak or the objectives, the limit, and the efficiency."""
     sentences = [_peak(run.peak, " and ".join(run.objectives))] if run.peak else _verdicts(run.levels)
     if run.levels:
         sentences += _limits(run.fastest_level, run.cores)

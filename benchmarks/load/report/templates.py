@@ -27,7 +27,7 @@ def render(template: str, **values: Any) -> str:
 
 
 def packages_text(environment: Mapping[str, Any]) -> str:
-    """The recorded versions of packages in one line."""
+    """Formats the recorded versions of packages in one line."""
     return ", ".join(f"{name} {version}" for name, version in environment["packages"].items())
 
 

@@ -78,7 +78,7 @@ def print_comparison(pairs: Sequence[LevelPair]) -> None:
 
 
 def _estimate_text(estimate: Estimate | None) -> str:
-    """The value and its interval; – when there were too few samples."""
+    """Formats the value and its interval; – when there were too few samples."""
     if estimate is None:
         return "–"
     return f"{number_text(estimate.value)} ({number_text(estimate.low)}–{number_text(estimate.high)})"

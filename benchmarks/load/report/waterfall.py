@@ -50,7 +50,7 @@ def _times(span: SpanSample) -> tuple[float, float, float]:
 
 
 def _mean_times(samples: Sequence[RequestSample], stage: str) -> tuple[float, float, float]:
-    """Mean seconds from the scheduled moment: first job queued, first service begun, last service ended."""
+    """Averages seconds from the scheduled moment: first job queued, first service begun, last service ended."""
     rows = []
     for sample in samples:
         times = [_times(span) for span in sample.spans if span.stage == stage]

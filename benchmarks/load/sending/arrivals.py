@@ -61,7 +61,7 @@ class Constant(Arrivals):
     """One request every 1 ÷ rate seconds."""
 
     def draw(self, rate: float, bound: Bound, seed: int) -> list[Arrival]:
-        """See Arrivals; nothing is random."""
+        """Draws as Arrivals says; nothing is random."""
         return bound.cut(Arrival(number / rate) for number in itertools.count())
 
 
@@ -70,7 +70,7 @@ class Poisson(Arrivals):
     """Independent users: exponential gaps of mean 1 ÷ rate."""
 
     def draw(self, rate: float, bound: Bound, seed: int) -> list[Arrival]:
-        """See Arrivals."""
+        """Draws as Arrivals says."""
         return bound.cut(Arrival(at / rate) for at in _unit_poisson(seed))
 
 
@@ -81,7 +81,7 @@ class Burst(Arrivals):
     size: int = BURST
 
     def draw(self, rate: float, bound: Bound, seed: int) -> list[Arrival]:
-        """See Arrivals; nothing is random."""
+        """Draws as Arrivals says; nothing is random."""
         return bound.cut(Arrival(number // self.size * self.size / rate) for number in itertools.count())
 
 
@@ -92,7 +92,7 @@ class Ramp(Arrivals):
     end_rate: float
 
     def draw(self, rate: float, bound: Bound, seed: int) -> list[Arrival]:
-        """See Arrivals; the bound must be in seconds.
+        """Draws as Arrivals says; the bound must be in seconds.
 
         A unit Poisson process is put through the inverse of the expected count Λ(t) = rate·t + slope·t²/2 (Çinlar,
         Introduction to Stochastic Processes, 1975: the time change of a non-homogeneous Poisson process).
@@ -133,7 +133,7 @@ class Replay(Arrivals):
         return (len(self.trace) - 1) / last_s if last_s else 0.0
 
     def draw(self, rate: float, bound: Bound, seed: int) -> list[Arrival]:
-        """See Arrivals; nothing is random. A rate of 0 keeps the recorded times."""
+        """Draws as Arrivals says; nothing is random. A rate of 0 keeps the recorded times."""
         stretch = self.rate / rate if rate else 1.0
         return bound.cut(Arrival(one.at_s * stretch, one.clip) for one in self.trace)
 
@@ -192,7 +192,7 @@ def _rate(text: str, argument: str) -> float:
 
 
 def _unit_poisson(seed: int) -> Iterator[float]:
-    """The arrival times of a Poisson process of one request per second."""
+    """Yields the arrival times of a Poisson process of one request per second."""
     generator, at = np.random.default_rng(seed), 0.0
     while True:
         for gap in generator.exponential(size=GAPS_DRAWN_AT_ONCE):

@@ -32,16 +32,16 @@ class SystemClock:
         self._changed = threading.Condition()
 
     def now(self) -> float:
-        """See Clock."""
+        """Returns the monotonic time."""
         return time.monotonic()
 
     def wait_until(self, at: float) -> None:
-        """See Clock. A sleep is exact to some 0.1 ms; a busy loop would take a core from the relay."""
+        """Sleeps until the time. A sleep is exact to some 0.1 ms; a busy loop would take a core from the relay."""
         while (left_s := at - time.monotonic()) > 0:
             time.sleep(left_s)
 
     def wait_for(self, condition: Callable[[], bool], at: float = math.inf) -> bool:
-        """See Clock."""
+        """Waits on a condition variable, as Clock says."""
         with self._changed:
             while not condition():
                 left_s = at - time.monotonic()
@@ -51,6 +51,6 @@ class SystemClock:
             return True
 
     def wake(self) -> None:
-        """See Clock."""
+        """Wakes `wait_for` to check its condition again."""
         with self._changed:
             self._changed.notify_all()

@@ -41,7 +41,7 @@ class WarmUp:
     seconds: float = 0.0
 
     def covers(self, number: int, at_s: float) -> bool:
-        """Whether request `number`, scheduled at `at_s`, belongs to the warm-up."""
+        """Returns whether request `number`, scheduled at `at_s`, belongs to the warm-up."""
         return number < self.requests or at_s < self.seconds
 
 

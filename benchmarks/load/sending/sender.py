@@ -46,7 +46,7 @@ class ProgressReporter(Background):
         self._driver = driver
         self._ended_at: deque[tuple[float, int]] = deque(maxlen=round(RATE_OVER_S / REPORT_S))
 
-    def look(self) -> None:
+    def tick(self) -> None:
         """Reports once."""
         _write(self._progress())
 
@@ -63,7 +63,7 @@ class ProgressReporter(Background):
 
 
 def main() -> None:
-    """Carries out one order; ends without a word when the parent has gone before it gave one."""
+    """Carries out one order; exits silently when the parent ended before it gave one."""
     line = sys.stdin.buffer.readline()
     if not line.endswith(b"\n"):
         return

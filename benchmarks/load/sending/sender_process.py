@@ -69,12 +69,12 @@ class SenderProcess:
         self._process.stdout.close()
 
     def cpu_s(self) -> float:
-        """CPU seconds that the process has used so far."""
+        """Returns the CPU seconds that the process has used so far."""
         times = psutil.Process(self.pid).cpu_times()
         return float(times.user + times.system)
 
     def go_on(self) -> None:
-        """Lets the process go on from where it waits."""
+        """Lets the waiting process continue."""
         self._write(b"")
 
     def wait_for(

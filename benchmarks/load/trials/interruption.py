@@ -34,7 +34,7 @@ class Interruption:
             signal.signal(number, handler)
 
     def defer(self) -> None:
-        """From now on a signal is raised by `check` only."""
+        """Makes `check` the only place that raises a signal from now on."""
         self._deferred = True
 
     def check(self) -> None:

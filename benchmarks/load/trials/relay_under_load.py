@@ -46,11 +46,11 @@ class RelayUnderLoad:
         self._replicas = replicas
 
     def stages(self) -> tuple[StageInfo, ...]:
-        """Its stages in their present state."""
+        """Returns its stages in their present state."""
         return self.client.status().stages
 
     def starts(self) -> dict[str, int]:
-        """How many replicas each stage has started so far; {} when it was not started here."""
+        """Returns how many replicas each stage has started so far; {} when the relay was not started here."""
         counted: Counter[str] = Counter()
         for replica in self._replicas():
             counted[replica.stage] += replica.starts
@@ -77,7 +77,7 @@ class RelayUnderLoad:
             time.sleep(IDLE_POLL_S)
 
     def cpu_s(self, sender: int) -> float | None:
-        """CPU seconds that its processes have used so far; None when it runs on another machine.
+        """Returns the CPU seconds that its processes have used so far; None when it runs on another machine.
 
         This process and the sender are left out where they are in the same tree. The supervisor of a relay that was
         started here is a thread of this process and so left out too; it is idle but for restarts.

@@ -32,8 +32,8 @@ class RelayWatcher(Background):
         self.relay_states: list[RelayState] = []
         self._client, self._starts = client, starts
 
-    def look(self) -> None:
-        """Looks once."""
+    def tick(self) -> None:
+        """Reads the relay's state once."""
         with contextlib.suppress(RelayClosed):  # the broker is busy or restarts: this state is missing
             stages = self._client.status(timeout_s=LOOK_S).stages
             self.relay_states.append(_relay_state(stages, self._starts()))

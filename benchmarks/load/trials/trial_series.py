@@ -83,7 +83,7 @@ class TrialSeries:
 
 
 def _length_text(arrivals: Sequence[Arrival], bound: Bound) -> str:
-    """How long the trial will take, at least."""
+    """Formats how long the trial will take, at least."""
     if arrivals:
         return f"{len(arrivals)} requests in {duration_text(arrivals[-1].at_s)}"
     limits = [

@@ -27,7 +27,7 @@ class CoreDemand:
     turns: float = 0.0
 
     def slowdown(self, total: float, cores: int) -> float:
-        """How many times longer the replica takes when all replicas together ask for `total` cores."""
+        """Returns how many times longer the replica takes when all replicas together ask for `total` cores."""
         # of the cores that it does not use itself: its time alone already contains how its own threads slow each other
         busy = max(0.0, min(total, cores) - self.demand) / (cores - 1) if cores > 1 else 0.0
         others = max(0.0, total - self.demand)
@@ -41,7 +41,7 @@ class CoreDemand:
 
 
 def _slowest(threads: int, per_core: float) -> float:
-    """How many times longer the slowest of some threads takes when each core has `per_core` threads on average.
+    """Returns how many times longer the slowest thread takes when each core has `per_core` threads on average.
 
     Some cores have one thread more than others. A single thread is on such a core about as often as not, and so gets
     an even share on average; with more threads it becomes certain that one of them is.

@@ -53,23 +53,23 @@ class StageModel:
         return float(np.clip(np.mean(found), 0.0, 1.0)) if found else 1.0
 
     def alone_s(self, job: TracedJob, threads: int) -> float:
-        """Seconds that a job takes by itself."""
+        """Returns the seconds that a job takes by itself."""
         seconds = (self.base_s + self.slope_s * job.cost) * job.factor
         if self.gpu_speed:
             return seconds / self.gpu_speed
         return seconds * self.share.get(threads, self.serial + (1 - self.serial) / threads)
 
     def in_batch(self, threads: int, batch: int) -> float:
-        """The share of its time alone that a job takes in a batch of `batch` jobs."""
+        """Returns the share of its time alone that a job takes in a batch of `batch` jobs."""
         floor = self.batch_floor.get(threads, self.batch_floor[1])
         return floor + (1 - floor) / batch
 
     def ends_together(self, threads: int) -> bool:
-        """Whether the jobs of a batch end together instead of one after the other."""
+        """Returns whether the jobs of a batch end together instead of one after the other."""
         return self.batch_floor.get(threads, self.batch_floor[1]) < BATCHING_GAINS
 
     def core_demand(self, threads: int) -> CoreDemand:
-        """The cores that a replica asks for while it serves."""
+        """Returns the cores that a replica asks for while it serves."""
         demand = self.cores.get(threads)
         if demand is None:  # the CPU time of a job grows by as much with each further thread as with the measured ones
             most = max(self.cores)
@@ -87,7 +87,7 @@ class RelayModel:
     requests: tuple[TracedJob, ...]
 
     def per_request_s(self, depth: int, threads: int) -> float:
-        """Mean seconds of service alone that a request asks of the stage at place `depth`."""
+        """Returns the mean seconds of service, alone, that a request asks of the stage at place `depth`."""
         stage = self.stages[depth]
         return sum(stage.alone_s(job, threads) for job in jobs_at(self.requests, depth)) / len(self.requests)
 
@@ -149,7 +149,7 @@ def line(costs: NDArray[np.float64], seconds: NDArray[np.float64]) -> tuple[floa
 
 
 def per_job(measurement: StageMeasurement, jobs: int) -> NDArray[np.float64]:
-    """Median seconds of each job over the repeats."""
+    """Returns the median seconds of each job over the repeats."""
     return np.asarray(np.median(np.array(measurement.service_s).reshape(-1, jobs), axis=0), np.float64)
 
 
@@ -167,7 +167,7 @@ def _cores_of(measurement: StageMeasurement) -> float:
 
 
 def _floor(batched: StageMeasurement, single: StageMeasurement, jobs: int) -> float:
-    """The floor, from the jobs that were in full batches against the same jobs alone."""
+    """Fits the floor, from the jobs that were in full batches against the same jobs alone."""
     alone = np.resize(per_job(single, jobs), len(batched.service_s))
     full = np.array(batched.batches) == batched.max_batch
     if not full.any():
@@ -183,7 +183,7 @@ def _turns(
     neighbours: float,
     cores: int,
 ) -> float:
-    """The cost of taking turns with a busy thread, beyond what `CoreDemand` expects."""
+    """Fits the cost of taking turns with a busy thread, beyond what `CoreDemand` expects."""
     if crowded is None or crowded.threads not in singles:
         return 0.0
     demand = CoreDemand(busy[crowded.threads], crowded.threads, neighbours)

@@ -127,7 +127,7 @@ def _measure(config: PipelineConfig, stage: str, point: MeasurementPoint, inputs
 
 
 def _by_path(events: list[Event]) -> dict[tuple[int, ...], Payload]:
-    """The outputs by the path that they have as jobs of the next stage; its length tells the stage."""
+    """Returns the outputs by the path that they have as jobs of the next stage; its length tells the stage."""
     return {event.path: event.payload for event in events if event.payload is not None}
 
 

@@ -34,7 +34,7 @@ def read_seed_times(path: Path) -> tuple[RelayModel, list[StagePlan]]:
 
 
 def _request(seconds: tuple[float, ...]) -> TracedJob:
-    """A chain of jobs, one for each stage; the factor of a job is its time."""
+    """Makes a chain of jobs, one for each stage; the factor of a job is its time."""
     job = TracedJob(1.0)
     for factor in reversed(seconds):
         job = TracedJob(1.0, (job,), factor)

@@ -154,7 +154,7 @@ class _SimulatedRelay:
             self._inboxes[replica].put((message, frames))
 
     def dead_letter(self, job: Any, stage: str, reason: str, log_tail: str) -> None:
-        """Never happens: simulated replicas do not die."""
+        """Raises AssertionError: simulated replicas do not die."""
         raise AssertionError(reason)
 
     def deaths_explained(self, replicas: tuple[str, ...]) -> None:

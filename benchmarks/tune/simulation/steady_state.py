@@ -21,7 +21,7 @@ class SteadyState(NamedTuple):
 
 
 def run_length(requests: int, in_flight: int) -> int:
-    """How many requests a closed loop has to send so that `requests` of them end in its steady state."""
+    """Returns how many requests a closed loop must send so that `requests` of them end in its steady state."""
     return in_flight // 2 + requests + in_flight
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import pytest
 
@@ -75,3 +76,8 @@ def test_the_help_teaches_the_rule_the_search_and_the_exit_status(capsys):
     text = " ".join(capsys.readouterr().out.split())
     for words in ("A run is invalid when", "doubles or halves", "closed:CALLERS", "exit status:", "examples:"):
         assert words in text
+
+
+def test_reports_are_written_into_the_current_folder_unless_another_is_named():
+    assert load_options(parse("--rate", "1")).output.parts[:-1] == ("reports",)
+    assert load_options(parse("--rate", "1", "--output", "/elsewhere")).output == Path("/elsewhere")

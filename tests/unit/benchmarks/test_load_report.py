@@ -14,7 +14,7 @@ from benchmarks.load.exit_status import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_INVA
 from benchmarks.load.figures.samples import RequestSample, SpanSample
 from benchmarks.load.figures.trial_record import RelayState, StageState, Trial, TrialSamples
 from benchmarks.load.report.page import write_report
-from benchmarks.load.run_comparison import LoadedRun, compare_runs, verdict
+from benchmarks.load.run_comparison import RunOnDisk, compare_runs, verdict
 from benchmarks.load.run_record import INTERRUPTED, LoadRun, StageSetting, load_run, save_run
 from benchmarks.load.trials.peak_search import Peak
 from errors import ConfigError
@@ -224,7 +224,7 @@ def test_an_invalid_run_makes_the_comparison_invalid(tmp_path, capsys):
 @pytest.mark.parametrize(("requests", "told"), [(6, {"too few to tell"}), (65, {"worse", "too few to tell"})])
 def test_few_requests_tell_nothing_however_large_the_difference(requests, told):
     one, other = made_trial(0, 1.0, requests=requests), made_trial(1, 1.0, slower=9.0, requests=requests)
-    (pair,) = compare_runs(*(LoadedRun(made_run([trial]), [trial]) for trial in (one, other)))
+    (pair,) = compare_runs(*(RunOnDisk(made_run([trial]), [trial]) for trial in (one, other)))
     verdicts = {one.name: verdict(one) for one in pair.differences if one.name.startswith("latency")}
     assert set(verdicts.values()) == told
     assert verdicts["latency p95, s"] == "too few to tell"  # which needs 72

@@ -16,8 +16,8 @@ from errors import ConfigError, InputError, MeasurementError
 from workers.client.result import Result
 from workers.wire.messages import OutcomeName
 
-ROOMS = ("common", "relay", "models", "peers")
-FILES = sorted(file for room in ROOMS for file in (ROOT / "benchmarks" / room).rglob("*.py"))
+GROUPS = ("common", "relay", "models", "peers")
+FILES = sorted(file for group in GROUPS for file in (ROOT / "benchmarks" / group).rglob("*.py"))
 RUN_BY_OTHERS = {"busy_threads.py", "mosec_relay.py", "mosec_server.py"}
 # Imported only once their package is known to be there.
 OTHERS_PACKAGES = {"mosec_relay.py", "mosec_server.py", "ray_relay.py"}

@@ -15,7 +15,7 @@ from benchmarks.tune.capacity import growth, knee, limits
 from benchmarks.tune.model.fit import RelayModel, StageModel
 from benchmarks.tune.model.profile import TracedJob
 from benchmarks.tune.model.seed_times import STAGES, read_seed_times
-from benchmarks.tune.search import MOST, Candidate, TuningGoal, ranked, saturated_rps, search, shortlist
+from benchmarks.tune.search import MAX_SETTINGS, Candidate, TuningGoal, ranked, saturated_rps, search, shortlist
 from benchmarks.tune.setting import Machine, Setting
 from errors import ConfigError
 from workers.scheduling.stage import StagePlan
@@ -42,11 +42,11 @@ def test_the_settings_tried_fit_the_cores_and_the_memory(machine: Machine) -> No
     model, plans = relay()
     found, fitting = shortlist(model, plans, machine, (1, 2, 4, 8))
     assert found
-    assert len(found) == len(set(found)) <= max(MOST, fitting)
+    assert len(found) == len(set(found)) <= max(MAX_SETTINGS, fitting)
     for setting in found:
         assert setting.fits(model, machine)
         assert sum(setting.replicas) * GIB <= machine.memory_bytes
-    if fitting <= MOST:
+    if fitting <= MAX_SETTINGS:
         assert len(found) == fitting
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 
 import numpy as np
@@ -50,6 +51,24 @@ def test_every_module_of_the_registry_names_its_payloads_and_describes_its_optio
 def test_what_is_no_module_is_refused(name):
     with pytest.raises(ConfigError, match=name):
         module_class(name)
+
+
+def test_a_registered_module_without_its_package_names_what_installs_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "modules.bark", None)
+    with pytest.raises(ConfigError, match=r"'bark'.*`make demo`.*`make hub`"):
+        module_class("bark")
+
+
+def test_a_module_of_ones_own_without_its_package_names_the_package(tmp_path, monkeypatch):
+    (tmp_path / "needy.py").write_text("import no_such_package.part\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match=r"'needy:Needy'.*install the package no_such_package"):
+        module_class("needy:Needy")
+
+
+def test_a_module_in_another_folder_names_the_folder_to_run_from():
+    with pytest.raises(ConfigError, match="run from the folder that holds it"):
+        module_class("no_such_file:Module")
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_a_tokenizer_that_is_missing_or_broken_is_named(folder):
         open_model(open_, folder, "int8", Compute())
 
 
-def test_an_arithmetic_or_device_that_this_machine_has_not_is_a_setting(folder):
+def test_an_unsupported_device_is_a_config_error(folder):
     with pytest.raises(ConfigError, match=r"compute_type int1 on device 'cpu' here; use auto or one of .*float32"):
         open_runtime(failing(AssertionError()), folder, "int1", Compute())
     with pytest.raises(ConfigError, match="cannot compute on device 'tpu'"):

@@ -12,7 +12,6 @@ class Join(BaseMessage, frozen=True):
 
     replica: str
     stage: str
-    pid: int
 
 
 class Ready(BaseMessage, frozen=True):

@@ -7,13 +7,13 @@ from importlinter.cli import lint_imports
 from checkout import ROOT
 
 
-def test_no_room_imports_what_stands_above_it():
+def test_no_folder_imports_from_a_layer_above():
     assert lint_imports(str(ROOT / "pyproject.toml"), no_cache=True, no_logo=True) == 0
 
 
-def test_every_room_says_what_belongs_in_it():
+def test_every_folder_says_what_belongs_in_it():
     folders = {
-        file.parent for room in ("modules", "workers", "commands", "benchmarks") for file in (ROOT / room).rglob("*.py")
+        file.parent for top in ("modules", "workers", "commands", "benchmarks") for file in (ROOT / top).rglob("*.py")
     }
     for folder in folders:
         assert (folder / "__init__.py").read_text("utf-8").startswith('"""'), folder
