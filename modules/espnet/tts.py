@@ -38,7 +38,7 @@ class EspnetOptions(ChineseOptions):
     """Options of EspnetTTS; the names are those of ESPnet's Text2Speech."""
 
     vocoder: str = Field("griffin_lim", description="griffin_lim, or the folder of a parallel_wavegan vocoder")
-    griffin_lim_iters: int = Field(32, ge=1, le=200, description="iterations of griffin_lim; more sound better")
+    griffin_lim_iters: int = Field(32, ge=1, le=200, description="iterations of griffin_lim; more sound less metallic")
     threshold: float = Field(0.5, gt=0, lt=1, description="probability of the end at which speech stops")
     minlenratio: float = Field(0.0, ge=0, description="fewest frames for each sound")
     maxlenratio: float = Field(10.0, gt=0, le=100, description="most frames for each sound; speech stops there")

@@ -158,7 +158,7 @@ class _SimulatedRelay:
         raise AssertionError(reason)
 
     def deaths_explained(self, replicas: tuple[str, ...]) -> None:
-        """Never happens either."""
+        """Raises AssertionError: simulated replicas do not die."""
         raise AssertionError(replicas)
 
 
