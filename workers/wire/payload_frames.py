@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from errors import ProtocolError
+from errors import InputError, ProtocolError
 from modules.audio.waveform import leading_silence_s
 from modules.contract.notes import Note
 from modules.contract.payloads import Audio, Payload, Text
@@ -16,7 +16,11 @@ NOTE_CHARS = 500
 
 
 def pack(payload: Payload) -> tuple[Meta, Buffer]:
-    """Returns a payload's description and its bytes: UTF-8 for text, little-endian float32 for audio (not copied)."""
+    """Returns a payload's description and its bytes: UTF-8 for text, little-endian float32 for audio (not copied).
+
+    Raises:
+        InputError: the payload has a note that is none.
+    """
     if isinstance(payload, Text):
         meta = Meta(
             "text",
@@ -40,7 +44,14 @@ def pack(payload: Payload) -> tuple[Meta, Buffer]:
 
 
 def _bounded(notes: tuple[Note, ...]) -> tuple[Note, ...]:
-    """Returns the notes, or as many of them as a header has room for, each shortened, and a note of the others."""
+    """Returns the notes, or as many of them as a header has room for, each shortened, and a note of the others.
+
+    Raises:
+        InputError: one of them is no note.
+    """
+    for note in notes:
+        if not isinstance(note, Note):
+            raise InputError(f"a payload has the note {note!r}; notes are of the type Note")
     kept = tuple(Note(note.kind, shorten(note.detail, NOTE_CHARS)) for note in notes[:MAX_NOTES])
     if len(notes) > MAX_NOTES:
         kept = (*kept[:-1], Note("truncated", f"{len(notes) - MAX_NOTES + 1} further notes are left out"))
