@@ -51,7 +51,7 @@ def _bounded(notes: tuple[Note, ...]) -> tuple[Note, ...]:
     """
     for note in notes:
         if not isinstance(note, Note):
-            raise InputError(f"a payload has the note {note!r}; notes are of the type Note")
+            raise InputError(f"a payload with the note {note!r} cannot be sent; notes are of the type Note")
     kept = tuple(Note(note.kind, shorten(note.detail, NOTE_CHARS)) for note in notes[:MAX_NOTES])
     if len(notes) > MAX_NOTES:
         kept = (*kept[:-1], Note("truncated", f"{len(notes) - MAX_NOTES + 1} further notes are left out"))
