@@ -93,7 +93,8 @@ class LocalReplicas:
         slot.update(status, now)
         stage = slot.stage.name
         restarts = self._restarts[stage]
-        self._check_memory_limit(slot)
+        if status.state == "ready":
+            self._check_memory_limit(slot)
         if status.state in ("ready", "busy") and restarts.became_ready(slot.number):
             self._report_up(stage)
         if status.fatal and not restarts.given_up:

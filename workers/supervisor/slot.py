@@ -57,7 +57,7 @@ class Slot:
     state: messages.ReplicaState = "dead"
     busy_s: float = 0.0
     rss_bytes: int = 0
-    warm_bytes: int = 0  # its memory when it was first seen warm
+    warm_bytes: int = 0  # its memory when it was last seen warming, before any work
     started_at: float = 0.0
     heard_at: float = 0.0
     cpu_s: float = 0.0  # its CPU time when that was last looked at …
@@ -99,8 +99,8 @@ class Slot:
         """Takes in what its replica last said."""
         self.state, self.busy_s, self.heard_at = status.state, status.busy_s, now
         self.rss_bytes = status.rss_bytes or self.rss_bytes
-        if status.state in ("ready", "busy"):
-            self.warm_bytes = self.warm_bytes or status.rss_bytes
+        if status.state == "warming":
+            self.warm_bytes = status.rss_bytes or self.warm_bytes
         self.reason = status.reason or self.reason
 
     def look_at_cpu(self, now: float) -> None:
