@@ -107,7 +107,7 @@ def test_a_real_prometheus_scrapes_a_relay_and_answers_rules_and_dashboard(fake_
     assert health == dict.fromkeys((rule.get("record") or rule["alert"] for rule in rules()), ("ok", None))
     shown = {exemplar["labels"]["request_id"] for series in exemplars for exemplar in series["exemplars"]}
     assert shown
-    assert shown <= {result.request for result in sent}
+    assert shown <= {result.public_id for result in sent}
 
 
 def test_every_metric_of_rules_and_dashboard_is_one_that_a_relay_serves(fake_config):
