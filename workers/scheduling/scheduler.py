@@ -96,13 +96,14 @@ from bisect import insort
 from typing import Any
 
 from workers.scheduling.admission import CLOSING, check_admission, check_memory
+from workers.scheduling.batching import next_batch
 from workers.scheduling.delivery import Delivery
 from workers.scheduling.memory_budget import MemoryBudget
 from workers.scheduling.observer import Observer
 from workers.scheduling.open_requests import OpenRequests
 from workers.scheduling.path_order import PathOrder
 from workers.scheduling.request import Job, Request
-from workers.scheduling.stage import Stage, StagePlan
+from workers.scheduling.stage import StagePlan
 from workers.scheduling.stage_table import StageTable
 from workers.wire.messages import BatchEnd, BatchLease, Drain, JobEnd, JobLease, Outcome, Output, Submit
 from workers.wire.shorten import shorten
@@ -379,28 +380,10 @@ class Scheduler:
         """Leases batches for credits, from the last stage to the first: a lease makes room for the stage before."""
         for stage in self._last_to_first:
             while stage.replicas.has_credit and stage.queue and self.stages.has_room_after(stage):
-                batch = self._next_batch(stage, now)
+                batch = next_batch(stage, self._requests, now)
                 if not batch:
                     break
                 self._lease(stage.replicas.lease(batch), batch, now)
-
-    def _next_batch(self, stage: Stage, now: float) -> list[Job]:
-        """Takes the next batch from a stage's queue, and ends the requests whose deadline has passed there."""
-        if stage.fills_batch(now):
-            return []
-        plan, queue = stage.plan, stage.queue
-        batch: list[Job] = []
-        cost = 0.0
-        while len(batch) < plan.max_batch and (job := queue.head()) is not None:
-            if job.request.deadline_at <= now:
-                reason = f"its deadline passed while it waited for {plan.name}"
-                self._requests.end(job.request, "expired", reason, now)
-                continue
-            cost += job.meta.cost
-            if batch and (cost > plan.max_batch_cost or job.suspect or batch[0].suspect):
-                break
-            batch.append(queue.pop_head())
-        return batch
 
     def _lease(self, replica: str, batch: list[Job], now: float) -> None:
         leases = []
