@@ -95,5 +95,5 @@ def test_what_was_converted_is_left_alone(weights, tmp_path):
 def test_without_transformers_the_right_command_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr("modules.weights.converted.find_spec", lambda _: None)
 
-    with pytest.raises(ConfigError, match=r"\.venv-hub/bin/python pipeline\.py weights convert"):
+    with pytest.raises(ConfigError, match=r"\.venv-hub/bin/relevo weights convert"):
         convert("openai/whisper-large", tmp_path, tmp_path / "to")
