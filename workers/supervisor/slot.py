@@ -60,7 +60,7 @@ class Slot:
     warm_bytes: int = 0  # its memory when it was last seen warming, before any work
     started_at: float = 0.0
     heard_at: float = 0.0
-    cpu_s: float = 0.0  # its CPU time when that was last looked at …
+    cpu_s: float = math.inf  # its CPU time at the last look of this silence; infinity before the first …
     computing_at: float = 0.0  # … and when that was last seen to grow while it was silent
     draining: bool = False
     kill_at: float = math.inf
@@ -92,12 +92,13 @@ class Slot:
         self.starts += 1
         self.state, self.busy_s, self.rss_bytes, self.warm_bytes = "starting", 0.0, 0, 0
         self.started_at = self.heard_at = now
-        self.cpu_s = self.computing_at = 0.0
+        self.cpu_s, self.computing_at = math.inf, 0.0
         self.draining, self.kill_at, self.reason, self.cause = False, math.inf, "", None
 
     def update(self, status: messages.ReplicaStatus, now: float) -> None:
         """Takes in what its replica last said."""
         self.state, self.busy_s, self.heard_at = status.state, status.busy_s, now
+        self.cpu_s = math.inf
         self.rss_bytes = status.rss_bytes or self.rss_bytes
         if status.state == "warming":
             self.warm_bytes = status.rss_bytes or self.warm_bytes
